@@ -1,0 +1,34 @@
+/* What the mount has done since it began: one table, which `.rowfs/status` prints and which
+ * documents itself. Counting is a relaxed atomic add, from any thread. */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#define COUNTERS(X)                                                                       \
+	X(cache_hits, "row reads answered by Redis")                                      \
+	X(cache_misses, "row reads that Redis did not hold")                              \
+	X(cache_rejected, "Redis copies not used: older than what this mount has seen")   \
+	X(cache_garbage, "Redis values that were no row copy, replaced")                  \
+	X(cache_errors, "Redis commands that failed or took too long")                    \
+	X(cache_fills, "rows put into Redis")                                             \
+	X(store_fetches, "single rows read from PostgreSQL")                              \
+	X(store_pages, "listing pages read from PostgreSQL")                              \
+	X(store_errors, "PostgreSQL statements that failed")                              \
+	X(store_connects, "connections made to PostgreSQL")                               \
+	X(flights_joined, "row reads that shared another reader's fetch")                 \
+	X(commits, "saves committed")                                                     \
+	X(refusals, "saves refused")                                                      \
+	X(stale_opens, "opens sent back to the kernel because the row had changed")       \
+	X(catalog_loads, "times the catalog was read")
+
+enum counter {
+#define X(name, meaning) COUNTER_##name,
+	COUNTERS(X)
+#undef X
+	COUNTER_COUNT
+};
+
+extern _Atomic uint64_t counters[COUNTER_COUNT];
+
+#define count(name) atomic_fetch_add_explicit(&counters[COUNTER_##name], 1, memory_order_relaxed)

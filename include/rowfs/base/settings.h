@@ -1,0 +1,50 @@
+/* What the user asked for, after all sources were read: command line, -o, configuration file.
+ *
+ * Filled by base/options.h before anything else runs, never changed after that, so any thread may
+ * read it. Every string is owned. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* `table "schema.name" { key = …, mtime = … }` */
+struct table_settings {
+	char *relation; /* "schema.name" as the user wrote it */
+	char *key;      /* column names, comma-separated, or NULL */
+	char *mtime;    /* column name, or NULL */
+};
+
+struct settings {
+	char *source;     /* libpq connection string or URI; may hold a password */
+	char *mountpoint; /* absolute */
+	bool foreground;
+
+	char *redis;          /* redis://…, unix:PATH, or none */
+	char *redis_passfile; /* absolute; its first line is the password, or NULL */
+	bool redis_required;
+	char *name_space; /* `namespace=`: keeps cloned clusters apart in one Redis, or NULL */
+	double ttl;       /* seconds a Redis copy may be used while there is no change feed */
+	bool strong;      /* consistency=strong: every read asks PostgreSQL */
+
+	char *schema; /* show this schema at the root, or NULL */
+	char *mtime;  /* default mtime column, or NULL */
+	bool ro;
+	bool allow_other;
+	uid_t uid;
+	gid_t gid;
+	mode_t umask;
+	bool noexec; /* the mount option: no program starts from this mount */
+
+	char *config;          /* absolute; file read, or NULL */
+	char *log;             /* see log_open() */
+	char *state_dir;       /* spool, rejected texts; absolute */
+	uint64_t scratch_max;  /* bytes of scratch files */
+	uint64_t rejected_max; /* bytes of kept refused texts */
+	uint64_t memory_max;   /* bytes of row text pinned by open files */
+	unsigned detach_grace_ms;
+
+	struct table_settings *tables;
+	size_t n_tables;
+};

@@ -1,0 +1,36 @@
+/* A text, or the lack of one, into PostgreSQL. These block: call them on a seat of the write lane.
+ *
+ * Each is one statement and one round trip; a second one is asked only when the first did not do what
+ * was wanted, to find out why. After success the reader and the kernel know. All return 0 or -errno
+ * with the reason in `e`; the row is then as it was, or as somebody else made it.
+ *
+ * A save whose answer was lost (the connection broke) is settled before anybody is told: when the server
+ * process that had it is gone, the row is read again. Ours is there: success. The base is there: once
+ * more. Anything else, or no answer within COMMIT_SETTLE_MS: EIO, "outcome unknown". */
+#pragma once
+
+#include "rowfs/engine/engine.h"
+
+/* A PostgreSQL restart takes a second or two; a closing editor should not hang for much longer. */
+enum { COMMIT_SETTLE_MS = 10000 };
+
+/* `text` is a patch of `base`: what differs is written where the row still equals the base. */
+int commit_update(struct engine *engine, const struct rowref *ref, const struct text *base,
+		  const char *text, size_t len, struct error *e) _must_check_;
+
+/* A row that is not there yet, under the name's key. */
+int commit_insert(struct engine *engine, const struct rowref *ref, const char *text, size_t len,
+		  struct error *e) _must_check_;
+
+/* A row whose key the server assigns (.new.json). Its path goes to .rowfs/last-insert. */
+int commit_new(struct engine *engine, uint32_t relation, const char *text, size_t len,
+	       struct error *e) _must_check_;
+
+int commit_delete(struct engine *engine, const struct rowref *ref, struct error *e) _must_check_;
+
+/* mv FROM TO within a table. `onto`: a row is there and takes FROM's columns. */
+int commit_rename(struct engine *engine, const struct rowref *from, const struct rowref *to,
+		  bool onto, struct error *e) _must_check_;
+
+/* 0 if PostgreSQL itself would spell the key of `ref` so; else -EINVAL. May ask it. */
+int commit_check_name(struct engine *engine, const struct rowref *ref, struct error *e) _must_check_;

@@ -1,0 +1,28 @@
+/* A row's copy in Redis, as `redis-cli GET` shows it:
+ *
+ *   - 8c1f0e55a3b2d417 7421 1763805200.123456000
+ *   {
+ *     "id": 42,
+ *   …
+ *
+ * The header line is `epoch fingerprint xid mtime`. Without change capture there is no epoch ("-"): the copy
+ * is valid by its age alone, which Redis keeps (PX). The fingerprint is the relation's, so that a copy
+ * made from other columns, or under another mtime rule, is not used. */
+#pragma once
+
+#include "rowfs/base/buf.h"
+#include "rowfs/engine/rowref.h"
+#include "rowfs/engine/text.h"
+
+/* Longer rows are not copied: fetching one within the time that a read gives Redis is not certain. */
+enum { COPY_MAX = 1 << 20 };
+
+/* The key of a row's aged copy, "a:<relation oid>:<file name without suffix>". */
+void copy_key(const struct rowref *ref, struct buf *out);
+
+void copy_print(const struct relation *relation, const struct text *text, struct buf *out);
+
+/* The text in a copy; NULL if `value` is not a copy of this relation as it is now. *ret_garbage says that
+ * it is none at all, rather than one of another fingerprint. */
+struct text *copy_parse(const struct relation *relation, const struct buf *value, bool *ret_garbage)
+	_must_check_;

@@ -1,0 +1,57 @@
+/* A row file opened for writing: a buffer, the base it is compared with, and its way into PostgreSQL.
+ *
+ *   write, truncate ──► buffer (dirty) ──► edit_commit ──► clean
+ *                           ▲                  └── refused ──► dirty, error sticks to the handle
+ *                           └──────── new bytes clear the error ────────┘
+ *
+ * The commit point is close (FLUSH) or fsync. An empty buffer is never a row and changes nothing: shells
+ * truncate, close a duplicate, and write later. A refused text is kept once for each refusal
+ * (engine/refusal.h). Thread-safe. */
+#pragma once
+
+#include "rowfs/engine/engine.h"
+
+struct edit;
+
+enum edit_intent {
+	EDIT_UPDATE, /* the row is there */
+	EDIT_INSERT, /* it is not */
+	EDIT_NEW,    /* .new.json: the server assigns the key; `ref` names only the relation */
+};
+
+struct edit_options {
+	enum edit_intent intent;
+	struct text *base;    /* EDIT_UPDATE: what the row was when it was opened; a reference is taken */
+	bool truncated;       /* start empty, not with the base's text */
+	bool created;         /* this handle made the name, so a refused text takes it away again */
+	struct asker asker;   /* who opened it; the path is copied */
+	pid_t thread_group;   /* of the opener, 0 if unknown */
+};
+
+/* `ref` is copied; for EDIT_NEW its name is ".new.json". */
+int edit_new(struct engine *engine, const struct rowref *ref, const struct edit_options *options,
+	     struct edit **ret) _must_check_;
+
+/* Call at RELEASE: what was not committed is kept among the refused texts and said. */
+void edit_close(struct edit *edit);
+
+/* Append at most `len` bytes from `offset` to `out`. */
+void edit_read(struct edit *edit, size_t offset, size_t len, struct buf *out);
+
+/* 0; -EFBIG beyond TEXT_MAX; -ENOMEM. */
+int edit_write(struct edit *edit, size_t offset, const void *data, size_t len) _must_check_;
+int edit_truncate(struct edit *edit, size_t size) _must_check_;
+size_t edit_size(struct edit *edit);
+
+/* The name leaves with somebody's mv: hand over the text and forget about committing it. */
+void edit_surrender(struct edit *edit, struct buf *ret_text);
+
+struct edit_request {
+	void (*done)(struct edit_request *request, int err); /* err: 0 or -errno */
+	struct edit_request *next;
+};
+
+/* Commit what is dirty; see above for what is not. `thread_group` is the caller's, 0 if unknown: a child that
+ * inherited the descriptor flushes it at exit, with a text that may be half written, and that says
+ * nothing. `done` may be called before this returns, or on another thread. */
+void edit_commit(struct edit *edit, pid_t thread_group, struct edit_request *request);

@@ -1,0 +1,47 @@
+/* A table's rows as a directory handle reads them: pages in key order, one in memory at a time, so that
+ * a table of any size starts at once and costs a page. Every entry comes with the version that its text
+ * has, since `ls -l` and rsync trust st_size.
+ *
+ *   row number   0 ........ 99 | 100 ............ 1123 | 1124 …
+ *   page              0        |           1           |  the current one: entries in memory
+ *   starts           NULL      |  key of row 99        |  key of row 1123   (all kept, for seekdir)
+ *
+ * A page that is fetched again (a seek backward) shows the table as it is then. One thread at a time: the
+ * kernel holds the file position of a directory handle while it reads. */
+#pragma once
+
+#include "rowfs/engine/engine.h"
+
+struct listing;
+
+struct listing_entry {
+	const char *name;
+	struct version version;
+};
+
+/* A page is about this many bytes of row text, and at most this many rows. */
+enum { LISTING_PAGE_BYTES = 1 << 20, LISTING_PAGE_ROWS = 2000, LISTING_FIRST_ROWS = 64 };
+
+/* -ESTALE if there is no such relation any more. */
+int listing_new(struct engine *engine, uint32_t relation, struct listing **ret) _must_check_;
+void listing_free(struct listing *listing);
+
+struct listing_request {
+	void (*done)(struct listing_request *request, const struct error *e);
+	struct listing_request *next;
+};
+
+/* Make the page that holds row number `row` the current one. `done` may be called at once. */
+void listing_seek(struct listing *listing, uint64_t row, struct listing_request *request);
+
+/* The entry of a row of the current page, NULL if it is not there. Valid until the next seek. */
+const struct listing_entry *listing_at(const struct listing *listing, uint64_t row);
+
+/* Is it known that the table has no row number `row`? */
+bool listing_ended(const struct listing *listing, uint64_t row);
+
+/* Forget the current page: rewinddir() shows the table as it is then. */
+void listing_rewind(struct listing *listing);
+
+/* Monotonic time at which the current page's SELECT was sent. */
+int64_t listing_began_us(const struct listing *listing);

@@ -1,0 +1,48 @@
+/* One row: from Redis if a copy may be used, else from PostgreSQL.
+ *
+ *   reader_get ── copy in Redis? ── usable: answer at once, on the caller's thread
+ *                     └── no: is somebody fetching this row? ── join their flight, thread goes home
+ *                                └── no: new flight, on a seat of the read lane:
+ *                                      lease ─ SELECT ─ print ─ fill ─ answer all who joined
+ *
+ * Rules that keep a copy from outliving what it copies: the lease stands before the SELECT begins; a fill
+ * goes in only while the lease does; a save drops the copy, lease included, and *supersedes* a flight
+ * that began before it, so that no later reader joins it and its fill is not made. */
+#pragma once
+
+#include "rowfs/base/settings.h"
+#include "rowfs/engine/cache.h"
+#include "rowfs/engine/lane.h"
+#include "rowfs/engine/rowref.h"
+#include "rowfs/engine/store.h"
+#include "rowfs/engine/text.h"
+
+struct reader;
+
+/* A question to the reader, embedded in the caller's own struct, which lives until `done`. */
+struct read_request {
+	/* Called once, maybe before reader_get() returns, maybe on another thread. `text` is borrowed;
+	 * NULL means `e` says why: ENOENT only if PostgreSQL said so. */
+	void (*done)(struct read_request *request, struct text *text, const struct error *e);
+	struct read_request *next; /* the reader's own, zeroed by the caller */
+	struct flight *flight;     /* the same */
+};
+
+int reader_new(const struct settings *settings, struct store *store, struct cache *cache,
+	       struct catalog *catalog, struct lane *lane, struct reader **ret) _must_check_;
+void reader_free(struct reader *reader);
+
+/* `ref` is copied. */
+void reader_get(struct reader *reader, const struct rowref *ref, struct read_request *request);
+
+/* The caller was killed: stop waiting. True: `done` will not be called any more. False: it was, or is
+ * about to be. */
+bool reader_abandon(struct reader *reader, struct read_request *request);
+
+/* Ask PostgreSQL now, on this thread, over connections of `set`; no cache, no flight. */
+int reader_fetch(struct reader *reader, const struct rowref *ref, enum store_set set,
+		 struct text **ret, struct error *e) _must_check_;
+
+/* This mount changed the row in transaction `xid` (0: unknown, or the row is gone). After this returns no
+ * read of this mount gives what was before. */
+void reader_saved(struct reader *reader, const struct rowref *ref, uint32_t xid);

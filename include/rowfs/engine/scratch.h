@@ -1,0 +1,44 @@
+/* Every name that is no row's: editors' swap, backup and lock files, the temporary names of sed -i and
+ * rsync. They are real files in a spool directory of the state directory, mode 0700, one folder a table,
+ *
+ *   STATE/spool/<database>/<relation oid>/…
+ *
+ * so that they behave as files do, survive a killed daemon, and never meet SQL. This module gives
+ * directory descriptors into the spool and guards the quota; the file system calls on them are the
+ * kernel adapter's. Thread-safe. */
+#pragma once
+
+#include <sys/types.h>
+
+#include "rowfs/base/buf.h"
+#include "rowfs/base/error.h"
+#include "rowfs/base/settings.h"
+
+struct scratch;
+
+/* `identity`: which database, store_identity(). */
+int scratch_open(const struct settings *settings, const char *identity, struct scratch **ret,
+		 struct error *e) _must_check_;
+
+/* Removes the folders that are empty; says in the log what remains. */
+void scratch_close(struct scratch *scratch);
+
+/* Descriptor of a table's folder, for the caller to close. -ENOENT if nothing was ever put there and
+ * `create` is false. */
+int scratch_table(struct scratch *scratch, uint32_t relation, bool create) _must_check_;
+
+/* pwrite within the quota; bytes written or -errno (ENOSPC). */
+ssize_t scratch_write(struct scratch *scratch, int fd, const void *data, size_t len, off_t offset)
+	_must_check_;
+
+/* Is there room for `bytes` more? 0 or -ENOSPC. */
+int scratch_room(struct scratch *scratch, uint64_t bytes) _must_check_;
+
+/* A file with this content, replacing what has the name; 0 or -errno. */
+int scratch_put(struct scratch *scratch, int dir, const char *name, const void *data, size_t len,
+		uid_t uid, gid_t gid) _must_check_;
+
+/* The whole of a file that shall become a row; 0, -EFBIG beyond TEXT_MAX, or -errno. */
+int scratch_get(int fd, struct buf *ret) _must_check_;
+
+uint64_t scratch_used(struct scratch *scratch);

@@ -1,0 +1,59 @@
+/* A row's text at one version: immutable, shared by reference count. Open files pin one; that is
+ * what makes one open see one version. All that are alive count against `memory_max`. */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <time.h>
+
+#include "rowfs/base/cleanup.h"
+
+/* What the kernel is told about a version. Two versions are the same if all of it is. */
+struct version {
+	uint64_t size;
+	uint64_t hash; /* of the text */
+	struct timespec mtime;
+};
+
+struct text {
+	_Atomic unsigned refs;
+	uint32_t xid; /* xmin of the row, 0 where it has none */
+	struct version version;
+	size_t len;
+	char data[]; /* NUL-terminated */
+};
+
+/* Row texts are at most this long; a save beyond gets EFBIG. PostgreSQL's own values end at 1 GB, but a
+ * row is held whole while it is open, and 64 MiB covers a 60 MB value with its hexadecimal digits
+ * already doubled by the user. */
+enum { TEXT_MAX = 64 << 20 };
+
+bool version_equal(const struct version *a, const struct version *b);
+
+/* Hash of a text, as in struct version. */
+uint64_t text_hash(const char *data, size_t len);
+
+/* The version of a text: its mtime is `mtime`, or derived from the hash if that is NULL. */
+struct version version_of(const char *data, size_t len, const struct timespec *mtime);
+
+/* Copy `data`. NULL if there is no memory, or if memory_max would be passed. */
+struct text *text_new(const char *data, size_t len, const struct version *version, uint32_t xid)
+	_must_check_;
+
+struct text *text_ref(struct text *text);
+void text_unref(struct text *text); /* accepts NULL */
+
+static inline void cleanup_text(struct text **text)
+{
+	text_unref(*text);
+}
+
+#define _cleanup_text_ _cleanup_(cleanup_text)
+
+/* Bytes held by all texts and edits, and the bound on them. text_charge() takes `bytes` (may be
+ * negative) from the budget: 0 or -ENOMEM. */
+void text_set_limit(uint64_t bytes);
+uint64_t text_bytes(void);
+int text_charge(int64_t bytes);

@@ -1,0 +1,18 @@
+/* SQLSTATE → errno, the one table (docs/filesystem.md, "Errors"). */
+#pragma once
+
+#include <stdbool.h>
+
+/* Positive errno for a five-character SQLSTATE; EIO for what is not listed. */
+int sqlstate_errno(const char *sqlstate);
+
+/* The server process is gone or going: 08xxx, 57P01 to 57P05. */
+bool sqlstate_connection_lost(const char *sqlstate);
+
+/* Worth the same statement again: serialisation failures and deadlocks. */
+bool sqlstate_retry(const char *sqlstate);
+
+/* Is the prepared statement out of date, and nothing else? 26000: the server does not know it; or
+ * 0A000 "cached plan must not change result type", which is told apart from every other 0A000 by
+ * the place in the server that raised it (`source`, may be NULL), since messages are translated. */
+bool sqlstate_reprepare(const char *sqlstate, const char *source);

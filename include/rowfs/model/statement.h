@@ -1,0 +1,69 @@
+/* An intent → SQL with $n parameters. Nothing a user typed is ever part of the SQL text: names come
+ * from the catalog, quoted, and values are parameters. Equal intents on one snapshot give equal SQL,
+ * so that it can be prepared once. Every function name and operator is schema-qualified, since the
+ * search_path is the role's.
+ *
+ * The relation is always called t, and a parameter has the type of its column, a domain's base type
+ * for domains: so a key that the domain forbids is a row that does not exist, and not an error. */
+#pragma once
+
+#include "rowfs/base/cleanup.h"
+#include "rowfs/model/json.h"
+#include "rowfs/model/row.h"
+
+struct statement {
+	char *sql;
+	size_t n;
+	uint32_t *types;     /* parameter type oids */
+	struct cell *values; /* borrowed from what the caller passed */
+	bool writes;         /* not to be repeated when its answer was lost */
+};
+
+void statement_done(struct statement *statement);
+
+#define _cleanup_statement_ _cleanup_(statement_done)
+
+/* All return 0 or -ENOMEM and give a statement that the caller releases; the cells they were
+ * given must outlive it.
+ *
+ * fetch, page:   result lines as row_view() reads them
+ * canonical:     one line: the key's parts as PostgreSQL prints them
+ * patch, delete, rekey, replace:
+ *                one line per row affected: the transaction id (32 bits), or NULL for relations
+ *                without xmin
+ * insert:        the same, then the key's parts as stored */
+int statement_fetch(const struct schema *schema, const struct relation *relation,
+		    const struct cells *key, struct statement *ret) _must_check_;
+
+/* By name_hash(), a scan. `hash` must outlive the statement. */
+int statement_fetch_hashed(const struct schema *schema, const struct relation *relation,
+			   const char *hash, struct statement *ret) _must_check_;
+
+/* At most `limit` rows after `after` (NULL: from the start) in key order. */
+int statement_page(const struct schema *schema, const struct relation *relation,
+		   const struct cells *after, unsigned limit, struct statement *ret) _must_check_;
+
+int statement_canonical(const struct relation *relation, const struct cells *key,
+			struct statement *ret) _must_check_;
+
+/* UPDATE the columns marked in `changed` to `patch`'s values where they still equal `base`. */
+int statement_patch(const struct relation *relation, const struct cells *key, const struct cell *base,
+		    const struct patch *patch, const bool *changed, struct statement *ret)
+	_must_check_;
+
+/* INSERT what `patch` has, with `key` for the key columns (NULL: the server assigns it). */
+int statement_insert(const struct relation *relation, const struct cells *key,
+		     const struct patch *patch, struct statement *ret) _must_check_;
+
+int statement_delete(const struct relation *relation, const struct cells *key,
+		     struct statement *ret) _must_check_;
+
+/* The row `from` gets the key `to`. */
+int statement_rekey(const struct relation *relation, const struct cells *from,
+		    const struct cells *to, struct statement *ret) _must_check_;
+
+/* mv onto an existing row: `to` takes every other column of `from`, which is deleted; one
+ * statement. (Deleting `to` instead would cascade to what references it.) Not for a partial
+ * relation: its hidden columns would be lost. */
+int statement_replace(const struct relation *relation, const struct cells *from,
+		      const struct cells *to, struct statement *ret) _must_check_;

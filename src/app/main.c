@@ -1,0 +1,94 @@
+/* The program: verbs. Each is one file; this one only chooses. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "command_line.h"
+#include "exit.h"
+#include "help.h"
+#include "mount.h"
+#include "rowfs/base/options.h"
+#include "rowfs/base/secret.h"
+#include "say.h"
+
+static enum exit_code print(struct buf *out)
+{
+	if (out->failed || fputs(out->data, stdout) < 0 || fflush(stdout) < 0)
+		return EXIT_INTERNAL;
+	return EXIT_DONE;
+}
+
+static enum exit_code run(enum command command, struct settings *settings)
+{
+	_cleanup_buf_ struct buf out = {0};
+
+	switch (command) {
+	case COMMAND_HELP:
+		help_print(&out);
+		return print(&out);
+	case COMMAND_VERSION:
+		help_print_version(&out);
+		return print(&out);
+	case COMMAND_SHOW_CONFIG:
+		options_dump(settings, &out);
+		return print(&out);
+	case COMMAND_MOUNT:
+		return mount_run(settings);
+	}
+	return EXIT_INTERNAL;
+}
+
+/* A copy of the arguments to work with. */
+static char **copy_arguments(int argc, char **argv)
+{
+	char **copy = calloc((size_t)argc + 1, sizeof(*copy));
+
+	for (int i = 0; copy && i < argc; i++) {
+		copy[i] = strdup(argv[i]);
+		if (!copy[i])
+			return NULL;
+	}
+	return copy;
+}
+
+static void free_arguments(char **arguments)
+{
+	for (char **p = arguments; p && *p; p++) {
+		explicit_bzero(*p, strlen(*p));
+		free(*p);
+	}
+	free(arguments);
+}
+
+/* `rowfs mount …` is `rowfs …`. (A database of that name is mounted as dbname=mount.) */
+static enum exit_code dispatch(int argc, char **argv)
+{
+	_cleanup_settings_ struct settings settings = {0};
+	struct error e = {0};
+	enum command command;
+	int skip = argc > 1 && strcmp(argv[1], "mount") == 0;
+
+	if (argc < 2) {
+		say("what shall be mounted where? usage: rowfs SOURCE MOUNTPOINT [-o OPTION,...]; "
+		    "rowfs --help says more");
+		return EXIT_USAGE;
+	}
+	if (command_line_parse(argc - skip, argv + skip, &command, &settings, &e)) {
+		say_error(&e);
+		return e.err == ENOMEM ? EXIT_INTERNAL : EXIT_USAGE;
+	}
+	return run(command, &settings);
+}
+
+int main(int argc, char **argv)
+{
+	char **copy = copy_arguments(argc, argv);
+	enum exit_code code = EXIT_INTERNAL;
+
+	/* Everyone can read argv in /proc, so this comes before all else. */
+	secret_hide_arguments(argc, argv);
+	if (copy)
+		code = dispatch(argc, copy);
+	free_arguments(copy);
+	return code;
+}

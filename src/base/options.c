@@ -1,0 +1,325 @@
+#include "rowfs/base/options.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "option_value.h"
+#include "rowfs/base/secret.h"
+
+#define FIELD(name) offsetof(struct settings, name)
+
+/* clang-format off */
+const struct option_entry options[] = {
+	{"redis", OPTION_ADDRESS, FIELD(redis), "ADDRESS", "redis://localhost:6379",
+	 "redis://[user:password@]host[:port][/db], unix:PATH[?db=N] or none"},
+	{"redis_passfile", OPTION_PATH, FIELD(redis_passfile), "FILE", NULL,
+	 "the file's first line is the password for Redis"},
+	{"redis_required", OPTION_ON, FIELD(redis_required), NULL, NULL,
+	 "do not mount when Redis does not answer"},
+	{"namespace", OPTION_TEXT, FIELD(name_space), "NAME", NULL,
+	 "keeps a cloned cluster's rows apart in the same Redis"},
+	{"ttl", OPTION_SECONDS, FIELD(ttl), "SECONDS", "1",
+	 "how long a copy in Redis may be used; 0: never"},
+	{"consistency", OPTION_CONSISTENCY, FIELD(strong), "cached|strong", "cached",
+	 "strong: every read asks PostgreSQL"},
+	{"schema", OPTION_TEXT, FIELD(schema), "NAME", NULL,
+	 "show this schema's tables at the root"},
+	{"mtime", OPTION_TEXT, FIELD(mtime), "COLUMN", NULL,
+	 "column with a row's time of change, in tables that have it"},
+	{"ro", OPTION_ON, FIELD(ro), NULL, NULL, "refuse every change"},
+	{"rw", OPTION_OFF, FIELD(ro), NULL, NULL, "allow changes (the default)"},
+	{"allow_other", OPTION_ON, FIELD(allow_other), NULL, NULL,
+	 "let other users in, by uid, gid and umask"},
+	{"uid", OPTION_USER, FIELD(uid), "USER", NULL, "owner of all files (default: who mounts)"},
+	{"gid", OPTION_GROUP, FIELD(gid), "GROUP", NULL, "group of all files (default: who mounts)"},
+	{"umask", OPTION_MODE, FIELD(umask), "OCTAL", "077", "permissions taken away from all files"},
+	{"config", OPTION_PATH, FIELD(config), "FILE", NULL,
+	 "read options from FILE; -o goes before it"},
+	{"log", OPTION_TEXT, FIELD(log), "WHERE[:LEVEL]", NULL,
+	 "stderr, syslog or a file (default: syslog; with -f stderr), error..debug"},
+	{"state_dir", OPTION_PATH, FIELD(state_dir), "DIR", NULL,
+	 "temporary files, refused texts (default: in /var/lib or ~/.local/state)"},
+	{"scratch_max", OPTION_SIZE, FIELD(scratch_max), "SIZE", "256M", "room for temporary files"},
+	{"rejected_max", OPTION_SIZE, FIELD(rejected_max), "SIZE", "64M", "room for refused texts"},
+	{"memory_max", OPTION_SIZE, FIELD(memory_max), "SIZE", "256M", "row text held by open files"},
+	{"detach_grace", OPTION_MILLISECONDS, FIELD(detach_grace_ms), "SECONDS", "5",
+	 "how long a row that was moved aside stays hidden"},
+	{NULL}
+};
+
+/* Words of mount(8) and fstab that have no meaning here, or the only meaning: rowfs mounts are
+ * always nodev, nosuid and default_permissions, and a row has one time. (mount.fuse3 itself adds
+ * dev,suid when root calls it.) Those that end in '=' take a value. */
+static const char *const mount_words[] = {
+	"defaults", "_netdev", "nofail", "auto", "noauto", "dev", "nodev", "suid",
+	"nosuid", "atime", "noatime", "diratime", "nodiratime", "relatime", "norelatime",
+	"strictatime", "nostrictatime", "lazytime", "nolazytime", "async", "sync",
+	"dirsync", "user", "nouser", "users", "nousers", "owner", "noowner", "group",
+	"nogroup", "default_permissions", "user=", "fsname=", "subtype=", "comment=",
+};
+/* clang-format on */
+
+enum { MOUNT_WORDS = sizeof(mount_words) / sizeof(*mount_words) };
+
+/* Obeyed, but the mount's business and no option of rowfs'. */
+static bool set_mount_flag(struct settings *settings, const char *word)
+{
+	if (strcmp(word, "exec") == 0)
+		settings->noexec = false;
+	else if (strcmp(word, "noexec") == 0)
+		settings->noexec = true;
+	else
+		return false;
+	return true;
+}
+
+static bool is_mount_word(const char *word)
+{
+	if (strncasecmp(word, "x-", 2) == 0)
+		return true;
+	for (int i = 0; i < MOUNT_WORDS; i++) {
+		size_t len = strlen(mount_words[i]);
+
+		if (mount_words[i][len - 1] == '=' ? strncmp(word, mount_words[i], len) == 0
+		                                   : strcmp(word, mount_words[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
+const struct option_entry *option_find(const char *name)
+{
+	for (const struct option_entry *o = options; o->name; o++)
+		if (strcmp(o->name, name) == 0)
+			return o;
+	return NULL;
+}
+
+static size_t min3(size_t a, size_t b, size_t c)
+{
+	size_t least = a < b ? a : b;
+
+	return least < c ? least : c;
+}
+
+/* Levenshtein's distance; names longer than any option are far from all. */
+static size_t distance(const char *a, const char *b)
+{
+	enum { LONGEST = 32 };
+	size_t row[LONGEST + 1], n = strlen(a), m = strlen(b);
+
+	if (n > LONGEST || m > LONGEST)
+		return SIZE_MAX;
+	for (size_t j = 0; j <= m; j++)
+		row[j] = j;
+	for (size_t i = 1; i <= n; i++) {
+		size_t diagonal = row[0];
+
+		row[0] = i;
+		for (size_t j = 1; j <= m; j++) {
+			size_t above = row[j];
+
+			row[j] = min3(above + 1, row[j - 1] + 1, diagonal + (a[i - 1] != b[j - 1]));
+			diagonal = above;
+		}
+	}
+	return row[m];
+}
+
+const char *option_nearest(const char *name)
+{
+	/* Half of the letters may be wrong; beyond that a suggestion would be a guess. */
+	size_t best = (strlen(name) + 1) / 2;
+	const char *nearest = NULL;
+
+	for (const struct option_entry *o = options; o->name; o++) {
+		size_t d = distance(name, o->name);
+
+		if (d < best) {
+			best = d;
+			nearest = o->name;
+		}
+	}
+	return nearest;
+}
+
+static int refuse_name(const char *name, struct error *e)
+{
+	const char *nearest = option_nearest(name);
+
+	if (nearest)
+		return error_set(e, EINVAL, "unknown option \"%s\"; did you mean \"%s\"?", name,
+		                 nearest);
+	return error_set(e, EINVAL, "unknown option \"%s\"; rowfs --help lists them", name);
+}
+
+static int refuse_value(const struct option_entry *option, const char *value, struct error *e)
+{
+	char shown[200];
+
+	/* An address may hold a password, and a wrong one is no less secret. */
+	snprintf(shown, sizeof(shown), "%s", value);
+	secret_hide(shown);
+	return error_set(e, EINVAL, "%s=%s: expected %s", option->name, shown,
+	                 option_value_expected(option->type));
+}
+
+int options_set(struct settings *settings, const char *name, const char *value, struct error *e)
+{
+	const struct option_entry *option = option_find(name);
+	int r;
+
+	if (!option)
+		return refuse_name(name, e);
+	if (!value && option->argument)
+		return error_set(e, EINVAL, "%s needs a value: %s=%s", name, name,
+		                 option->argument);
+	r = option_value_set((char *)settings + option->field, option->type, value);
+	if (r == -EINVAL)
+		return refuse_value(option, value, e);
+	return r ? error_set(e, -r, "%s: %s", name, strerror(-r)) : 0;
+}
+
+bool options_next(const char **at, struct buf *ret)
+{
+	const char *p = *at;
+
+	buf_reset(ret);
+	while (*p == ',')
+		p++;
+	if (!*p)
+		return false;
+	for (; *p && *p != ','; p++) {
+		if (*p == '\\' && (p[1] == ',' || p[1] == '\\'))
+			p++;
+		buf_addc(ret, *p);
+	}
+	*at = p;
+	return true;
+}
+
+/* "name" or "name=value"; cuts the word in two. */
+static int parse_word(struct settings *settings, char *word, struct error *e)
+{
+	char *equals;
+
+	if (is_mount_word(word) || set_mount_flag(settings, word))
+		return 0;
+	equals = strchr(word, '=');
+	if (equals)
+		*equals = '\0';
+	return options_set(settings, word, equals ? equals + 1 : NULL, e);
+}
+
+int options_parse(struct settings *settings, const char *list, struct error *e)
+{
+	_cleanup_buf_ struct buf word = {0};
+	int r = 0;
+
+	while (!r && options_next(&list, &word))
+		r = word.failed ? error_set(e, ENOMEM, "out of memory")
+		                : parse_word(settings, word.data, e);
+	return r;
+}
+
+int settings_init(struct settings *ret)
+{
+	_cleanup_settings_ struct settings settings = {.uid = getuid(), .gid = getgid()};
+
+	for (const struct option_entry *o = options; o->name; o++)
+		if (o->initial &&
+		    option_value_set((char *)&settings + o->field, o->type, o->initial))
+			return -ENOMEM;
+	*ret = settings;
+	settings = (struct settings){0};
+	return 0;
+}
+
+static void table_done(struct table_settings *table)
+{
+	free(table->relation);
+	free(table->key);
+	free(table->mtime);
+}
+
+static bool holds_string(enum option_type type)
+{
+	return type == OPTION_TEXT || type == OPTION_PATH || type == OPTION_ADDRESS;
+}
+
+void settings_done(struct settings *settings)
+{
+	for (const struct option_entry *o = options; o->name; o++)
+		if (holds_string(o->type))
+			free(*(char **)((char *)settings + o->field));
+	for (size_t i = 0; i < settings->n_tables; i++)
+		table_done(&settings->tables[i]);
+	free(settings->tables);
+	free(settings->source);
+	free(settings->mountpoint);
+	*settings = (struct settings){0};
+}
+
+enum { HELP_INDENT = 28, HELP_WIDTH = 100 };
+
+static void help_default(const struct option_entry *option, struct buf *out)
+{
+	const char *space = " ";
+
+	if (!option->initial)
+		return;
+	if (HELP_INDENT + strlen(option->help) + strlen(option->initial) + 12 > HELP_WIDTH)
+		space = "\n                            ";
+	buf_addf(out, "%s(default: %s)", space, option->initial);
+}
+
+void options_help(struct buf *out)
+{
+	for (const struct option_entry *o = options; o->name; o++) {
+		char left[64];
+
+		snprintf(left, sizeof(left), "%s%s%s", o->name, o->argument ? "=" : "",
+		         o->argument ? o->argument : "");
+		/* What does not fit beside gets a line of its own. */
+		buf_addf(out, strlen(left) > HELP_INDENT - 4 ? "  %s\n%28s" : "  %-24s  %s", left,
+		         "");
+		buf_adds(out, o->help);
+		help_default(o, out);
+		buf_addc(out, '\n');
+	}
+}
+
+static void dump_table(const struct table_settings *table, struct buf *out)
+{
+	buf_adds(out, "table ");
+	option_value_quote(table->relation, out);
+	buf_adds(out, " {");
+	if (table->key) {
+		buf_adds(out, " key = ");
+		option_value_quote(table->key, out);
+	}
+	if (table->mtime) {
+		buf_adds(out, " mtime = ");
+		option_value_quote(table->mtime, out);
+	}
+	buf_adds(out, " }\n");
+}
+
+void options_dump(const struct settings *settings, struct buf *out)
+{
+	for (const struct option_entry *o = options; o->name; o++) {
+		const void *field = (const char *)settings + o->field;
+
+		/* `ro` says it already; a string that was not given has nothing to say. */
+		if (o->type == OPTION_OFF || (holds_string(o->type) && !*(char *const *)field))
+			continue;
+		buf_addf(out, "%s = ", o->name);
+		option_value_print(o->type, field, out);
+		buf_addc(out, '\n');
+	}
+	for (size_t i = 0; i < settings->n_tables; i++)
+		dump_table(&settings->tables[i], out);
+}

@@ -1,0 +1,44 @@
+#include "rowfs/engine/copy.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+void copy_key(const struct rowref *ref, struct buf *out)
+{
+	buf_addf(out, "a:%" PRIu32 ":", ref->relation->oid);
+	buf_add(out, ref->name, strlen(ref->name) - strlen(NAME_SUFFIX));
+}
+
+void copy_print(const struct relation *relation, const struct text *text, struct buf *out)
+{
+	buf_addf(out, "- %016" PRIx64 " %" PRIu32 " %jd.%09ld\n", relation->fingerprint, text->xid,
+		 (intmax_t)text->version.mtime.tv_sec, text->version.mtime.tv_nsec);
+	buf_add(out, text->data, text->len);
+}
+
+struct text *copy_parse(const struct relation *relation, const struct buf *value, bool *ret_garbage)
+{
+	const char *line_end = value->len ? memchr(value->data, '\n', value->len) : NULL;
+	uint64_t fingerprint;
+	struct version version;
+	struct timespec mtime;
+	intmax_t seconds;
+	uint32_t xid;
+	size_t head;
+	int used = 0;
+
+	*ret_garbage = true;
+	if (!line_end ||
+	    sscanf(value->data, "- %16" SCNx64 " %" SCNu32 " %jd.%9ld%n", &fingerprint, &xid,
+		   &seconds, &mtime.tv_nsec, &used) != 4 ||
+	    value->data + used != line_end)
+		return NULL;
+	*ret_garbage = false;
+	if (fingerprint != relation->fingerprint)
+		return NULL;
+	mtime.tv_sec = (time_t)seconds;
+	head = (size_t)(line_end + 1 - value->data);
+	version = version_of(line_end + 1, value->len - head, &mtime);
+	return text_new(line_end + 1, value->len - head, &version, xid);
+}

@@ -1,0 +1,316 @@
+#include "rowfs/engine/edit.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+
+#include "rowfs/engine/commit.h"
+#include "rowfs/model/json.h"
+
+struct edit {
+	struct engine *engine;
+	struct rowref ref;
+	struct asker asker;
+	char *path;
+	pid_t thread_group;
+	bool created;
+
+	pthread_mutex_t lock;
+	struct buf text;            /* [lock] */
+	int64_t charged;            /* [lock] bytes of the memory budget */
+	uint64_t generation;        /* [lock] counts changes to the text */
+	uint64_t committed;         /* [lock] generation that PostgreSQL has */
+	uint64_t refused;           /* [lock] generation that was refused last, 0: none */
+	int error;                  /* [lock] why, -errno */
+	bool surrendered;           /* [lock] */
+	bool busy;                  /* [lock] a commit is on its way */
+	struct edit_request *waiting; /* [lock] for it to end */
+
+	/* Of the commit on its way; only its task touches these while busy. */
+	struct lane_task task;
+	enum edit_intent intent;
+	struct text *base; /* NULL with EDIT_UPDATE: ask again */
+	struct buf sent;
+	uint64_t sent_generation;
+	struct edit_request *sender;
+};
+
+/* With the lock held, or before anybody else knows the edit. */
+static int resize(struct edit *edit, size_t size)
+{
+	int64_t more = (int64_t)size - edit->charged;
+
+	if (size > TEXT_MAX)
+		return -EFBIG;
+	if (more > 0) {
+		if (text_charge(more) < 0)
+			return -ENOMEM;
+		edit->charged += more;
+	}
+	buf_resize(&edit->text, size);
+	return edit->text.failed ? -ENOMEM : 0;
+}
+
+static int begin_with(struct edit *edit, const struct text *text)
+{
+	int r = resize(edit, text->len);
+
+	if (r == 0 && text->len)
+		memcpy(edit->text.data, text->data, text->len);
+	return r;
+}
+
+static void edit_free(struct edit *edit)
+{
+	(void)text_charge(-edit->charged);
+	rowref_done(&edit->ref);
+	buf_done(&edit->text);
+	buf_done(&edit->sent);
+	text_unref(edit->base);
+	free(edit->path);
+	pthread_mutex_destroy(&edit->lock);
+	free(edit);
+}
+
+int edit_new(struct engine *engine, const struct rowref *ref, const struct edit_options *options,
+	     struct edit **ret)
+{
+	struct edit *edit = calloc(1, sizeof *edit);
+	int r;
+
+	if (!edit)
+		return -ENOMEM;
+	pthread_mutex_init(&edit->lock, NULL);
+	edit->engine = engine;
+	edit->intent = options->intent;
+	edit->base = options->base ? text_ref(options->base) : NULL;
+	edit->created = options->created;
+	edit->asker = options->asker;
+	edit->thread_group = options->thread_group;
+	edit->path = strdup(options->asker.path);
+	edit->asker.path = edit->path;
+	r = edit->path ? rowref_copy(ref, &edit->ref) : -ENOMEM;
+	if (r == 0 && options->base && !options->truncated)
+		r = begin_with(edit, options->base);
+	if (r < 0) {
+		edit_free(edit);
+		return r;
+	}
+	*ret = edit;
+	return 0;
+}
+
+/* --- The buffer ------------------------------------------------------------------------------ */
+
+static void touched(struct edit *edit)
+{
+	edit->generation++;
+	edit->refused = 0;
+	edit->error = 0;
+}
+
+void edit_read(struct edit *edit, size_t offset, size_t len, struct buf *out)
+{
+	pthread_mutex_lock(&edit->lock);
+	if (offset < edit->text.len) {
+		size_t rest = edit->text.len - offset;
+
+		buf_add(out, edit->text.data + offset, len < rest ? len : rest);
+	}
+	pthread_mutex_unlock(&edit->lock);
+}
+
+int edit_write(struct edit *edit, size_t offset, const void *data, size_t len)
+{
+	int r = 0;
+
+	if (offset > TEXT_MAX || len > TEXT_MAX - offset)
+		return -EFBIG;
+	pthread_mutex_lock(&edit->lock);
+	if (offset + len > edit->text.len)
+		r = resize(edit, offset + len);
+	if (r == 0 && len) {
+		memcpy(edit->text.data + offset, data, len);
+		touched(edit);
+	}
+	pthread_mutex_unlock(&edit->lock);
+	return r;
+}
+
+int edit_truncate(struct edit *edit, size_t size)
+{
+	int r = 0;
+
+	pthread_mutex_lock(&edit->lock);
+	if (size != edit->text.len) {
+		r = resize(edit, size);
+		if (r == 0)
+			touched(edit);
+	}
+	pthread_mutex_unlock(&edit->lock);
+	return r;
+}
+
+size_t edit_size(struct edit *edit)
+{
+	size_t size;
+
+	pthread_mutex_lock(&edit->lock);
+	size = edit->text.len;
+	pthread_mutex_unlock(&edit->lock);
+	return size;
+}
+
+void edit_surrender(struct edit *edit, struct buf *ret_text)
+{
+	pthread_mutex_lock(&edit->lock);
+	buf_add(ret_text, edit->text.data, edit->text.len);
+	edit->surrendered = true;
+	pthread_mutex_unlock(&edit->lock);
+}
+
+/* --- Committing ------------------------------------------------------------------------------ */
+
+static int refresh_base(struct edit *edit, struct error *e)
+{
+	if (edit->intent != EDIT_UPDATE || edit->base)
+		return 0;
+	return reader_fetch(edit->engine->reader, &edit->ref, STORE_WRITE, &edit->base, e);
+}
+
+static int write_through(struct edit *edit, struct error *e)
+{
+	struct engine *engine = edit->engine;
+	int r = refresh_base(edit, e);
+
+	if (r < 0)
+		return r;
+	switch (edit->intent) {
+	case EDIT_UPDATE:
+		return commit_update(engine, &edit->ref, edit->base, edit->sent.data, edit->sent.len, e);
+	case EDIT_INSERT:
+		return commit_insert(engine, &edit->ref, edit->sent.data, edit->sent.len, e);
+	default:
+		return commit_new(engine, edit->ref.relation->oid, edit->sent.data, edit->sent.len, e);
+	}
+}
+
+/* From here on the row is there, and what it looks like is for PostgreSQL to say. */
+static void committed(struct edit *edit)
+{
+	if (edit->intent == EDIT_NEW)
+		return;
+	edit->intent = EDIT_UPDATE;
+	text_unref(edit->base);
+	edit->base = NULL;
+	(void)names_event(edit->engine->names, edit->ref.relation->oid, edit->ref.name, NAME_COMMITTED,
+			  NULL);
+}
+
+static void commit_task(struct lane_task *task)
+{
+	struct edit *edit = container_of(task, struct edit, task);
+	struct edit_request *sender = edit->sender, *waiting, *next;
+	struct error e = {0};
+	int r = write_through(edit, &e);
+
+	if (r == 0)
+		committed(edit);
+	else
+		refusals_add(edit->engine->refusals, &edit->asker, &e, edit->sent.data, edit->sent.len);
+
+	pthread_mutex_lock(&edit->lock);
+	edit->busy = false;
+	if (r == 0) {
+		edit->committed = edit->sent_generation;
+	} else if (edit->generation == edit->sent_generation) {
+		edit->refused = edit->sent_generation;
+		edit->error = r;
+	}
+	waiting = edit->waiting;
+	edit->waiting = NULL;
+	pthread_mutex_unlock(&edit->lock);
+
+	/* The handle may be released as soon as the last who asked is told: the sender comes last. */
+	for (; waiting; waiting = next) {
+		next = waiting->next;
+		edit_commit(edit, edit->thread_group, waiting);
+	}
+	sender->done(sender, r);
+}
+
+/* With the lock held: what there is to do. 1: commit; else what to answer at once. */
+static int decide(struct edit *edit, pid_t thread_group)
+{
+	if (edit->surrendered || edit->generation == edit->committed)
+		return 0;
+	if (edit->refused == edit->generation)
+		return edit->error;
+	switch (json_progress(edit->text.data, edit->text.len)) {
+	case JSON_EMPTY:
+		return 0;
+	case JSON_INCOMPLETE:
+		if (thread_group && edit->thread_group && thread_group != edit->thread_group)
+			return 0;
+		return 1;
+	default:
+		return 1;
+	}
+}
+
+static int prepare(struct edit *edit, struct edit_request *request)
+{
+	buf_reset(&edit->sent);
+	buf_add(&edit->sent, edit->text.data, edit->text.len);
+	if (edit->sent.failed)
+		return -ENOMEM;
+	edit->sent_generation = edit->generation;
+	edit->task.run = commit_task;
+	edit->sender = request;
+	edit->busy = true;
+	return 1;
+}
+
+void edit_commit(struct edit *edit, pid_t thread_group, struct edit_request *request)
+{
+	int r;
+
+	pthread_mutex_lock(&edit->lock);
+	r = decide(edit, thread_group);
+	if (r == 1 && edit->busy) {
+		request->next = edit->waiting;
+		edit->waiting = request;
+		pthread_mutex_unlock(&edit->lock);
+		return;
+	}
+	if (r == 1)
+		r = prepare(edit, request);
+	pthread_mutex_unlock(&edit->lock);
+	if (r == 1)
+		lane_run(edit->engine->writes, &edit->task);
+	else
+		request->done(request, r);
+}
+
+/* --- The end --------------------------------------------------------------------------------- */
+
+static void keep_unfinished(struct edit *edit)
+{
+	struct error e;
+
+	(void)error_set(&e, EINVAL, "the file was closed with a text that was never complete");
+	refusals_add(edit->engine->refusals, &edit->asker, &e, edit->text.data, edit->text.len);
+}
+
+void edit_close(struct edit *edit)
+{
+	bool dirty = !edit->surrendered && edit->generation != edit->committed;
+	bool empty = json_progress(edit->text.data, edit->text.len) == JSON_EMPTY;
+
+	if (dirty && !empty && edit->refused != edit->generation)
+		keep_unfinished(edit);
+	if (dirty && !empty && edit->created && edit->committed == 0)
+		(void)names_event(edit->engine->names, edit->ref.relation->oid, edit->ref.name,
+				  NAME_DROPPED, NULL);
+	edit_free(edit);
+}

@@ -1,0 +1,264 @@
+#include "rowfs/engine/listing.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "rowfs/base/clock.h"
+#include "rowfs/base/counters.h"
+#include "rowfs/model/json.h"
+#include "rowfs/model/statement.h"
+
+struct start {
+	uint64_t row;       /* number of the page's first row */
+	struct cells after; /* key of the row before it; empty for the first page */
+	unsigned limit;
+};
+
+struct listing {
+	struct engine *engine;
+	struct schema *schema;
+	const struct relation *relation;
+
+	struct start *starts;
+	size_t n_starts;
+
+	/* The current page. */
+	uint64_t first;
+	struct listing_entry *entries;
+	size_t n_entries;
+	struct buf names; /* what the entries' names point into, once the page is whole */
+	struct cells last;
+	unsigned read;    /* lines the server sent for it */
+	size_t bytes;     /* of row text */
+	struct buf text;  /* scratch space for printing rows */
+	int64_t began_us;
+	bool end;         /* there is no row after this page */
+
+	struct lane_task task;
+	size_t wanted; /* index into starts */
+	struct listing_request *request;
+};
+
+static int add_start(struct listing *listing, uint64_t row, const struct cells *after, unsigned limit)
+{
+	struct start *grown = realloc(listing->starts, (listing->n_starts + 1) * sizeof *grown);
+	struct start *start;
+
+	if (!grown)
+		return -ENOMEM;
+	listing->starts = grown;
+	start = &grown[listing->n_starts];
+	*start = (struct start){.row = row, .limit = limit};
+	if (after && cells_copy(after->at, after->n, &start->after) < 0)
+		return -ENOMEM;
+	listing->n_starts++;
+	return 0;
+}
+
+int listing_new(struct engine *engine, uint32_t oid, struct listing **ret)
+{
+	struct listing *listing = calloc(1, sizeof *listing);
+
+	if (!listing)
+		return -ENOMEM;
+	listing->engine = engine;
+	listing->schema = catalog_get(engine->catalog);
+	listing->relation = schema_relation(listing->schema, oid);
+	listing->first = UINT64_MAX; /* no page yet */
+	if (!listing->relation || add_start(listing, 0, NULL, LISTING_FIRST_ROWS) < 0) {
+		int r = listing->relation ? -ENOMEM : -ESTALE;
+
+		listing_free(listing);
+		return r;
+	}
+	*ret = listing;
+	return 0;
+}
+
+static void clear(struct listing *listing)
+{
+	buf_reset(&listing->names);
+	cells_done(&listing->last);
+	listing->n_entries = 0;
+	listing->read = 0;
+	listing->bytes = 0;
+	listing->first = UINT64_MAX;
+	listing->end = false;
+}
+
+void listing_free(struct listing *listing)
+{
+	if (!listing)
+		return;
+	clear(listing);
+	for (size_t i = 0; i < listing->n_starts; i++)
+		cells_done(&listing->starts[i].after);
+	free(listing->starts);
+	free(listing->entries);
+	buf_done(&listing->names);
+	buf_done(&listing->text);
+	schema_unref(listing->schema);
+	free(listing);
+}
+
+/* --- A page ---------------------------------------------------------------------------------- */
+
+/* Materialised views may hold several rows whose key has the same NULLs: one name, one entry. */
+static bool same_as_last(const struct listing *listing, const struct cell *key, size_t n)
+{
+	return listing->last.n == n && cells_equal(&listing->last, &(struct cells){n, (struct cell *)key});
+}
+
+static int take_line(void *arg, const struct cell *cells, size_t n)
+{
+	struct listing *listing = arg;
+	const struct relation *relation = listing->relation;
+	size_t n_key = relation_key_len(relation), offset = listing->names.len;
+	struct cell key[KEY_PARTS_MAX];
+	struct listing_entry *entry;
+	struct row_view view;
+	int r = row_view(relation, cells, n, &view);
+
+	if (r < 0)
+		return r;
+	listing->read++;
+	row_view_key(relation, &view, key);
+	if (same_as_last(listing, key, n_key))
+		return 0;
+	buf_reset(&listing->text);
+	json_print(relation, view.cells, &listing->text);
+	name_print(key, n_key, &listing->names);
+	buf_addc(&listing->names, '\0');
+	if (listing->text.failed || listing->names.failed)
+		return -ENOMEM;
+	cells_done(&listing->last);
+	if (cells_copy(key, n_key, &listing->last) < 0)
+		return -ENOMEM;
+	entry = &listing->entries[listing->n_entries++];
+	entry->name = (const char *)(uintptr_t)offset; /* the buffer may still move */
+	entry->version = version_of(listing->text.data, listing->text.len,
+				    view.has_mtime ? &view.mtime : NULL);
+	listing->bytes += listing->text.len;
+	return 0;
+}
+
+static unsigned next_limit(const struct listing *listing)
+{
+	size_t average = listing->read ? listing->bytes / listing->read + 1 : 1;
+	size_t rows = LISTING_PAGE_BYTES / average;
+
+	return rows < 1 ? 1 : rows > LISTING_PAGE_ROWS ? LISTING_PAGE_ROWS : (unsigned)rows;
+}
+
+static int fetch(struct listing *listing, const struct start *start, struct error *e)
+{
+	_cleanup_statement_ struct statement statement = {0};
+	struct listing_entry *entries;
+	int r;
+
+	clear(listing);
+	entries = realloc(listing->entries, start->limit * sizeof *entries);
+	if (!entries)
+		return -ENOMEM;
+	listing->entries = entries;
+	listing->began_us = clock_monotonic_us();
+	r = statement_page(listing->schema, listing->relation, start->after.n ? &start->after : NULL,
+			   start->limit, &statement);
+	if (r < 0)
+		return r;
+	count(store_pages);
+	return store_run(listing->engine->store, STORE_READ, &statement, take_line, listing, NULL, e);
+}
+
+/* The page is whole: names stand still now, and it is known where the next page starts. */
+static int settle(struct listing *listing, const struct start *start)
+{
+	for (size_t i = 0; i < listing->n_entries; i++)
+		listing->entries[i].name = listing->names.data + (uintptr_t)listing->entries[i].name;
+	listing->first = start->row;
+	listing->end = listing->read < start->limit;
+	if (listing->end || start != &listing->starts[listing->n_starts - 1])
+		return 0;
+	return add_start(listing, start->row + listing->n_entries, &listing->last, next_limit(listing));
+}
+
+static void seek_task(struct lane_task *task)
+{
+	struct listing *listing = container_of(task, struct listing, task);
+	const struct start *start = &listing->starts[listing->wanted];
+	struct error e = {0};
+	int r = fetch(listing, start, &e);
+
+	if (r == 0)
+		r = settle(listing, start);
+	if (r < 0) {
+		clear(listing);
+		if (r == -ESTALE)
+			catalog_suspect(listing->engine->catalog);
+		if (!e.err)
+			(void)error_set(&e, -r, "%s", strerror(-r));
+	}
+	listing->request->done(listing->request, &e);
+}
+
+/* --- Seeking --------------------------------------------------------------------------------- */
+
+static size_t find_start(const struct listing *listing, uint64_t row)
+{
+	size_t low = 0, high = listing->n_starts;
+
+	while (high - low > 1) {
+		size_t middle = (low + high) / 2;
+
+		if (listing->starts[middle].row <= row)
+			low = middle;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static bool is_current(const struct listing *listing, uint64_t row)
+{
+	if (listing->first == UINT64_MAX || row < listing->first)
+		return false;
+	return listing->end || row < listing->first + listing->n_entries;
+}
+
+void listing_seek(struct listing *listing, uint64_t row, struct listing_request *request)
+{
+	if (is_current(listing, row)) {
+		struct error none = {0};
+
+		request->done(request, &none);
+		return;
+	}
+	listing->wanted = find_start(listing, row);
+	listing->request = request;
+	listing->task.run = seek_task;
+	lane_run(listing->engine->reads, &listing->task);
+}
+
+const struct listing_entry *listing_at(const struct listing *listing, uint64_t row)
+{
+	if (listing->first == UINT64_MAX || row < listing->first ||
+	    row - listing->first >= listing->n_entries)
+		return NULL;
+	return &listing->entries[row - listing->first];
+}
+
+bool listing_ended(const struct listing *listing, uint64_t row)
+{
+	return listing->first != UINT64_MAX && listing->end &&
+	       row >= listing->first + listing->n_entries;
+}
+
+void listing_rewind(struct listing *listing)
+{
+	clear(listing);
+}
+
+int64_t listing_began_us(const struct listing *listing)
+{
+	return listing->began_us;
+}

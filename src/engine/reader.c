@@ -1,0 +1,416 @@
+#include "rowfs/engine/reader.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+#include <uthash.h>
+
+#include "rowfs/base/clock.h"
+#include "rowfs/base/counters.h"
+#include "rowfs/engine/copy.h"
+#include "rowfs/engine/own.h"
+#include "rowfs/model/json.h"
+
+/* One fetch and all who wait for it. In the table (and open to join) until it is answered or
+ * superseded. */
+struct flight {
+	UT_hash_handle hh;
+	struct lane_task task;
+	struct reader *reader;
+	struct rowref ref;
+	struct read_request *waiting; /* [lock] */
+	bool joinable;                /* [lock] in the table */
+	bool superseded;              /* [lock] */
+	bool may_fill;                /* Redis answered, and held no copy or lease */
+	struct buf replace;           /* what it held instead, if that is no good */
+	size_t key_len;
+	char *key;
+};
+
+struct reader {
+	const struct settings *settings;
+	struct store *store;
+	struct cache *cache;
+	struct catalog *catalog;
+	struct lane *lane;
+	struct own *own;
+	pthread_mutex_t lock;
+	struct flight *flights; /* [lock] */
+};
+
+int reader_new(const struct settings *settings, struct store *store, struct cache *cache,
+	       struct catalog *catalog, struct lane *lane, struct reader **ret)
+{
+	struct reader *reader = calloc(1, sizeof *reader);
+
+	if (!reader)
+		return -ENOMEM;
+	reader->settings = settings;
+	reader->store = store;
+	reader->cache = cache;
+	reader->catalog = catalog;
+	reader->lane = lane;
+	if (own_new((int64_t)(settings->ttl * 1000) + 1, &reader->own) < 0) {
+		free(reader);
+		return -ENOMEM;
+	}
+	pthread_mutex_init(&reader->lock, NULL);
+	*ret = reader;
+	return 0;
+}
+
+void reader_free(struct reader *reader)
+{
+	if (!reader)
+		return;
+	own_free(reader->own);
+	pthread_mutex_destroy(&reader->lock);
+	free(reader);
+}
+
+/* A shared copy must not show one role what only another may see, and must be wanted at all. */
+static bool may_cache(const struct reader *reader, const struct relation *relation)
+{
+	return !reader->settings->strong && reader->settings->ttl > 0 && !relation->row_security &&
+	       !relation->partial;
+}
+
+/* --- PostgreSQL ------------------------------------------------------------------------------ */
+
+struct fetched {
+	const struct rowref *ref;
+	struct text *text;
+	int err;
+};
+
+/* Only the spelling that PostgreSQL prints is the row's name: `042` finds row 42, whose name it is not. */
+static bool is_canonical(const struct rowref *ref, const struct row_view *view)
+{
+	struct cell key[KEY_PARTS_MAX];
+	_cleanup_buf_ struct buf name = {0};
+
+	row_view_key(ref->relation, view, key);
+	name_print(key, relation_key_len(ref->relation), &name);
+	return !name.failed && strcmp(name.data, ref->name) == 0;
+}
+
+static int take_line(void *arg, const struct cell *cells, size_t n)
+{
+	struct fetched *fetched = arg;
+	const struct relation *relation = fetched->ref->relation;
+	_cleanup_buf_ struct buf out = {0};
+	struct row_view view;
+	struct version version;
+	int r = row_view(relation, cells, n, &view);
+
+	if (r < 0)
+		return r;
+	if (fetched->text || !is_canonical(fetched->ref, &view))
+		return 0;
+	json_print(relation, view.cells, &out);
+	if (out.failed)
+		return -ENOMEM;
+	if (out.len > TEXT_MAX)
+		return -EFBIG;
+	version = version_of(out.data, out.len, view.has_mtime ? &view.mtime : NULL);
+	fetched->text = text_new(out.data, out.len, &version, view.xid);
+	return fetched->text ? 0 : -ENOMEM;
+}
+
+static int fetch_statement(const struct rowref *ref, struct statement *ret)
+{
+	if (ref->hash[0])
+		return statement_fetch_hashed(ref->schema, ref->relation, ref->hash, ret);
+	return statement_fetch(ref->schema, ref->relation, &ref->key, ret);
+}
+
+static int explain(struct reader *reader, const struct rowref *ref, int r, struct error *e)
+{
+	if (r == -ESTALE)
+		catalog_suspect(reader->catalog);
+	/* A key that the type does not accept ("abc" for an integer) is no row's. */
+	if (r == -EINVAL)
+		return error_set(e, ENOENT, "there is no row %s", ref->name);
+	if (r == -EFBIG && e && !e->err)
+		return error_set(e, EFBIG, "the row's text is longer than %d MiB", TEXT_MAX >> 20);
+	if (e && !e->err)
+		return error_set(e, -r, "%s", strerror(-r));
+	return r;
+}
+
+int reader_fetch(struct reader *reader, const struct rowref *ref, enum store_set set,
+		 struct text **ret, struct error *e)
+{
+	_cleanup_statement_ struct statement statement = {0};
+	struct fetched fetched = {.ref = ref};
+	struct error local = {0};
+	int r = fetch_statement(ref, &statement);
+
+	count(store_fetches);
+	if (r == 0)
+		r = store_run(reader->store, set, &statement, take_line, &fetched, NULL, &local);
+	if (r < 0) {
+		text_unref(fetched.text);
+		r = explain(reader, ref, r, &local);
+	} else if (!fetched.text) {
+		r = error_set(&local, ENOENT, "there is no row %s", ref->name);
+	} else {
+		*ret = fetched.text;
+		return 0;
+	}
+	if (e)
+		*e = local;
+	return r;
+}
+
+/* --- Redis ----------------------------------------------------------------------------------- */
+
+enum outcome { USABLE, FILL, ASK };
+
+/* A copy that may be used; else whether what PostgreSQL says may be put there. `replace` holds a value
+ * that is no good. */
+static enum outcome cached(struct reader *reader, const struct rowref *ref, struct text **ret,
+			   struct buf *replace)
+{
+	_cleanup_buf_ struct buf key = {0};
+	struct text *text;
+	bool garbage;
+
+	if (!may_cache(reader, ref->relation))
+		return ASK;
+	copy_key(ref, &key);
+	if (key.failed)
+		return ASK;
+	switch (cache_get(reader->cache, key.data, key.len, replace)) {
+	case CACHE_HIT:
+		break;
+	case CACHE_MISS:
+		count(cache_misses);
+		return FILL;
+	default:
+		return ASK;
+	}
+	text = copy_parse(ref->relation, replace, &garbage);
+	if (!text) {
+		if (garbage)
+			count(cache_garbage);
+		return FILL;
+	}
+	if (!own_accepts(reader->own, ref->relation->oid, ref->name, text->xid)) {
+		count(cache_rejected);
+		text_unref(text);
+		return ASK;
+	}
+	count(cache_hits);
+	*ret = text;
+	return USABLE;
+}
+
+static void fill(struct reader *reader, const struct rowref *ref, const char *token,
+		 const struct text *text, int64_t began_ms)
+{
+	int64_t px = (int64_t)(reader->settings->ttl * 1000) - (clock_monotonic_ms() - began_ms);
+	_cleanup_buf_ struct buf key = {0}, value = {0};
+
+	if (px <= 0 || text->len > COPY_MAX)
+		return;
+	copy_key(ref, &key);
+	copy_print(ref->relation, text, &value);
+	if (!key.failed && !value.failed)
+		cache_fill(reader->cache, key.data, key.len, token, value.data, value.len, px);
+}
+
+/* --- Flights --------------------------------------------------------------------------------- */
+
+static void flight_free(struct flight *flight)
+{
+	rowref_done(&flight->ref);
+	buf_done(&flight->replace);
+	free(flight->key);
+	free(flight);
+}
+
+/* Both with the lock held. */
+static void unlist(struct reader *reader, struct flight *flight)
+{
+	if (flight->joinable)
+		HASH_DEL(reader->flights, flight);
+	flight->joinable = false;
+}
+
+static void join(struct flight *flight, struct read_request *request)
+{
+	request->flight = flight;
+	request->next = flight->waiting;
+	flight->waiting = request;
+}
+
+/* Take the answer to everybody. Nothing of the flight is touched after the first `done` that was
+ * told: the requests were unhooked from it. */
+static void answer(struct read_request *waiting, struct text *text, const struct error *e)
+{
+	struct read_request *next;
+
+	for (; waiting; waiting = next) {
+		next = waiting->next;
+		waiting->done(waiting, text, e);
+	}
+}
+
+static bool take_lease(struct flight *flight, char token[CACHE_TOKEN_SIZE])
+{
+	_cleanup_buf_ struct buf key = {0};
+
+	if (!flight->may_fill)
+		return false;
+	copy_key(&flight->ref, &key);
+	return !key.failed && cache_lease(flight->reader->cache, key.data, key.len,
+					  flight->replace.len ? &flight->replace : NULL, token);
+}
+
+static void flight_run(struct lane_task *task)
+{
+	struct flight *flight = container_of(task, struct flight, task);
+	struct reader *reader = flight->reader;
+	_cleanup_text_ struct text *text = NULL;
+	struct read_request *waiting;
+	char token[CACHE_TOKEN_SIZE];
+	struct error e = {0};
+	bool leased = take_lease(flight, token), superseded;
+	int64_t began = clock_monotonic_ms();
+	int r = reader_fetch(reader, &flight->ref, STORE_READ, &text, &e);
+
+	pthread_mutex_lock(&reader->lock);
+	unlist(reader, flight);
+	waiting = flight->waiting;
+	flight->waiting = NULL;
+	for (struct read_request *w = waiting; w; w = w->next)
+		w->flight = NULL;
+	superseded = flight->superseded;
+	/* Noted under the lock, so that a save that comes now notes its own after it. */
+	if (r == 0 && !superseded)
+		own_note(reader->own, flight->ref.relation->oid, flight->ref.name, text->xid);
+	pthread_mutex_unlock(&reader->lock);
+
+	if (r == 0 && leased && !superseded)
+		fill(reader, &flight->ref, token, text, began);
+	answer(waiting, text, &e);
+	flight_free(flight);
+}
+
+static char *flight_key(const struct rowref *ref, size_t *ret_len)
+{
+	struct buf key = {0};
+
+	buf_add(&key, &ref->relation->oid, sizeof ref->relation->oid);
+	buf_add(&key, &ref->relation->fingerprint, sizeof ref->relation->fingerprint);
+	buf_adds(&key, ref->name);
+	*ret_len = key.len;
+	return buf_steal(&key);
+}
+
+static struct flight *flight_new(struct reader *reader, const struct rowref *ref)
+{
+	struct flight *flight = calloc(1, sizeof *flight);
+
+	if (!flight)
+		return NULL;
+	flight->task.run = flight_run;
+	flight->reader = reader;
+	flight->key = flight_key(ref, &flight->key_len);
+	if (!flight->key || rowref_copy(ref, &flight->ref) < 0) {
+		flight_free(flight);
+		return NULL;
+	}
+	return flight;
+}
+
+/* Join a flight that is on its way, or list `flight` and let `request` wait for it. True: joined. */
+static bool join_or_list(struct reader *reader, struct flight *flight, struct read_request *request)
+{
+	struct flight *other = NULL;
+
+	pthread_mutex_lock(&reader->lock);
+	/* With consistency=strong a read may not use a SELECT that began before it. */
+	if (!reader->settings->strong)
+		HASH_FIND(hh, reader->flights, flight->key, flight->key_len, other);
+	if (!other && !reader->settings->strong) {
+		unsigned before = HASH_COUNT(reader->flights);
+
+		HASH_ADD_KEYPTR(hh, reader->flights, flight->key, flight->key_len, flight);
+		flight->joinable = HASH_COUNT(reader->flights) > before;
+	}
+	join(other ? other : flight, request);
+	pthread_mutex_unlock(&reader->lock);
+	return other != NULL;
+}
+
+void reader_get(struct reader *reader, const struct rowref *ref, struct read_request *request)
+{
+	_cleanup_text_ struct text *text = NULL;
+	_cleanup_buf_ struct buf held = {0};
+	enum outcome outcome = cached(reader, ref, &text, &held);
+	struct flight *flight;
+	struct error e = {0};
+
+	if (outcome == USABLE) {
+		request->done(request, text, &e);
+		return;
+	}
+	flight = flight_new(reader, ref);
+	if (!flight) {
+		(void)error_set(&e, ENOMEM, "out of memory");
+		request->done(request, NULL, &e);
+		return;
+	}
+	flight->may_fill = outcome == FILL;
+	flight->replace = held;
+	held = (struct buf){0};
+	if (join_or_list(reader, flight, request)) {
+		count(flights_joined);
+		flight_free(flight);
+	} else {
+		lane_run(reader->lane, &flight->task);
+	}
+}
+
+bool reader_abandon(struct reader *reader, struct read_request *request)
+{
+	struct read_request **at;
+	bool found = false;
+
+	pthread_mutex_lock(&reader->lock);
+	if (request->flight) {
+		for (at = &request->flight->waiting; *at && *at != request; at = &(*at)->next)
+			;
+		found = *at != NULL;
+		if (found)
+			*at = request->next;
+		request->flight = NULL;
+	}
+	pthread_mutex_unlock(&reader->lock);
+	return found;
+}
+
+void reader_saved(struct reader *reader, const struct rowref *ref, uint32_t xid)
+{
+	_cleanup_buf_ struct buf copy = {0};
+	_cleanup_free_ char *key = NULL;
+	struct flight *flight = NULL;
+	size_t len;
+
+	key = flight_key(ref, &len);
+	pthread_mutex_lock(&reader->lock);
+	if (key)
+		HASH_FIND(hh, reader->flights, key, len, flight);
+	if (flight) {
+		flight->superseded = true;
+		unlist(reader, flight);
+	}
+	own_note(reader->own, ref->relation->oid, ref->name, xid);
+	pthread_mutex_unlock(&reader->lock);
+
+	copy_key(ref, &copy);
+	if (!copy.failed && may_cache(reader, ref->relation))
+		cache_drop(reader->cache, copy.data, copy.len);
+}

@@ -1,0 +1,87 @@
+#include "rowfs/engine/text.h"
+
+#include <errno.h>
+#include <string.h>
+#include <xxhash.h>
+
+#include "rowfs/model/row.h"
+
+static _Atomic int64_t held;
+static int64_t limit = INT64_MAX;
+
+void text_set_limit(uint64_t bytes)
+{
+	limit = bytes > INT64_MAX ? INT64_MAX : (int64_t)bytes;
+}
+
+uint64_t text_bytes(void)
+{
+	return (uint64_t)atomic_load(&held);
+}
+
+int text_charge(int64_t bytes)
+{
+	int64_t now = atomic_fetch_add(&held, bytes) + bytes;
+
+	if (bytes > 0 && now > limit) {
+		atomic_fetch_sub(&held, bytes);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+bool version_equal(const struct version *a, const struct version *b)
+{
+	return a->size == b->size && a->hash == b->hash && a->mtime.tv_sec == b->mtime.tv_sec &&
+	       a->mtime.tv_nsec == b->mtime.tv_nsec;
+}
+
+uint64_t text_hash(const char *data, size_t len)
+{
+	return XXH3_64bits(data, len);
+}
+
+struct version version_of(const char *data, size_t len, const struct timespec *mtime)
+{
+	uint64_t hash = text_hash(data, len);
+
+	return (struct version){
+		.size = len,
+		.hash = hash,
+		.mtime = mtime ? *mtime : row_mtime_derived(hash),
+	};
+}
+
+struct text *text_new(const char *data, size_t len, const struct version *version, uint32_t xid)
+{
+	struct text *text;
+
+	if (text_charge((int64_t)len) < 0)
+		return NULL;
+	text = malloc(sizeof *text + len + 1);
+	if (!text) {
+		(void)text_charge(-(int64_t)len);
+		return NULL;
+	}
+	atomic_init(&text->refs, 1);
+	text->xid = xid;
+	text->version = *version;
+	text->len = len;
+	memcpy(text->data, data, len);
+	text->data[len] = '\0';
+	return text;
+}
+
+struct text *text_ref(struct text *text)
+{
+	atomic_fetch_add_explicit(&text->refs, 1, memory_order_relaxed);
+	return text;
+}
+
+void text_unref(struct text *text)
+{
+	if (!text || atomic_fetch_sub_explicit(&text->refs, 1, memory_order_acq_rel) != 1)
+		return;
+	(void)text_charge(-(int64_t)text->len);
+	free(text);
+}

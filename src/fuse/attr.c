@@ -1,0 +1,144 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <xxhash.h>
+
+#include "mount.h"
+
+/* 1980-01-01: constant, so that rsync and tar see no change where there is none. */
+enum { DIRECTORY_MTIME = 315532800 };
+
+double mount_timeout(const struct mount *mount)
+{
+	return mount->engine.settings->strong ? 0.0 : 1.0;
+}
+
+/* Stable across mounts and never 0 or 1, which are no file's. */
+uint64_t ino_of_name(uint32_t relation, const char *name)
+{
+	return XXH3_64bits_withSeed(name, strlen(name), relation) | 2;
+}
+
+static void fill(const struct mount *mount, uint64_t ino, mode_t mode, struct stat *ret)
+{
+	const struct settings *settings = mount->engine.settings;
+
+	memset(ret, 0, sizeof *ret);
+	ret->st_ino = ino;
+	ret->st_mode = (mode & S_IFMT) | (mode & 0777 & ~settings->umask);
+	ret->st_nlink = S_ISDIR(mode) ? 2 : 1;
+	ret->st_uid = settings->uid;
+	ret->st_gid = settings->gid;
+	ret->st_blksize = 4096;
+	ret->st_mtim.tv_sec = DIRECTORY_MTIME;
+	ret->st_ctim = ret->st_atim = ret->st_mtim;
+}
+
+static mode_t table_mode(const struct mount *mount, uint32_t oid)
+{
+	_cleanup_schema_ struct schema *schema = catalog_get(mount->engine.catalog);
+	const struct relation *relation = schema_relation(schema, oid);
+
+	return relation && relation_writable(relation) ? 0777 : 0555;
+}
+
+void attr_directory(const struct mount *mount, const struct node *node, struct stat *ret)
+{
+	mode_t mode = node->kind == NODE_TABLE ? table_mode(mount, node->relation) : 0555;
+
+	fill(mount, node->ino, S_IFDIR | mode, ret);
+	/* Each caller sees his own refusals there; the root directory's mode says who gets this far. */
+	if (node->kind == NODE_CONTROL || node->kind == NODE_KEPT)
+		ret->st_mode = S_IFDIR | 0555;
+}
+
+static bool can_update(const struct relation *relation)
+{
+	for (size_t i = 0; i < relation->n_columns; i++)
+		if (relation->columns[i].can_update)
+			return relation_writable(relation);
+	return false;
+}
+
+void attr_row(const struct mount *mount, const struct relation *relation, uint64_t ino,
+	      const struct version *version, struct stat *ret)
+{
+	fill(mount, ino, S_IFREG | (can_update(relation) ? 0666 : 0444), ret);
+	ret->st_size = (off_t)version->size;
+	ret->st_blocks = (ret->st_size + 511) / 512;
+	ret->st_mtim = ret->st_ctim = ret->st_atim = version->mtime;
+}
+
+int attr_scratch(const struct node *node, struct stat *ret)
+{
+	if (fstatat(node->path_fd, "", ret, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	ret->st_ino = node->ino;
+	ret->st_dev = 0;
+	return 0;
+}
+
+void attr_report(const struct mount *mount, const struct node *node, struct stat *ret)
+{
+	fill(mount, node->ino, S_IFREG, ret);
+	ret->st_mode = S_IFREG | 0444;
+	clock_gettime(CLOCK_REALTIME, &ret->st_mtim);
+	ret->st_ctim = ret->st_atim = ret->st_mtim;
+	if (node->kind == NODE_NEW) {
+		ret->st_mode = S_IFREG | (0666 & ~mount->engine.settings->umask);
+		ret->st_mtim.tv_sec = DIRECTORY_MTIME;
+	}
+}
+
+void attr_entry(const struct mount *mount, const struct node *node, const struct stat *attr,
+		struct fuse_entry_param *ret)
+{
+	memset(ret, 0, sizeof *ret);
+	ret->ino = ino_of(node);
+	ret->attr = *attr;
+	ret->attr_timeout = ret->entry_timeout = mount_timeout(mount);
+	if (node->kind == NODE_REPORT)
+		ret->attr_timeout = 0;
+}
+
+void reply_entry(struct mount *mount, fuse_req_t req, struct node *node, const struct stat *attr)
+{
+	struct fuse_entry_param entry;
+
+	attr_entry(mount, node, attr, &entry);
+	if (fuse_reply_entry(req, &entry) < 0)
+		nodes_forget(mount->nodes, node, 1);
+}
+
+bool attr_of_open_row(struct mount *mount, struct node *node, struct stat *ret)
+{
+	_cleanup_schema_ struct schema *schema = catalog_get(mount->engine.catalog);
+	const struct relation *relation = schema_relation(schema, node->relation);
+	struct version version = {.mtime.tv_sec = DIRECTORY_MTIME};
+	bool open = false;
+
+	if (!relation)
+		return false;
+	nodes_lock(mount->nodes);
+	if (node->is_told)
+		version = node->told;
+	if (node->writer) {
+		open = true;
+		version.size = edit_size(node->writer->edit);
+	} else if (node->readers && node->is_told) {
+		open = true;
+	}
+	nodes_unlock(mount->nodes);
+	if (!open) {
+		enum name_state state = names_state(mount->engine.names, node->relation,
+						    node_name(node), NULL);
+
+		open = state == NAME_PENDING || state == NAME_REPLACING;
+		if (open)
+			version.size = 0;
+	}
+	if (open)
+		attr_row(mount, relation, node->ino, &version, ret);
+	return open;
+}

@@ -1,0 +1,149 @@
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "mount.h"
+#include "rowfs/base/log.h"
+
+struct mount *mount_of(fuse_req_t req)
+{
+	return fuse_req_userdata(req);
+}
+
+struct call *call_new(fuse_req_t req, struct node *node, const char *name)
+{
+	const struct fuse_ctx *ctx = fuse_req_ctx(req);
+	struct call *call = calloc(1, sizeof *call);
+
+	if (call && name)
+		call->name = strdup(name);
+	if (!call || (name && !call->name)) {
+		free(call);
+		fuse_reply_err(req, ENOMEM);
+		return NULL;
+	}
+	call->mount = mount_of(req);
+	call->req = req;
+	call->node = node;
+	call->asker = (struct asker){.uid = ctx->uid, .gid = ctx->gid, .pid = ctx->pid, .path = ""};
+	return call;
+}
+
+void call_free(struct call *call)
+{
+	rowref_done(&call->ref);
+	rowref_done(&call->new_ref);
+	text_unref(call->text);
+	buf_done(&call->buf);
+	free(call->name);
+	free(call->new_name);
+	free(call->path);
+	free(call);
+}
+
+/* Path of a node from the mount point; with the nodes' lock held, since renames change it. */
+static void print_path(const struct node *node, struct buf *out)
+{
+	if (!node->parent)
+		return;
+	print_path(node->parent, out);
+	if (out->len)
+		buf_addc(out, '/');
+	buf_adds(out, node_name(node));
+}
+
+const struct asker *call_asker(struct call *call)
+{
+	struct buf path = {0};
+
+	if (call->path)
+		return &call->asker;
+	nodes_lock(call->mount->nodes);
+	print_path(call->node, &path);
+	nodes_unlock(call->mount->nodes);
+	if (call->new_name || call->name)
+		buf_addf(&path, "%s%s", path.len ? "/" : "",
+			 call->new_name ? call->new_name : call->name);
+	call->path = buf_steal(&path);
+	call->asker.path = call->path ? call->path : "?";
+	return &call->asker;
+}
+
+pid_t thread_group_of(pid_t thread)
+{
+	char path[40], line[128];
+	int group = 0;
+	FILE *status;
+
+	snprintf(path, sizeof path, "/proc/%d/status", (int)thread);
+	status = fopen(path, "re");
+	if (!status)
+		return 0;
+	while (fgets(line, sizeof line, status))
+		if (sscanf(line, "Tgid: %d", &group) == 1)
+			break;
+	fclose(status);
+	return group;
+}
+
+void call_error(struct call *call, int err)
+{
+	fuse_reply_err(call->req, -err);
+	call_free(call);
+}
+
+int call_errno(enum call_kind kind, int err)
+{
+	if (err == ESTALE && kind == CALL_LOOKUP)
+		return ENOENT;
+	/* The kernel repeats these on ESTALE, and mv misreads EINVAL. */
+	if ((err == ESTALE || err == EINVAL) && kind == CALL_PATH)
+		return EIO;
+	return err;
+}
+
+void call_refuse(struct call *call, enum call_kind kind, const struct error *e, const char *text,
+		 size_t len)
+{
+	refusals_add(call->mount->engine.refusals, call_asker(call), e, text, len);
+	call_error(call, -call_errno(kind, e->err));
+}
+
+static void read_done(struct read_request *request, struct text *text, const struct error *e)
+{
+	struct call *call = container_of(request, struct call, read);
+
+	fuse_req_interrupt_func(call->req, NULL, NULL);
+	call->then(call, text, e);
+}
+
+/* The caller was killed. Runs with the request's own lock held, so read_done() waits for it. */
+static void interrupted(fuse_req_t req, void *data)
+{
+	struct call *call = data;
+
+	if (reader_abandon(call->mount->engine.reader, &call->read))
+		call_error(call, -EINTR);
+}
+
+void call_read(struct call *call, void (*then)(struct call *call, struct text *text, const struct error *e))
+{
+	call->then = then;
+	call->read.done = read_done;
+	fuse_req_interrupt_func(call->req, interrupted, call);
+	reader_get(call->mount->engine.reader, &call->ref, &call->read);
+}
+
+static void work_task(struct lane_task *task)
+{
+	struct call *call = container_of(task, struct call, task);
+
+	call->work(call);
+}
+
+void call_work(struct call *call, void (*work)(struct call *call))
+{
+	call->work = work;
+	call->task.run = work_task;
+	lane_run(call->mount->engine.writes, &call->task);
+}

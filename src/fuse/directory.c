@@ -1,0 +1,372 @@
+/* Directories. What is few is read when the first entry is asked for: `.`, `..`, schemas, tables, and in a
+ * table the names that are not rows. Rows follow, a page at a time:
+ *
+ *   offset   0   1   2 … n-1   n  n+1 …
+ *            .   ..   extras   rows            (an offset is the number of the next entry)
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "mount.h"
+#include "report.h"
+
+struct directory {
+	struct node *node;
+	uid_t reader;
+	struct buf names;   /* extras: a type byte, then the name with its NUL, one after the other */
+	size_t *starts;     /* of each extra in `names` */
+	size_t n_extras;
+	struct listing *listing; /* tables */
+	int error;          /* while gathering */
+};
+
+static struct directory *directory_of(const struct fuse_file_info *fi)
+{
+	return (struct directory *)(uintptr_t)fi->fh;
+}
+
+static void directory_free(struct directory *directory)
+{
+	listing_free(directory->listing);
+	buf_done(&directory->names);
+	free(directory->starts);
+	free(directory);
+}
+
+/* --- Gathering extras ------------------------------------------------------------------------ */
+
+static void add(struct directory *directory, unsigned char type, const char *name)
+{
+	size_t *grown = realloc(directory->starts, (directory->n_extras + 1) * sizeof *grown);
+
+	if (!grown) {
+		directory->error = -ENOMEM;
+		return;
+	}
+	directory->starts = grown;
+	grown[directory->n_extras++] = directory->names.len;
+	buf_addc(&directory->names, (char)type);
+	buf_add(&directory->names, name, strlen(name) + 1);
+	if (directory->names.failed)
+		directory->error = -ENOMEM;
+}
+
+static void add_tables(struct directory *directory, const struct space *space)
+{
+	for (size_t i = 0; space && i < space->n_relations; i++)
+		add(directory, DT_DIR, space->relations[i].dir_name);
+}
+
+static void add_schemas(struct mount *mount, struct directory *directory)
+{
+	_cleanup_schema_ struct schema *schema = catalog_get(mount->engine.catalog);
+
+	if (mount->engine.settings->schema) {
+		add_tables(directory, schema->n_spaces ? &schema->spaces[0] : NULL);
+		return;
+	}
+	for (size_t i = 0; i < schema->n_spaces; i++)
+		add(directory, DT_DIR, schema->spaces[i].dir_name);
+}
+
+static void add_space(struct mount *mount, struct directory *directory)
+{
+	_cleanup_schema_ struct schema *schema = catalog_get(mount->engine.catalog);
+
+	add_tables(directory, schema_space(schema, node_name(directory->node)));
+}
+
+static bool hidden(const struct directory *directory, int fd, const char *name)
+{
+	struct stat st;
+
+	if (directory->node->kind != NODE_KEPT || directory->reader == 0)
+		return false;
+	return fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || st.st_uid != directory->reader;
+}
+
+static void add_spool(struct mount *mount, struct directory *directory)
+{
+	int fd = spool_dir(mount, directory->node, false);
+	DIR *stream;
+	struct dirent *entry;
+
+	if (fd == -ENOENT)
+		return;
+	/* A descriptor of its own, so that its position is nobody else's. */
+	stream = fd < 0 ? NULL : fdopendir(openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+	if (!stream)
+		directory->error = fd < 0 ? fd : -errno;
+	while (stream && (entry = readdir(stream)))
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
+		    !hidden(directory, fd, entry->d_name))
+			add(directory, entry->d_type, entry->d_name);
+	if (stream)
+		closedir(stream);
+	if (fd >= 0)
+		close(fd);
+}
+
+static void add_pending(void *arg, const char *name, enum name_state state)
+{
+	if (state == NAME_PENDING || state == NAME_REPLACING)
+		add(arg, DT_REG, name);
+}
+
+static void add_reports(struct directory *directory)
+{
+	for (const struct report *report = reports; report->name; report++)
+		add(directory, DT_REG, report->name);
+	add(directory, DT_DIR, REPORT_KEPT);
+}
+
+static int gather(struct mount *mount, struct directory *directory)
+{
+	buf_reset(&directory->names);
+	directory->n_extras = 0;
+	directory->error = 0;
+	add(directory, DT_DIR, ".");
+	add(directory, DT_DIR, "..");
+	switch (directory->node->kind) {
+	case NODE_ROOT:
+		add_schemas(mount, directory);
+		break;
+	case NODE_SPACE:
+		add_space(mount, directory);
+		break;
+	case NODE_TABLE:
+		add_spool(mount, directory);
+		names_visit(mount->engine.names, directory->node->relation, add_pending, directory);
+		break;
+	case NODE_CONTROL:
+		add_reports(directory);
+		break;
+	default:
+		add_spool(mount, directory);
+	}
+	return directory->error;
+}
+
+/* --- A reply --------------------------------------------------------------------------------- */
+
+struct reply {
+	struct call *call;
+	struct directory *directory;
+	struct listing_request request;
+	bool plus;
+	char *data;
+	size_t used;
+	uint64_t offset;
+};
+
+/* Room for this entry? The kernel asks again from here when there is none. */
+static bool fits(const struct reply *reply, const char *name)
+{
+	size_t need = reply->plus ? fuse_add_direntry_plus(reply->call->req, NULL, 0, name, NULL, 0) :
+				    fuse_add_direntry(reply->call->req, NULL, 0, name, NULL, 0);
+
+	return need <= reply->call->size - reply->used;
+}
+
+static void put(struct reply *reply, const char *name, const struct fuse_entry_param *entry)
+{
+	char *at = reply->data + reply->used;
+	size_t rest = reply->call->size - reply->used;
+	off_t next = (off_t)(reply->offset + 1);
+
+	if (reply->plus)
+		reply->used += fuse_add_direntry_plus(reply->call->req, at, rest, name, entry, next);
+	else
+		reply->used += fuse_add_direntry(reply->call->req, at, rest, name, &entry->attr, next);
+}
+
+/* Names without attributes: the kernel looks them up if it wants them. */
+static bool put_extra(struct reply *reply)
+{
+	const struct directory *directory = reply->directory;
+	const char *extra = directory->names.data + directory->starts[reply->offset];
+	struct fuse_entry_param entry = {0};
+
+	if (!fits(reply, extra + 1))
+		return false;
+	entry.attr.st_mode = (mode_t)DTTOIF((unsigned char)extra[0]);
+	entry.attr.st_ino = ino_of_name(directory->node->relation, extra + 1);
+	put(reply, extra + 1, &entry);
+	return true;
+}
+
+static bool put_row(struct reply *reply, const struct listing_entry *row)
+{
+	struct mount *mount = reply->call->mount;
+	const struct directory *directory = reply->directory;
+	uint32_t oid = directory->node->relation;
+	uint64_t ino = ino_of_name(oid, row->name);
+	struct fuse_entry_param entry = {0};
+	struct node *node = NULL;
+
+	/* A name that is detached is hidden; one that is pending was listed among the extras. */
+	if (names_state(mount->engine.names, oid, row->name, NULL) != NAME_PLAIN)
+		return true;
+	if (!fits(reply, row->name))
+		return false;
+	if (reply->plus)
+		node = nodes_get_row(mount->nodes, directory->node, row->name, oid, ino, &row->version,
+				     NULL, listing_began_us(directory->listing));
+	attr_row(mount, reply->call->ref.relation, ino, &row->version, &entry.attr);
+	if (node) {
+		struct stat attr = entry.attr;
+
+		attr_entry(mount, node, &attr, &entry);
+	}
+	put(reply, row->name, &entry);
+	return true;
+}
+
+static void answer(struct reply *reply)
+{
+	fuse_reply_buf(reply->call->req, reply->data, reply->used);
+	free(reply->data);
+	call_free(reply->call);
+	free(reply);
+}
+
+static void fail(struct reply *reply, int err)
+{
+	free(reply->data);
+	call_error(reply->call, err);
+	free(reply);
+}
+
+static void proceed(struct reply *reply);
+
+static void sought(struct listing_request *request, const struct error *e)
+{
+	struct reply *reply = container_of(request, struct reply, request);
+
+	/* Never an empty or a short listing: the reader is told that it failed. */
+	if (e->err)
+		fail(reply, -call_errno(CALL_PATH, e->err));
+	else
+		proceed(reply);
+}
+
+/* Fill the reply with rows; one page at most, since the kernel may come back for an entry that its
+ * caller had no room for. */
+static void proceed_rows(struct reply *reply)
+{
+	struct listing *listing = reply->directory->listing;
+
+	for (;; reply->offset++) {
+		uint64_t number = reply->offset - reply->directory->n_extras;
+		const struct listing_entry *row = listing_at(listing, number);
+
+		if (!row && !reply->used && !listing_ended(listing, number)) {
+			reply->request.done = sought;
+			listing_seek(listing, number, &reply->request);
+			return;
+		}
+		if (!row || !put_row(reply, row))
+			break;
+	}
+	answer(reply);
+}
+
+static void proceed(struct reply *reply)
+{
+	for (; reply->offset < reply->directory->n_extras; reply->offset++)
+		if (!put_extra(reply)) {
+			answer(reply);
+			return;
+		}
+	if (reply->directory->listing)
+		proceed_rows(reply);
+	else
+		answer(reply);
+}
+
+static void read_directory(fuse_req_t req, size_t size, off_t offset, struct fuse_file_info *fi, bool plus)
+{
+	struct directory *directory = directory_of(fi);
+	struct call *call = call_new(req, directory->node, NULL);
+	struct reply *reply;
+	int r = 0;
+
+	if (!call)
+		return;
+	reply = calloc(1, sizeof *reply);
+	if (reply)
+		reply->data = malloc(size);
+	if (!reply || !reply->data) {
+		free(reply);
+		call_error(call, -ENOMEM);
+		return;
+	}
+	call->size = size;
+	reply->call = call;
+	reply->directory = directory;
+	reply->plus = plus;
+	reply->offset = (uint64_t)offset;
+	if (offset == 0) {
+		r = gather(call->mount, directory);
+		if (directory->listing)
+			listing_rewind(directory->listing);
+	}
+	if (r == 0 && directory->listing) {
+		call->ref.schema = catalog_get(call->mount->engine.catalog);
+		call->ref.relation = schema_relation(call->ref.schema, directory->node->relation);
+		r = call->ref.relation ? 0 : -EIO;
+	}
+	if (r < 0)
+		fail(reply, r);
+	else
+		proceed(reply);
+}
+
+/* --- Operations ------------------------------------------------------------------------------ */
+
+void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct mount *mount = mount_of(req);
+	struct directory *directory = calloc(1, sizeof *directory);
+	int r = directory ? 0 : -ENOMEM;
+
+	if (directory) {
+		directory->node = node_of(mount, ino);
+		directory->reader = fuse_req_ctx(req)->uid;
+		if (directory->node->kind == NODE_TABLE)
+			r = listing_new(&mount->engine, directory->node->relation, &directory->listing);
+	}
+	if (r < 0) {
+		free(directory);
+		fuse_reply_err(req, r == -ESTALE ? ENOENT : -r);
+		return;
+	}
+	fi->fh = (uint64_t)(uintptr_t)directory;
+	if (fuse_reply_open(req, fi) < 0)
+		directory_free(directory);
+}
+
+void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi)
+{
+	read_directory(req, size, offset, fi, false);
+}
+
+void op_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
+		    struct fuse_file_info *fi)
+{
+	read_directory(req, size, offset, fi, true);
+}
+
+void op_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	directory_free(directory_of(fi));
+	fuse_reply_err(req, 0);
+}
+
+void op_fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
+{
+	fuse_reply_err(req, 0);
+}

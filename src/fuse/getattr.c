@@ -1,0 +1,191 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "mount.h"
+
+/* --- GETATTR --------------------------------------------------------------------------------- */
+
+static void reply_attr(struct call *call, const struct stat *attr)
+{
+	fuse_reply_attr(call->req, attr, mount_timeout(call->mount));
+	call_free(call);
+}
+
+static void getattr_row_done(struct call *call, struct text *text, const struct error *e)
+{
+	struct stat attr;
+
+	if (!text) {
+		call_error(call, -call_errno(CALL_LOOKUP, e->err));
+		return;
+	}
+	nodes_tell(call->mount->nodes, call->node, text);
+	/* A handle that was opened meanwhile is told what it sees. */
+	if (!attr_of_open_row(call->mount, call->node, &attr))
+		attr_row(call->mount, call->ref.relation, call->node->ino, &text->version, &attr);
+	reply_attr(call, &attr);
+}
+
+static void getattr_row(struct call *call)
+{
+	struct mount *mount = call->mount;
+	struct stat attr;
+	int r;
+
+	if (attr_of_open_row(mount, call->node, &attr)) {
+		reply_attr(call, &attr);
+		return;
+	}
+	r = rowref_of_name(mount->engine.catalog, call->node->relation, node_name(call->node),
+			   &call->ref, NULL);
+	if (r < 0)
+		call_error(call, r == -ENOMEM ? r : -ENOENT);
+	else
+		call_read(call, getattr_row_done);
+}
+
+/* Answer with the attributes of call->node, whatever it is; ends the call. */
+static void getattr(struct call *call)
+{
+	struct node *node = call->node;
+	struct stat attr;
+	int r = 0;
+
+	switch (node->kind) {
+	case NODE_ROW:
+		getattr_row(call);
+		return;
+	case NODE_SCRATCH:
+		r = attr_scratch(node, &attr);
+		break;
+	case NODE_REPORT:
+	case NODE_NEW:
+		attr_report(call->mount, node, &attr);
+		break;
+	default:
+		attr_directory(call->mount, node, &attr);
+	}
+	if (r < 0)
+		call_error(call, r);
+	else
+		reply_attr(call, &attr);
+}
+
+void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct call *call = call_new(req, node_of(mount_of(req), ino), NULL);
+
+	if (call)
+		getattr(call);
+}
+
+/* --- SETATTR --------------------------------------------------------------------------------- */
+
+/* truncate(2) by path has no close: what is left is either the row, nothing (which is never a row and
+ * changes nothing), or no JSON any more. */
+static void truncate_row_done(struct call *call, struct text *text, const struct error *e)
+{
+	struct error refusal;
+	struct stat attr;
+
+	if (!text) {
+		call_error(call, -call_errno(CALL_PATH, e->err));
+		return;
+	}
+	if (call->size != 0 && call->size != text->len) {
+		(void)error_set(&refusal, EINVAL, "a row cut to %zu bytes is no row", call->size);
+		call_refuse(call, CALL_PATH, &refusal, text->data,
+			    call->size < text->len ? call->size : text->len);
+		return;
+	}
+	attr_row(call->mount, call->ref.relation, call->node->ino, &text->version, &attr);
+	attr.st_size = (off_t)call->size;
+	/* The kernel believes this size now; the next who asks is told the row's own. */
+	nodes_untell(call->mount->nodes, call->node);
+	notify_inode(call->mount->notifier, ino_of(call->node));
+	reply_attr(call, &attr);
+}
+
+static void truncate_row(struct call *call)
+{
+	struct mount *mount = call->mount;
+	int r = rowref_of_name(mount->engine.catalog, call->node->relation, node_name(call->node),
+			       &call->ref, NULL);
+
+	if (r < 0)
+		call_error(call, r);
+	else
+		call_read(call, truncate_row_done);
+}
+
+static int set_scratch_times(int fd, const struct stat *attr, int to_set)
+{
+	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_nsec = UTIME_OMIT}};
+	char path[40];
+
+	if (to_set & FUSE_SET_ATTR_ATIME)
+		times[0] = attr->st_atim;
+	if (to_set & FUSE_SET_ATTR_ATIME_NOW)
+		times[0].tv_nsec = UTIME_NOW;
+	if (to_set & FUSE_SET_ATTR_MTIME)
+		times[1] = attr->st_mtim;
+	if (to_set & FUSE_SET_ATTR_MTIME_NOW)
+		times[1].tv_nsec = UTIME_NOW;
+	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	return utimensat(AT_FDCWD, path, times, 0) < 0 ? -errno : 0;
+}
+
+static int set_scratch(struct mount *mount, struct node *node, const struct stat *attr, int to_set)
+{
+	enum { OWNER = FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID };
+	enum { TIMES = FUSE_SET_ATTR_ATIME | FUSE_SET_ATTR_MTIME };
+	char path[40];
+
+	snprintf(path, sizeof path, "/proc/self/fd/%d", node->path_fd);
+	if ((to_set & FUSE_SET_ATTR_MODE) && chmod(path, attr->st_mode & 07777) < 0)
+		return -errno;
+	if ((to_set & OWNER) &&
+	    fchownat(node->path_fd, "", to_set & FUSE_SET_ATTR_UID ? attr->st_uid : (uid_t)-1,
+		     to_set & FUSE_SET_ATTR_GID ? attr->st_gid : (gid_t)-1, AT_EMPTY_PATH) < 0)
+		return -errno;
+	if (to_set & FUSE_SET_ATTR_SIZE) {
+		int r = scratch_room(mount->engine.scratch, (uint64_t)attr->st_size);
+
+		if (r < 0)
+			return r;
+		if (truncate(path, attr->st_size) < 0)
+			return -errno;
+	}
+	return to_set & TIMES ? set_scratch_times(node->path_fd, attr, to_set) : 0;
+}
+
+void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
+		struct fuse_file_info *fi)
+{
+	struct mount *mount = mount_of(req);
+	struct node *node = node_of(mount, ino);
+	struct call *call = call_new(req, node, NULL);
+	struct file *file = fi ? file_of(fi) : NULL;
+	bool size = to_set & FUSE_SET_ATTR_SIZE;
+	int r = 0;
+
+	if (!call)
+		return;
+	if (node->kind == NODE_SCRATCH)
+		r = set_scratch(mount, node, attr, to_set);
+	else if (size && file && file->kind == FILE_EDIT)
+		r = edit_truncate(file->edit, (size_t)attr->st_size);
+	else if (size && node->kind == NODE_ROW) {
+		call->size = (size_t)attr->st_size;
+		truncate_row(call);
+		return;
+	}
+	/* Owner, mode and times of rows and directories are what they are; that succeeds and changes
+	 * nothing, because cp -a, rsync -a and editors take a refusal for a failed save. */
+	if (r < 0)
+		call_error(call, r);
+	else
+		getattr(call);
+}

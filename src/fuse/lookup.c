@@ -1,0 +1,214 @@
+#include <errno.h>
+#include <string.h>
+
+#include "mount.h"
+#include "report.h"
+
+static void reply_directory(struct mount *mount, fuse_req_t req, struct node *parent, const char *name,
+			    enum node_kind kind, uint32_t relation)
+{
+	struct node *node = nodes_get(mount->nodes, parent, name, kind, relation,
+				      ino_of_name(relation, name));
+	struct stat attr;
+
+	if (!node) {
+		fuse_reply_err(req, ENOMEM);
+		return;
+	}
+	attr_directory(mount, node, &attr);
+	reply_entry(mount, req, node, &attr);
+}
+
+static void lookup_table(struct mount *mount, fuse_req_t req, struct node *parent, const char *name,
+			 const struct space *space)
+{
+	const struct relation *relation = space ? space_relation(space, name) : NULL;
+
+	if (relation)
+		reply_directory(mount, req, parent, name, NODE_TABLE, relation->oid);
+	else
+		fuse_reply_err(req, ENOENT);
+}
+
+static void lookup_root(struct mount *mount, fuse_req_t req, struct node *parent, const char *name)
+{
+	const char *shown = mount->engine.settings->schema;
+	_cleanup_schema_ struct schema *schema = catalog_get(mount->engine.catalog);
+
+	if (strcmp(name, REPORT_DIRECTORY) == 0)
+		reply_directory(mount, req, parent, name, NODE_CONTROL, 0);
+	else if (shown)
+		lookup_table(mount, req, parent, name, schema->n_spaces ? &schema->spaces[0] : NULL);
+	else if (schema_space(schema, name))
+		reply_directory(mount, req, parent, name, NODE_SPACE, 0);
+	else
+		fuse_reply_err(req, ENOENT);
+}
+
+static void lookup_row_done(struct call *call, struct text *text, const struct error *e)
+{
+	struct mount *mount = call->mount;
+	uint64_t ino = ino_of_name(call->node->relation, call->name);
+	struct node *node;
+	struct stat attr;
+
+	if (!text) {
+		call_error(call, -call_errno(CALL_LOOKUP, e->err));
+		return;
+	}
+	node = nodes_get_row(mount->nodes, call->node, call->name, call->node->relation, ino,
+			     &text->version, text, 0);
+	if (!node) {
+		call_error(call, -ENOMEM);
+		return;
+	}
+	attr_row(mount, call->ref.relation, ino, &text->version, &attr);
+	reply_entry(mount, call->req, node, &attr);
+	call_free(call);
+}
+
+static void lookup_pending(struct mount *mount, fuse_req_t req, struct node *parent, const char *name)
+{
+	struct node *node = nodes_get(mount->nodes, parent, name, NODE_ROW, parent->relation,
+				      ino_of_name(parent->relation, name));
+	struct stat attr;
+
+	if (!node) {
+		fuse_reply_err(req, ENOMEM);
+	} else if (!attr_of_open_row(mount, node, &attr)) {
+		nodes_forget(mount->nodes, node, 1);
+		fuse_reply_err(req, ENOENT);
+	} else {
+		reply_entry(mount, req, node, &attr);
+	}
+}
+
+static void lookup_row(struct mount *mount, fuse_req_t req, struct node *parent, const char *name)
+{
+	enum name_state state = names_state(mount->engine.names, parent->relation, name, NULL);
+	struct call *call;
+	int r;
+
+	if (state == NAME_DETACHED) {
+		fuse_reply_err(req, ENOENT);
+		return;
+	}
+	if (state != NAME_PLAIN) {
+		lookup_pending(mount, req, parent, name);
+		return;
+	}
+	call = call_new(req, parent, name);
+	if (!call)
+		return;
+	r = rowref_of_name(mount->engine.catalog, parent->relation, name, &call->ref, NULL);
+	if (r < 0)
+		call_error(call, r == -ENOMEM ? r : -ENOENT);
+	else
+		call_read(call, lookup_row_done);
+}
+
+static void lookup_scratch(struct mount *mount, fuse_req_t req, struct node *parent, const char *name)
+{
+	struct stat attr;
+	int r;
+	struct node *node = spool_node(mount, parent, name, &r);
+
+	if (!node) {
+		fuse_reply_err(req, -r);
+		return;
+	}
+	r = attr_scratch(node, &attr);
+	if (r < 0) {
+		nodes_forget(mount->nodes, node, 1);
+		fuse_reply_err(req, -r);
+		return;
+	}
+	reply_entry(mount, req, node, &attr);
+}
+
+static void lookup_report(struct mount *mount, fuse_req_t req, struct node *parent, const char *name)
+{
+	const struct report *report = report_find(name);
+	struct node *node;
+	struct stat attr;
+
+	if (strcmp(name, REPORT_KEPT) == 0) {
+		reply_directory(mount, req, parent, name, NODE_KEPT, 0);
+		return;
+	}
+	node = report ? nodes_get(mount->nodes, parent, name, NODE_REPORT, 0, ino_of_name(0, name)) : NULL;
+	if (!node) {
+		fuse_reply_err(req, report ? ENOMEM : ENOENT);
+		return;
+	}
+	node->report = report;
+	attr_report(mount, node, &attr);
+	reply_entry(mount, req, node, &attr);
+}
+
+static void lookup_new(struct mount *mount, fuse_req_t req, struct node *parent, const char *name)
+{
+	struct node *node = nodes_get(mount->nodes, parent, name, NODE_NEW, parent->relation,
+				      ino_of_name(parent->relation, name));
+	struct stat attr;
+
+	if (!node) {
+		fuse_reply_err(req, ENOMEM);
+		return;
+	}
+	attr_report(mount, node, &attr);
+	reply_entry(mount, req, node, &attr);
+}
+
+void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	struct mount *mount = mount_of(req);
+	struct node *node = node_of(mount, parent);
+	_cleanup_schema_ struct schema *schema = NULL;
+
+	switch (node->kind) {
+	case NODE_ROOT:
+		lookup_root(mount, req, node, name);
+		break;
+	case NODE_SPACE:
+		schema = catalog_get(mount->engine.catalog);
+		lookup_table(mount, req, node, name, schema_space(schema, node_name(node)));
+		break;
+	case NODE_TABLE:
+		if (strcmp(name, REPORT_NEW_ROW) == 0)
+			lookup_new(mount, req, node, name);
+		else if (is_scratch_name(mount, node, name))
+			lookup_scratch(mount, req, node, name);
+		else
+			lookup_row(mount, req, node, name);
+		break;
+	case NODE_SCRATCH:
+	case NODE_KEPT:
+		lookup_scratch(mount, req, node, name);
+		break;
+	case NODE_CONTROL:
+		lookup_report(mount, req, node, name);
+		break;
+	default:
+		fuse_reply_err(req, ENOTDIR);
+	}
+}
+
+void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t nlookup)
+{
+	struct mount *mount = mount_of(req);
+
+	if (ino != FUSE_ROOT_ID)
+		nodes_forget(mount->nodes, node_of(mount, ino), nlookup);
+	fuse_reply_none(req);
+}
+
+void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forgets)
+{
+	struct mount *mount = mount_of(req);
+
+	for (size_t i = 0; i < count; i++)
+		if (forgets[i].ino != FUSE_ROOT_ID)
+			nodes_forget(mount->nodes, node_of(mount, forgets[i].ino), forgets[i].nlookup);
+	fuse_reply_none(req);
+}

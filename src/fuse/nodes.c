@@ -1,0 +1,442 @@
+#include "nodes.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+#include <unistd.h>
+#include <utlist.h>
+
+#include "rowfs/base/clock.h"
+
+/* Texts kept at once: as many opens may be between their LOOKUP and their OPEN. */
+enum { KEEPING = 256 };
+
+/* Which node is a table's directory; saves start from the relation. */
+struct table {
+	UT_hash_handle hh;
+	uint32_t relation;
+	struct node *node;
+};
+
+struct nodes {
+	pthread_mutex_t lock;
+	struct node *root;
+	struct node *all;               /* [lock] */
+	struct node *names;             /* [lock] */
+	struct table *tables;           /* [lock] */
+	struct node *keeping[KEEPING];  /* [lock] ring; each slot holds a reference */
+	unsigned keep_at;               /* [lock] */
+};
+
+void nodes_lock(struct nodes *nodes)
+{
+	pthread_mutex_lock(&nodes->lock);
+}
+
+void nodes_unlock(struct nodes *nodes)
+{
+	pthread_mutex_unlock(&nodes->lock);
+}
+
+struct node *nodes_root(struct nodes *nodes)
+{
+	return nodes->root;
+}
+
+const char *node_name(const struct node *node)
+{
+	return node->key + sizeof node->parent;
+}
+
+/* --- Birth and death; all with the lock held ------------------------------------------------- */
+
+static int set_key(struct node *node, const struct node *parent, const char *name)
+{
+	size_t len = strlen(name);
+	char *key = malloc(sizeof parent + len + 1);
+
+	if (!key)
+		return -ENOMEM;
+	memcpy(key, &parent, sizeof parent);
+	memcpy(key + sizeof parent, name, len + 1);
+	free(node->key);
+	node->key = key;
+	node->key_len = sizeof parent + len;
+	return 0;
+}
+
+static void list(struct nodes *nodes, struct node *node)
+{
+	unsigned before = HASH_COUNT(nodes->names);
+
+	HASH_ADD_KEYPTR(hh, nodes->names, node->key, node->key_len, node);
+	node->current = HASH_COUNT(nodes->names) > before;
+}
+
+static void unlist(struct nodes *nodes, struct node *node)
+{
+	if (node->current)
+		HASH_DEL(nodes->names, node);
+	node->current = false;
+}
+
+static struct node *find(struct nodes *nodes, const struct node *parent, const char *name)
+{
+	char key[sizeof parent + 256];
+	size_t len = strnlen(name, 256);
+	struct node *node;
+
+	memcpy(key, &parent, sizeof parent);
+	memcpy(key + sizeof parent, name, len);
+	HASH_FIND(hh, nodes->names, key, sizeof parent + len, node);
+	return node;
+}
+
+static void list_table(struct nodes *nodes, struct node *node)
+{
+	struct table *table;
+
+	HASH_FIND(hh, nodes->tables, &node->relation, sizeof node->relation, table);
+	if (!table) {
+		table = calloc(1, sizeof *table);
+		if (!table)
+			return;
+		table->relation = node->relation;
+		HASH_ADD(hh, nodes->tables, relation, sizeof table->relation, table);
+	}
+	table->node = node;
+}
+
+static void unlist_table(struct nodes *nodes, const struct node *node)
+{
+	struct table *table;
+
+	HASH_FIND(hh, nodes->tables, &node->relation, sizeof node->relation, table);
+	if (table && table->node == node) {
+		HASH_DEL(nodes->tables, table);
+		free(table);
+	}
+}
+
+static struct node *node_new(struct nodes *nodes, struct node *parent, const char *name,
+			     enum node_kind kind, uint32_t relation, uint64_t ino)
+{
+	struct node *node = calloc(1, sizeof *node);
+
+	if (!node || set_key(node, parent, name) < 0) {
+		free(node);
+		return NULL;
+	}
+	node->magic = NODE_MAGIC;
+	node->kind = kind;
+	node->relation = relation;
+	node->ino = ino;
+	node->path_fd = -1;
+	node->parent = parent;
+	if (parent)
+		parent->refs++;
+	DL_APPEND(nodes->all, node);
+	list(nodes, node);
+	if (kind == NODE_TABLE)
+		list_table(nodes, node);
+	return node;
+}
+
+static void maybe_free(struct nodes *nodes, struct node *node)
+{
+	while (node && node->lookups == 0 && node->refs == 0) {
+		struct node *parent = node->parent;
+
+		unlist(nodes, node);
+		DL_DELETE(nodes->all, node);
+		if (node->kind == NODE_TABLE)
+			unlist_table(nodes, node);
+		text_unref(node->kept);
+		if (node->path_fd >= 0)
+			close(node->path_fd);
+		free(node->key);
+		node->magic = 0;
+		free(node);
+		if (parent)
+			parent->refs--;
+		node = parent;
+	}
+}
+
+int nodes_new(struct nodes **ret)
+{
+	struct nodes *nodes = calloc(1, sizeof *nodes);
+
+	if (!nodes)
+		return -ENOMEM;
+	pthread_mutex_init(&nodes->lock, NULL);
+	nodes->root = node_new(nodes, NULL, "", NODE_ROOT, 0, 1);
+	if (!nodes->root) {
+		free(nodes);
+		return -ENOMEM;
+	}
+	nodes->root->refs = 1;
+	*ret = nodes;
+	return 0;
+}
+
+/* --- Kept texts ------------------------------------------------------------------------------ */
+
+static void drop_kept(struct node *node)
+{
+	text_unref(node->kept);
+	node->kept = NULL;
+}
+
+static void free_slot(struct nodes *nodes, unsigned slot)
+{
+	struct node *node = nodes->keeping[slot];
+
+	if (!node)
+		return;
+	nodes->keeping[slot] = NULL;
+	drop_kept(node);
+	node->refs--;
+	maybe_free(nodes, node);
+}
+
+/* The oldest come right after the place where the next goes. */
+static void expire(struct nodes *nodes, int64_t now)
+{
+	for (unsigned i = 0; i < KEEPING; i++) {
+		unsigned slot = (nodes->keep_at + i) % KEEPING;
+
+		if (!nodes->keeping[slot])
+			continue;
+		if (now - nodes->keeping[slot]->kept_us <= KEPT_US)
+			break;
+		free_slot(nodes, slot);
+	}
+}
+
+static void keep(struct nodes *nodes, struct node *node, struct text *text)
+{
+	bool listed = node->kept != NULL;
+
+	drop_kept(node);
+	node->kept = text_ref(text);
+	node->kept_us = clock_monotonic_us();
+	if (listed)
+		return;
+	free_slot(nodes, nodes->keep_at);
+	nodes->keeping[nodes->keep_at] = node;
+	node->refs++;
+	nodes->keep_at = (nodes->keep_at + 1) % KEEPING;
+	expire(nodes, node->kept_us);
+}
+
+struct text *nodes_kept(struct nodes *nodes, struct node *node)
+{
+	struct text *text = NULL;
+
+	nodes_lock(nodes);
+	if (node->kept && node->is_told && clock_monotonic_us() - node->kept_us <= KEPT_US &&
+	    version_equal(&node->kept->version, &node->told))
+		text = text_ref(node->kept);
+	nodes_unlock(nodes);
+	return text;
+}
+
+void nodes_free(struct nodes *nodes)
+{
+	struct node *node;
+
+	if (!nodes)
+		return;
+	for (unsigned i = 0; i < KEEPING; i++)
+		free_slot(nodes, i);
+	/* The kernel sends no FORGETs for what it knew when the connection ended. */
+	DL_FOREACH(nodes->all, node) {
+		node->parent = NULL;
+		node->lookups = 0;
+		node->refs = 0;
+	}
+	while (nodes->all)
+		maybe_free(nodes, nodes->all);
+	pthread_mutex_destroy(&nodes->lock);
+	free(nodes);
+}
+
+/* --- Names ----------------------------------------------------------------------------------- */
+
+struct node *nodes_get(struct nodes *nodes, struct node *parent, const char *name,
+		       enum node_kind kind, uint32_t relation, uint64_t ino)
+{
+	struct node *node;
+
+	nodes_lock(nodes);
+	node = find(nodes, parent, name);
+	if (node && (node->kind != kind || node->relation != relation)) {
+		unlist(nodes, node);
+		node = NULL;
+	}
+	if (!node)
+		node = node_new(nodes, parent, name, kind, relation, ino);
+	if (node)
+		node->lookups++;
+	nodes_unlock(nodes);
+	return node;
+}
+
+struct node *nodes_create(struct nodes *nodes, struct node *parent, const char *name,
+			  enum node_kind kind, uint32_t relation, uint64_t ino)
+{
+	nodes_unname(nodes, parent, name);
+	return nodes_get(nodes, parent, name, kind, relation, ino);
+}
+
+static void tell(struct node *node, const struct version *version)
+{
+	node->told = *version;
+	node->is_told = true;
+	node->told_us = clock_monotonic_us();
+	node->refused = false;
+}
+
+/* May the kernel be told this version under the node it has? */
+static bool can_tell(const struct node *node, const struct version *version)
+{
+	if (node->split || node->writer)
+		return false;
+	return node->readers == 0 || (node->is_told && version_equal(&node->told, version));
+}
+
+struct node *nodes_get_row(struct nodes *nodes, struct node *parent, const char *name,
+			   uint32_t relation, uint64_t ino, const struct version *version,
+			   struct text *text, int64_t began_us)
+{
+	struct node *node;
+
+	nodes_lock(nodes);
+	node = find(nodes, parent, name);
+	if (node && (node->kind != NODE_ROW || node->relation != relation ||
+		     !can_tell(node, version))) {
+		if (!began_us)
+			unlist(nodes, node);
+		else
+			goto none;
+		node = NULL;
+	}
+	if (node && began_us && node->told_us > began_us)
+		goto none;
+	if (!node)
+		node = node_new(nodes, parent, name, NODE_ROW, relation, ino);
+	if (node) {
+		node->lookups++;
+		tell(node, version);
+		if (text)
+			keep(nodes, node, text);
+	}
+	nodes_unlock(nodes);
+	return node;
+none:
+	nodes_unlock(nodes);
+	return NULL;
+}
+
+void nodes_tell(struct nodes *nodes, struct node *node, struct text *text)
+{
+	nodes_lock(nodes);
+	if (node->readers == 0 && !node->writer) {
+		tell(node, &text->version);
+		keep(nodes, node, text);
+	}
+	nodes_unlock(nodes);
+}
+
+void nodes_untell(struct nodes *nodes, struct node *node)
+{
+	nodes_lock(nodes);
+	if (node->readers == 0)
+		node->is_told = false;
+	node->kept_us = 0;
+	nodes_unlock(nodes);
+}
+
+void nodes_forget(struct nodes *nodes, struct node *node, uint64_t count)
+{
+	nodes_lock(nodes);
+	assert(node->magic == NODE_MAGIC && node->lookups >= count);
+	node->lookups -= count;
+	maybe_free(nodes, node);
+	nodes_unlock(nodes);
+}
+
+void nodes_hold(struct nodes *nodes, struct node *node)
+{
+	nodes_lock(nodes);
+	node->refs++;
+	nodes_unlock(nodes);
+}
+
+void nodes_release(struct nodes *nodes, struct node *node)
+{
+	nodes_lock(nodes);
+	assert(node->refs > 0);
+	node->refs--;
+	maybe_free(nodes, node);
+	nodes_unlock(nodes);
+}
+
+void nodes_rename(struct nodes *nodes, struct node *node, struct node *parent, const char *name)
+{
+	struct node *other, *before = node->parent;
+
+	nodes_lock(nodes);
+	other = find(nodes, parent, name);
+	if (other && other != node)
+		unlist(nodes, other);
+	unlist(nodes, node);
+	if (set_key(node, parent, name) == 0) {
+		parent->refs++;
+		before->refs--;
+		node->parent = parent;
+		list(nodes, node);
+		maybe_free(nodes, before);
+	}
+	nodes_unlock(nodes);
+}
+
+void nodes_unname(struct nodes *nodes, struct node *parent, const char *name)
+{
+	struct node *node;
+
+	nodes_lock(nodes);
+	node = find(nodes, parent, name);
+	if (node)
+		unlist(nodes, node);
+	nodes_unlock(nodes);
+}
+
+struct node *nodes_find(struct nodes *nodes, struct node *parent, const char *name)
+{
+	struct node *node;
+
+	nodes_lock(nodes);
+	node = find(nodes, parent, name);
+	if (node)
+		node->refs++;
+	nodes_unlock(nodes);
+	return node;
+}
+
+struct node *nodes_find_row(struct nodes *nodes, uint32_t relation, const char *name)
+{
+	struct node *node = NULL;
+	struct table *table;
+
+	nodes_lock(nodes);
+	HASH_FIND(hh, nodes->tables, &relation, sizeof relation, table);
+	if (table)
+		node = find(nodes, table->node, name);
+	if (node)
+		node->refs++;
+	nodes_unlock(nodes);
+	return node;
+}

@@ -1,0 +1,5 @@
+#pragma once
+
+#include <fuse_lowlevel.h>
+
+extern const struct fuse_lowlevel_ops operations;

@@ -1,0 +1,176 @@
+/* Names in the spool: files, symlinks and directories that are no rows. Each node holds an O_PATH
+ * descriptor, so it goes on working after its name was changed or removed. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "mount.h"
+#include "report.h"
+
+int spool_dir(struct mount *mount, struct node *node, bool create)
+{
+	int fd;
+
+	if (node->kind == NODE_TABLE)
+		return scratch_table(mount->engine.scratch, node->relation, create);
+	if (node->kind == NODE_KEPT)
+		return dup(refusals_dir(mount->engine.refusals));
+	if (node->kind != NODE_SCRATCH)
+		return -EPERM;
+	fd = openat(node->path_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+bool is_scratch_name(struct mount *mount, struct node *parent, const char *name)
+{
+	_cleanup_schema_ struct schema *schema = NULL;
+	_cleanup_cells_ struct cells key = {0};
+	const struct relation *relation;
+	char hash[NAME_HASH_HEX + 1];
+
+	if (parent->kind == NODE_SCRATCH || parent->kind == NODE_KEPT)
+		return true;
+	if (parent->kind != NODE_TABLE)
+		return false;
+	schema = catalog_get(mount->engine.catalog);
+	relation = schema_relation(schema, parent->relation);
+	return relation && name_parse(relation, name, &key, hash) == NAME_SCRATCH;
+}
+
+struct node *spool_node(struct mount *mount, struct node *parent, const char *name, int *ret_err)
+{
+	_cleanup_close_ int dir = spool_dir(mount, parent, false);
+	struct node *node;
+	struct stat st;
+	int fd;
+
+	fd = dir < 0 ? -1 : openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st) < 0) {
+		*ret_err = dir < 0 ? dir : -errno;
+		return NULL;
+	}
+	/* The spool's own inode number, in a range that names do not hash to (they have bit 1 set). */
+	node = nodes_get(mount->nodes, parent, name, NODE_SCRATCH, parent->relation,
+			 (uint64_t)st.st_ino << 2 | 1);
+	if (!node) {
+		close(fd);
+		*ret_err = -ENOMEM;
+		return NULL;
+	}
+	nodes_lock(mount->nodes);
+	if (node->path_fd < 0) {
+		node->path_fd = fd;
+		fd = -1;
+	}
+	nodes_unlock(mount->nodes);
+	if (fd >= 0)
+		close(fd);
+	return node;
+}
+
+/* Where a new name may go, or -errno after replying. */
+static int place(fuse_req_t req, struct node *parent, const char *name)
+{
+	struct mount *mount = mount_of(req);
+	int dir = is_scratch_name(mount, parent, name) && strcmp(name, REPORT_NEW_ROW) != 0 ?
+			  spool_dir(mount, parent, true) :
+			  -EPERM;
+
+	if (dir < 0)
+		fuse_reply_err(req, -dir);
+	return dir;
+}
+
+static int own(fuse_req_t req, int dir, const char *name)
+{
+	const struct fuse_ctx *ctx = fuse_req_ctx(req);
+
+	if (geteuid() != 0)
+		return 0;
+	return fchownat(dir, name, ctx->uid, ctx->gid, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
+}
+
+static void reply_made(fuse_req_t req, struct node *parent, const char *name, int r)
+{
+	struct mount *mount = mount_of(req);
+	struct node *node = r < 0 ? NULL : spool_node(mount, parent, name, &r);
+	struct stat attr;
+
+	if (!node) {
+		fuse_reply_err(req, -r);
+		return;
+	}
+	r = attr_scratch(node, &attr);
+	if (r < 0) {
+		nodes_forget(mount->nodes, node, 1);
+		fuse_reply_err(req, -r);
+	} else {
+		reply_entry(mount, req, node, &attr);
+	}
+}
+
+void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
+{
+	struct node *node = node_of(mount_of(req), parent);
+	_cleanup_close_ int dir = place(req, node, name);
+	int r;
+
+	if (dir < 0)
+		return;
+	r = mkdirat(dir, name, mode) < 0 ? -errno : own(req, dir, name);
+	reply_made(req, node, name, r);
+}
+
+void op_symlink(fuse_req_t req, const char *link, fuse_ino_t parent, const char *name)
+{
+	struct node *node = node_of(mount_of(req), parent);
+	_cleanup_close_ int dir = place(req, node, name);
+	int r;
+
+	if (dir < 0)
+		return;
+	r = symlinkat(link, dir, name) < 0 ? -errno : own(req, dir, name);
+	reply_made(req, node, name, r);
+}
+
+void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev)
+{
+	fuse_reply_err(req, EPERM);
+}
+
+void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char *name)
+{
+	fuse_reply_err(req, EPERM);
+}
+
+void op_readlink(fuse_req_t req, fuse_ino_t ino)
+{
+	struct node *node = node_of(mount_of(req), ino);
+	char target[4096];
+	ssize_t n = readlinkat(node->path_fd, "", target, sizeof target - 1);
+
+	if (n < 0) {
+		fuse_reply_err(req, errno);
+		return;
+	}
+	target[n] = '\0';
+	fuse_reply_readlink(req, target);
+}
+
+void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	struct mount *mount = mount_of(req);
+	struct node *node = node_of(mount, parent);
+	_cleanup_close_ int dir = place(req, node, name);
+
+	if (dir < 0)
+		return;
+	if (unlinkat(dir, name, AT_REMOVEDIR) < 0) {
+		fuse_reply_err(req, errno);
+		return;
+	}
+	nodes_unname(mount->nodes, node, name);
+	fuse_reply_err(req, 0);
+}

@@ -1,0 +1,86 @@
+/* fetch, fetch_hashed, page, canonical */
+#include "statement_build.h"
+
+#include <string.h>
+
+#include "rowfs/model/name.h"
+
+int statement_fetch(const struct schema *schema, const struct relation *relation,
+                    const struct cells *key, struct statement *ret)
+{
+	_cleanup_build_ struct build b = {0};
+
+	build_sql(&b, "SELECT ");
+	build_select(&b, schema, relation);
+	build_sql(&b, " WHERE ");
+	build_key(&b, relation, key);
+	return build_finish(&b, ret);
+}
+
+/* `length:text` in UTF-8, as name_hash() sees the part; "-:" for NULL. */
+static void hashed_part(struct build *b, const struct column *column)
+{
+	build_sql(b, "CASE WHEN ");
+	build_column(b, column);
+	build_sql(b, " IS DISTINCT FROM NULL THEN pg_catalog.concat("
+	             "pg_catalog.octet_length(pg_catalog.convert_to(pg_catalog.concat(");
+	build_column(b, column);
+	build_sql(b, "), 'UTF8')), ':', ");
+	build_column(b, column);
+	build_sql(b, ") ELSE '-:' END");
+}
+
+/* No ctid is long enough for a hashed name: such a name is that of no row. */
+static void hashed_key(struct build *b, const struct relation *relation)
+{
+	build_sql(b, "pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to("
+	             "pg_catalog.concat(''");
+	for (size_t i = 0; i < relation->n_parts; i++) {
+		build_sql(b, ", ");
+		hashed_part(b, &relation->columns[relation->parts[i].column]);
+	}
+	build_sql(b, "), 'UTF8')), 'hex')");
+}
+
+int statement_fetch_hashed(const struct schema *schema, const struct relation *relation,
+                           const char *hash, struct statement *ret)
+{
+	_cleanup_build_ struct build b = {0};
+
+	build_sql(&b, "SELECT ");
+	build_select(&b, schema, relation);
+	build_sql(&b, " WHERE ");
+	hashed_key(&b, relation);
+	build_sql(&b, " OPERATOR(pg_catalog.=) ");
+	build_param(&b, OID_TEXT, (struct cell){hash, NAME_HASH_HEX});
+	return build_finish(&b, ret);
+}
+
+static void canonical_part(struct build *b, const struct relation *relation, size_t i,
+                           struct cell value)
+{
+	build_sql(b, "CAST(");
+	build_param(b, build_part_type(relation, i), value);
+	build_sql(b, " AS ");
+	/* With the modifiers: "1.5" in a numeric(6,2) is 1.50, "ab" in a char(4) has two blanks. */
+	if (relation->key_kind == KEY_COLUMNS)
+		build_sql(b, relation->parts[i].sql_type);
+	else
+		build_sql(b, build_part_type(relation, i) == OID_TID ? "pg_catalog.tid"
+		                                                     : "pg_catalog.oid");
+	build_sql(b, ")");
+}
+
+int statement_canonical(const struct relation *relation, const struct cells *key,
+                        struct statement *ret)
+{
+	_cleanup_build_ struct build b = {0};
+
+	build_sql(&b, "SELECT ");
+	for (size_t i = 0; i < key->n; i++) {
+		if (i > 0)
+			build_sql(&b, ", ");
+		canonical_part(&b, relation, i, key->at[i]);
+	}
+	return build_finish(&b, ret);
+}

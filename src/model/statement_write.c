@@ -1,0 +1,266 @@
+/* patch, insert, delete, rekey, replace */
+#include "statement_build.h"
+
+#include <string.h>
+
+void statement_done(struct statement *statement)
+{
+	free(statement->sql);
+	free(statement->types);
+	free(statement->values);
+	*statement = (struct statement){0};
+}
+
+/* What the caller's own change will be known by: the xmin that it gives the row. RETURNING xmin
+ * would fail on partitioned tables. */
+static void transaction_id(struct build *b, const struct relation *relation)
+{
+	build_sql(b, relation->has_xmin ? "pg_catalog.pg_current_xact_id()::pg_catalog.xid"
+	                                : "NULL::pg_catalog.xid");
+}
+
+static void returning_id(struct build *b, const struct relation *relation)
+{
+	build_sql(b, " RETURNING ");
+	transaction_id(b, relation);
+}
+
+static void update(struct build *b, const struct relation *relation)
+{
+	build_sql(b, "UPDATE ");
+	build_relation(b, relation);
+	build_sql(b, " SET ");
+}
+
+/* `"a" = $n`, with a comma before all but the first */
+static void assign(struct build *b, const struct column *column, struct cell value, bool first)
+{
+	build_sql(b, first ? "" : ", ");
+	build_name(b, column->name);
+	build_sql(b, " = ");
+	build_param(b, column->type->oid, value);
+}
+
+/* The column still is what the edit was made from: by its own operator, or by its text where the
+ * type has none. */
+static void still_equals(struct build *b, const struct column *column, struct cell base)
+{
+	bool has_operator = column->type->equal_schema != NULL;
+	size_t number = build_value(b, has_operator ? column->type->oid : OID_TEXT, base);
+
+	build_sql(b, "(");
+	if (has_operator)
+		build_column(b, column);
+	else
+		build_output(b, column);
+	build_operator(b, has_operator ? column->type->equal_schema : "pg_catalog", "=");
+	build_ref(b, number);
+	build_sql(b, " OR ");
+	build_column(b, column);
+	buf_addf(&b->sql, " IS NOT DISTINCT FROM NULL AND $%zu IS NULL)", number);
+}
+
+int statement_patch(const struct relation *relation, const struct cells *key,
+                    const struct cell *base, const struct patch *patch, const bool *changed,
+                    struct statement *ret)
+{
+	_cleanup_build_ struct build b = {.writes = true};
+	bool first = true;
+
+	update(&b, relation);
+	for (size_t i = 0; i < relation->n_columns; i++) {
+		if (!changed[i])
+			continue;
+		assign(&b, &relation->columns[i], patch->cells[i], first);
+		first = false;
+	}
+	build_sql(&b, " WHERE ");
+	build_key(&b, relation, key);
+	for (size_t i = 0; i < relation->n_columns; i++) {
+		if (!changed[i])
+			continue;
+		build_sql(&b, " AND ");
+		still_equals(&b, &relation->columns[i], base[i]);
+	}
+	returning_id(&b, relation);
+	return build_finish(&b, ret);
+}
+
+/* The index of the key part that is this column, or SIZE_MAX. */
+static size_t part_of_column(const struct relation *relation, size_t column)
+{
+	for (size_t i = 0; i < relation->n_parts; i++)
+		if (relation->parts[i].column == column)
+			return i;
+	return SIZE_MAX;
+}
+
+/* The value to insert for a column; false: none, the server's default. */
+static bool inserted(const struct relation *relation, const struct cells *key,
+                     const struct patch *patch, size_t column, struct cell *ret)
+{
+	size_t part = key ? part_of_column(relation, column) : SIZE_MAX;
+
+	if (part == SIZE_MAX && !patch->present[column])
+		return false;
+	*ret = part != SIZE_MAX ? key->at[part] : patch->cells[column];
+	return true;
+}
+
+/* `("a", "b") OVERRIDING SYSTEM VALUE VALUES ($1, $2)`; relations without an identity column
+ * accept the words too, also views and foreign tables. */
+static void insert_values(struct build *b, const struct relation *relation, const struct cells *key,
+                          const struct patch *patch)
+{
+	struct cell value;
+
+	for (size_t i = 0; i < relation->n_columns; i++) {
+		if (!inserted(relation, key, patch, i, &value))
+			continue;
+		build_sql(b, b->n == 0 ? " (" : ", ");
+		build_name(b, relation->columns[i].name);
+		build_value(b, relation->columns[i].type->oid, value);
+	}
+	if (b->n == 0) {
+		build_sql(b, " DEFAULT VALUES");
+		return;
+	}
+	build_sql(b, ") OVERRIDING SYSTEM VALUE VALUES (");
+	for (size_t i = 1; i <= b->n; i++) {
+		build_sql(b, i > 1 ? ", " : "");
+		build_ref(b, i);
+	}
+	build_sql(b, ")");
+}
+
+int statement_insert(const struct relation *relation, const struct cells *key,
+                     const struct patch *patch, struct statement *ret)
+{
+	_cleanup_build_ struct build b = {.writes = true};
+
+	build_sql(&b, "INSERT INTO ");
+	build_name(&b, relation->space);
+	build_sql(&b, ".");
+	build_name(&b, relation->name);
+	build_sql(&b, " AS t");
+	insert_values(&b, relation, key, patch);
+	returning_id(&b, relation);
+	for (size_t i = 0; i < relation->n_parts; i++) {
+		build_sql(&b, ", ");
+		build_column(&b, &relation->columns[relation->parts[i].column]);
+	}
+	return build_finish(&b, ret);
+}
+
+int statement_delete(const struct relation *relation, const struct cells *key,
+                     struct statement *ret)
+{
+	_cleanup_build_ struct build b = {.writes = true};
+
+	build_sql(&b, "DELETE FROM ");
+	build_relation(&b, relation);
+	build_sql(&b, " WHERE ");
+	build_key(&b, relation, key);
+	returning_id(&b, relation);
+	return build_finish(&b, ret);
+}
+
+int statement_rekey(const struct relation *relation, const struct cells *from,
+                    const struct cells *to, struct statement *ret)
+{
+	_cleanup_build_ struct build b = {.writes = true};
+
+	update(&b, relation);
+	for (size_t i = 0; i < relation->n_parts; i++)
+		assign(&b, &relation->columns[relation->parts[i].column], to->at[i], i == 0);
+	build_sql(&b, " WHERE ");
+	build_key(&b, relation, from);
+	returning_id(&b, relation);
+	return build_finish(&b, ret);
+}
+
+/* Can the column take another row's value? */
+static bool moves(const struct relation *relation, size_t i)
+{
+	const struct column *column = &relation->columns[i];
+
+	return !column->generated && !column->identity_always && !relation_is_key(relation, i);
+}
+
+/* Lock the target first: were it deleted meanwhile, the source must stay. */
+static void replace_target(struct build *b, const struct relation *relation, const struct cells *to)
+{
+	build_sql(b, "WITH target AS (SELECT FROM ");
+	build_relation(b, relation);
+	build_sql(b, " WHERE ");
+	build_key(b, relation, to);
+	build_sql(b, " FOR NO KEY UPDATE)");
+}
+
+/* Delete the source before the target takes its values, or unique columns would clash. */
+static void replace_source(struct build *b, const struct relation *relation,
+                           const struct cells *from)
+{
+	build_sql(b, ", source AS (DELETE FROM ");
+	build_relation(b, relation);
+	build_sql(b, " WHERE ");
+	build_key(b, relation, from);
+	build_sql(b, " AND EXISTS (SELECT FROM target) RETURNING true AS gone");
+	for (size_t i = 0; i < relation->n_columns; i++) {
+		if (!moves(relation, i))
+			continue;
+		build_sql(b, ", ");
+		build_column(b, &relation->columns[i]);
+		buf_addf(&b->sql, " AS c%zu", i);
+	}
+	build_sql(b, ")");
+}
+
+static void replace_moved(struct build *b, const struct relation *relation, const struct cells *to)
+{
+	const char *between = "";
+
+	build_sql(b, ", moved AS (");
+	update(b, relation);
+	for (size_t i = 0; i < relation->n_columns; i++) {
+		if (!moves(relation, i))
+			continue;
+		build_sql(b, between);
+		build_name(b, relation->columns[i].name);
+		buf_addf(&b->sql, " = source.c%zu", i);
+		between = ", ";
+	}
+	if (*between == '\0') { /* nothing but a key: still an UPDATE, for what triggers see */
+		const struct column *column = &relation->columns[relation->parts[0].column];
+
+		build_name(b, column->name);
+		build_sql(b, " = ");
+		build_column(b, column);
+	}
+	build_sql(b, " FROM source WHERE ");
+	build_key(b, relation, to);
+	returning_id(b, relation);
+	build_sql(b, " AS id, true AS done)");
+}
+
+/* A trigger or rule that keeps the target from changing must not cost the source: then the
+ * statement has to fail, and a cast that cannot succeed is how plain SQL fails with a message. */
+static void replace_result(struct build *b)
+{
+	build_sql(b, " SELECT CASE WHEN moved.done THEN moved.id::pg_catalog.text ELSE"
+	             " CAST(pg_catalog.concat('a trigger or rule kept the target row as it is')"
+	             " AS pg_catalog.int4)::pg_catalog.text END"
+	             " FROM source LEFT JOIN moved ON true");
+}
+
+int statement_replace(const struct relation *relation, const struct cells *from,
+                      const struct cells *to, struct statement *ret)
+{
+	_cleanup_build_ struct build b = {.writes = true};
+
+	replace_target(&b, relation, to);
+	replace_source(&b, relation, from);
+	replace_moved(&b, relation, to);
+	replace_result(&b);
+	return build_finish(&b, ret);
+}

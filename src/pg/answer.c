@@ -1,0 +1,138 @@
+#include "answer.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "rowfs/base/clock.h"
+#include "rowfs/model/sqlstate.h"
+
+static int remaining_ms(int64_t deadline_us)
+{
+	int64_t us = deadline_us - clock_monotonic_us();
+
+	if (us <= 0)
+		return 0;
+	return us / 1000 >= INT32_MAX ? INT32_MAX : (int)(us / 1000) + 1;
+}
+
+int answer_poll(PGconn *pg, short events, int64_t deadline_us)
+{
+	struct pollfd fd = {.fd = PQsocket(pg), .events = events};
+	int r;
+
+	if (fd.fd < 0)
+		return -ECONNRESET;
+	do
+		r = poll(&fd, 1, remaining_ms(deadline_us));
+	while (r < 0 && errno == EINTR);
+	return r == 0 ? -ETIMEDOUT : 0;
+}
+
+/* Until PQgetResult() would not block. */
+static int wait_for_result(PGconn *pg, int64_t deadline_us)
+{
+	for (;;) {
+		int unsent = PQflush(pg);
+
+		if (unsent < 0)
+			return -ECONNRESET;
+		if (unsent == 0 && !PQisBusy(pg))
+			return 0;
+
+		int r = answer_poll(pg, unsent ? POLLIN | POLLOUT : POLLIN, deadline_us);
+
+		if (r < 0)
+			return r;
+		if (!PQconsumeInput(pg))
+			return -ECONNRESET;
+	}
+}
+
+int answer_read(PGconn *pg, int64_t deadline_us, PGresult **ret)
+{
+	_cleanup_result_ PGresult *kept = NULL;
+
+	for (;;) {
+		int r = wait_for_result(pg, deadline_us);
+
+		if (r < 0 && !(kept && !answer_ok(kept)))
+			return r;
+		if (r < 0)
+			break; /* the server's last words matter more than the broken connection */
+
+		PGresult *next = PQgetResult(pg);
+
+		if (!next)
+			break;
+		if (kept && !answer_ok(kept)) {
+			PQclear(next);
+			continue;
+		}
+		PQclear(kept);
+		kept = next;
+	}
+	if (!kept)
+		return -ECONNRESET;
+	*ret = kept;
+	kept = NULL;
+	return 0;
+}
+
+bool answer_ok(const PGresult *result)
+{
+	ExecStatusType status = PQresultStatus(result);
+
+	return status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK;
+}
+
+static void copy_field(const PGresult *result, int code, char *to, size_t size)
+{
+	const char *text = PQresultErrorField(result, code);
+
+	error_copy_text(to, size, text ? text : "");
+}
+
+int answer_error(const PGresult *result, struct error *e)
+{
+	const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+	const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+	char line[512];
+	int r;
+
+	if (!message) { /* libpq's own words: out of memory, connection gone */
+		answer_one_line(PQresultErrorMessage(result), line, sizeof(line));
+		return error_set(e, EIO, "PostgreSQL: %s", line);
+	}
+	r = error_set(e, sqlstate ? sqlstate_errno(sqlstate) : EIO, "%s", message);
+	if (!e)
+		return r;
+	copy_field(result, PG_DIAG_SQLSTATE, e->sqlstate, sizeof(e->sqlstate));
+	copy_field(result, PG_DIAG_MESSAGE_DETAIL, e->detail, sizeof(e->detail));
+	copy_field(result, PG_DIAG_MESSAGE_HINT, e->hint, sizeof(e->hint));
+	copy_field(result, PG_DIAG_COLUMN_NAME, e->field, sizeof(e->field));
+	return r;
+}
+
+void answer_one_line(const char *message, char *ret, size_t size)
+{
+	size_t len = 0;
+
+	error_copy_text(ret, size, message);
+	/* libpq puts its advice on lines of its own, with a tab in front. */
+	for (const char *p = ret; *p; p++) {
+		bool blank = *p == '\n' || *p == '\t' || *p == ' ';
+
+		if (!blank || (len > 0 && ret[len - 1] != ' '))
+			ret[len++] = blank ? ' ' : *p;
+	}
+	if (len > 0 && ret[len - 1] == ' ')
+		len--;
+	ret[len] = '\0';
+}
+
+void answer_clear(PGresult **result)
+{
+	PQclear(*result);
+}

@@ -1,0 +1,32 @@
+/* Waiting for the server, and reading what it says. libpq's own waiting has no end when a server is
+ * stopped or a network is cut, so every wait here has a deadline. Deadlines are microseconds of the
+ * monotonic clock. */
+#pragma once
+
+#include <stdint.h>
+
+#include <libpq-fe.h>
+
+#include "rowfs/base/error.h"
+
+/* Wait for poll events on the connection's socket; 0, -ETIMEDOUT, or -ECONNRESET if it has none. */
+int answer_poll(PGconn *pg, short events, int64_t deadline_us) _must_check_;
+
+/* Read everything the server sends up to the end of the command. Returns 0 and the result: the error
+ * if there is one, also when it follows a success (deferred constraints are checked at the commit,
+ * after the rows are reported); else the last result. -ETIMEDOUT or -ECONNRESET: the answer never
+ * came, the connection is to be closed. */
+int answer_read(PGconn *pg, int64_t deadline_us, PGresult **ret) _must_check_;
+
+/* Is it a success? */
+bool answer_ok(const PGresult *result);
+
+/* Fill `e` with what the server said. Returns -errno. */
+int answer_error(const PGresult *result, struct error *e);
+
+/* libpq's message as one line. */
+void answer_one_line(const char *message, char *ret, size_t size);
+
+void answer_clear(PGresult **result);
+
+#define _cleanup_result_ _cleanup_(answer_clear)

@@ -1,0 +1,247 @@
+#include "load.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define XXH_STATIC_LINKING_ONLY
+#include <xxhash.h>
+
+#include "rowfs/base/buf.h"
+#include "rowfs/model/name.h"
+#include "load_sql.h"
+#include "store.h"
+
+const char *load_text(const PGresult *result, int row, int field)
+{
+	return PQgetisnull(result, row, field) ? NULL : PQgetvalue(result, row, field);
+}
+
+bool load_flag(const PGresult *result, int row, int field)
+{
+	return *PQgetvalue(result, row, field) == 't';
+}
+
+uint32_t load_oid(const PGresult *result, int row, int field)
+{
+	return (uint32_t)strtoul(PQgetvalue(result, row, field), NULL, 10);
+}
+
+void load_done(struct load *load)
+{
+	PQclear(load->spaces);
+	PQclear(load->relations);
+	PQclear(load->columns);
+	PQclear(load->keys);
+	PQclear(load->types);
+	PQclear(load->fingerprint);
+	schema_unref(load->schema);
+}
+
+const struct table_settings *load_table_settings(const struct settings *settings, const char *space,
+                                                 const char *relation)
+{
+	size_t len = strlen(space);
+
+	for (size_t i = 0; i < settings->n_tables; i++) {
+		const char *name = settings->tables[i].relation;
+
+		if (strncmp(name, space, len) == 0 && name[len] == '.' &&
+		    strcmp(name + len + 1, relation) == 0)
+			return &settings->tables[i];
+	}
+	return NULL;
+}
+
+int load_spaces(struct load *load)
+{
+	struct schema *schema = load->schema;
+	size_t n = (size_t)PQntuples(load->spaces);
+
+	schema->spaces = calloc(n + 1, sizeof(*schema->spaces));
+	if (!schema->spaces)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++) {
+		struct space *space = &schema->spaces[schema->n_spaces++];
+		struct buf dir_name = {0};
+
+		space->name = strdup(load_text(load->spaces, (int)i, 0));
+		if (!space->name)
+			return -ENOMEM;
+		name_print_directory(space->name, &dir_name);
+		space->dir_name = buf_steal(&dir_name);
+		if (!space->dir_name)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+/* Relations come in the order of their spaces. */
+static int load_relations(struct load *load)
+{
+	struct space *space = load->schema->spaces;
+	struct space *end = space + load->schema->n_spaces;
+
+	for (int row = 0; row < PQntuples(load->relations); row++) {
+		const char *name = load_text(load->relations, row, RELATION_SPACE);
+
+		while (space < end && strcmp(space->name, name) != 0)
+			space++;
+		if (space == end)
+			break;
+		if (load_relation(load, space, row) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static int by_space_name(const void *a, const void *b)
+{
+	return strcmp(((const struct space *)a)->dir_name, ((const struct space *)b)->dir_name);
+}
+
+static int by_relation_name(const void *a, const void *b)
+{
+	return strcmp(((const struct relation *)a)->dir_name,
+	              ((const struct relation *)b)->dir_name);
+}
+
+static void sort(struct schema *schema)
+{
+	qsort(schema->spaces, schema->n_spaces, sizeof(*schema->spaces), by_space_name);
+	for (size_t i = 0; i < schema->n_spaces; i++)
+		if (schema->spaces[i].n_relations > 0)
+			qsort(schema->spaces[i].relations, schema->spaces[i].n_relations,
+			      sizeof(*schema->spaces[i].relations), by_relation_name);
+}
+
+static uint64_t fingerprint(const PGresult *result)
+{
+	return XXH3_64bits(PQgetvalue(result, 0, 0), (size_t)PQgetlength(result, 0, 0));
+}
+
+static int build(struct load *load)
+{
+	load->schema = calloc(1, sizeof(*load->schema));
+	if (!load->schema)
+		return -ENOMEM;
+	atomic_init(&load->schema->refs, 1);
+	load->schema->fingerprint = fingerprint(load->fingerprint);
+	load->schema->commit_timestamps = load_flag(load->fingerprint, 0, 1);
+	if (load_types(load) < 0 || load_spaces(load) < 0 || load_relations(load) < 0)
+		return -ENOMEM;
+	sort(load->schema);
+	return 0;
+}
+
+/* The relations that have a key in the configuration, as an array literal. */
+static void print_configured(const struct settings *settings, struct buf *out)
+{
+	buf_addc(out, '{');
+	for (size_t i = 0; i < settings->n_tables; i++) {
+		if (!settings->tables[i].key)
+			continue;
+		buf_adds(out, out->len > 1 ? ",\"" : "\"");
+		for (const char *p = settings->tables[i].relation; *p; p++) {
+			if (*p == '"' || *p == '\\')
+				buf_addc(out, '\\');
+			buf_addc(out, *p);
+		}
+		buf_addc(out, '"');
+	}
+	buf_addc(out, '}');
+}
+
+/* Everything from one snapshot of the catalog. */
+static enum outcome read_all(struct session *session, struct load *load, const char *configured,
+                             struct error *e)
+{
+	uint32_t types[] = {25, 1009}; /* text, text[] */
+	struct cell values[] = {cell_of(load->settings->schema), cell_of(configured)};
+	const struct {
+		const char *sql;
+		size_t n;
+		PGresult **ret;
+	} queries[] = {
+	        {"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", 0, NULL},
+	        {load_fingerprint_sql, 0, &load->fingerprint},
+	        {load_spaces_sql, 2, &load->spaces},
+	        {load_relations_sql, 2, &load->relations},
+	        {load_columns_sql, 2, &load->columns},
+	        {load_keys_sql, 2, &load->keys},
+	        {load_types_sql, 2, &load->types},
+	        {"COMMIT", 0, NULL},
+	};
+
+	for (size_t i = 0; i < sizeof(queries) / sizeof(*queries); i++) {
+		const struct statement statement = {
+		        .sql = (char *)queries[i].sql,
+		        .n = queries[i].n,
+		        .types = types,
+		        .values = values,
+		};
+		_cleanup_result_ PGresult *result = NULL;
+		enum outcome outcome = session_run(session, &statement, &result, e);
+
+		if (outcome != RUN_DONE)
+			return outcome;
+		if (queries[i].ret) {
+			*queries[i].ret = result;
+			result = NULL;
+		}
+	}
+	return RUN_DONE;
+}
+
+static int read_catalog(struct store *store, bool fresh, struct schema **ret, struct error *e)
+{
+	_cleanup_(load_done) struct load load = {.settings = store->settings, .said = &store->said};
+	_cleanup_buf_ struct buf configured = {0};
+	struct session *session;
+	enum outcome outcome;
+	int r = sessions_take(&store->sessions, STORE_CATALOG, fresh, &session, e);
+
+	if (r < 0)
+		return r;
+	print_configured(store->settings, &configured);
+	outcome = configured.failed ? RUN_FAILED : read_all(session, &load, configured.data, e);
+	sessions_put(&store->sessions, STORE_CATALOG, session);
+	if (outcome == RUN_LOST || outcome == RUN_UNSENT)
+		return -ECONNRESET;
+	if (outcome != RUN_DONE)
+		return e->err ? -e->err : -EIO;
+	if (build(&load) < 0)
+		return error_set(e, ENOMEM, "out of memory");
+	*ret = load.schema;
+	load.schema = NULL;
+	return 0;
+}
+
+int store_load_schema(struct store *store, struct schema **ret, struct error *e)
+{
+	struct error failure = {0};
+	int r = read_catalog(store, false, ret, &failure);
+
+	if (r == -ECONNRESET)
+		r = read_catalog(store, true, ret, &failure);
+	if (r == -ECONNRESET)
+		r = -EIO;
+	if (r < 0 && e)
+		*e = failure;
+	return r;
+}
+
+static int take_fingerprint(void *arg, const struct cell *cells, size_t n)
+{
+	uint64_t *number = arg;
+
+	*number = XXH3_64bits(cells[0].data, cells[0].len);
+	return 0;
+}
+
+int store_fingerprint(struct store *store, uint64_t *ret, struct error *e)
+{
+	const struct statement statement = {.sql = (char *)load_fingerprint_sql};
+
+	return store_run(store, STORE_CATALOG, &statement, take_fingerprint, ret, NULL, e);
+}

@@ -1,0 +1,175 @@
+#include "load_sql.h"
+
+#define VISIBLE_SPACE                                                                              \
+	"n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"                                \
+	" AND ($1::text IS NULL OR n.nspname::text = $1)"                                          \
+	" AND has_schema_privilege(n.oid, 'USAGE')"
+
+const char load_spaces_sql[] = "SELECT n.nspname FROM pg_namespace AS n WHERE " VISIBLE_SPACE
+                               " AND ($2::text[] IS NULL OR true) ORDER BY n.nspname";
+
+/* Privileges on the whole table are asked for once, so that those on columns need not be. */
+#define SHOWN                                                                                      \
+	"shown AS MATERIALIZED (SELECT n.nspname, c.oid, c.relname, c.relkind, c.reltuples,"       \
+	" has_table_privilege(c.oid, 'SELECT') AS selects,"                                        \
+	" has_table_privilege(c.oid, 'UPDATE') AS updates,"                                        \
+	" has_table_privilege(c.oid, 'INSERT') AS inserts,"                                        \
+	" n.nspname || '.' || c.relname = ANY ($2::text[]) AS configured"                          \
+	" FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace"                     \
+	" WHERE c.relkind IN ('r', 'p', 'm', 'v', 'f') AND NOT c.relispartition"                   \
+	" AND c.relpersistence <> 't' AND has_any_column_privilege(c.oid, 'SELECT')"               \
+	" AND " VISIBLE_SPACE ")"
+
+/* Each domain with what it is in the end, and the modifiers that it gives it. */
+#define DOMAINS                                                                                    \
+	"chain(oid, base, typmod) AS ("                                                            \
+	"SELECT oid, typbasetype, typtypmod FROM pg_type WHERE typtype = 'd'"                      \
+	" UNION ALL SELECT chain.oid, t.typbasetype, t.typtypmod"                                  \
+	" FROM chain JOIN pg_type AS t ON t.oid = chain.base WHERE t.typtype = 'd'),"              \
+	" domains AS MATERIALIZED (SELECT chain.* FROM chain JOIN pg_type AS t"                    \
+	" ON t.oid = chain.base WHERE t.typtype <> 'd')"
+
+/* What pg_relation_is_updatable() says of a view or foreign table: bits by command. */
+#define CAN_INSERT                                                                                 \
+	"(CASE WHEN s.relkind IN ('v', 'f')"                                                       \
+	" THEN pg_relation_is_updatable(s.oid, true) & 8 = 8 ELSE s.relkind <> 'm' END)"
+#define CAN_DELETE                                                                                 \
+	"(CASE WHEN s.relkind IN ('v', 'f')"                                                       \
+	" THEN pg_relation_is_updatable(s.oid, true) & 16 = 16 ELSE s.relkind <> 'm' END)"
+
+const char load_relations_sql[] =
+        "WITH " SHOWN
+        " SELECT s.nspname, s.oid, s.relname, s.relkind, greatest(s.reltuples, 0), s.selects,"
+        " has_any_column_privilege(s.oid, 'INSERT') AND " CAN_INSERT ","
+        " has_table_privilege(s.oid, 'DELETE') AND " CAN_DELETE ","
+        /* What a view or a foreign table shows may depend on who asks, too. */
+        " s.relkind IN ('v', 'f') OR row_security_active(s.oid),"
+        " s.configured"
+        " FROM shown AS s ORDER BY s.nspname, s.oid";
+
+const char load_columns_sql[] =
+        "WITH RECURSIVE " SHOWN ", " DOMAINS
+        " SELECT a.attrelid, a.attnum, a.attname, coalesce(d.base, a.atttypid),"
+        " format_type(coalesce(d.base, a.atttypid), coalesce(d.typmod, a.atttypmod)),"
+        " a.attnotnull, a.attgenerated <> '', a.attidentity = 'a',"
+        " s.selects OR has_column_privilege(s.oid, a.attnum, 'SELECT'),"
+        " (s.updates OR has_column_privilege(s.oid, a.attnum, 'UPDATE')) AND s.relkind <> 'm'"
+        " AND (s.relkind NOT IN ('v', 'f') OR pg_column_is_updatable(s.oid, a.attnum, true)),"
+        " s.inserts OR has_column_privilege(s.oid, a.attnum, 'INSERT')"
+        " FROM shown AS s JOIN pg_attribute AS a ON a.attrelid = s.oid"
+        " LEFT JOIN domains AS d ON d.oid = a.atttypid"
+        " WHERE a.attnum > 0 AND NOT a.attisdropped"
+        " AND (s.relkind NOT IN ('v', 'f') OR s.configured)"
+        " ORDER BY s.nspname, s.oid, a.attnum";
+
+/* The operators are those of the index: it is them that make the key unique. A materialised view's
+ * columns are never NOT NULL. A deferrable primary key is unique whenever we look. */
+const char load_keys_sql[] =
+        "WITH " SHOWN ","
+        " chosen AS (SELECT DISTINCT ON (i.indrelid) s.nspname, i.*"
+        " FROM shown AS s JOIN pg_index AS i ON i.indrelid = s.oid"
+        " JOIN pg_class AS ic ON ic.oid = i.indexrelid"
+        " WHERE i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL"
+        " AND ic.relam = 403 AND (i.indisprimary OR i.indimmediate)" /* 403: btree */
+        " AND (s.relkind = 'm' OR NOT EXISTS (SELECT FROM pg_attribute AS a"
+        " WHERE a.attrelid = i.indrelid AND NOT a.attnotnull"
+        " AND a.attnum = ANY ((i.indkey::int2[])[0:i.indnkeyatts - 1])))"
+        " ORDER BY i.indrelid, i.indisprimary DESC, i.indnkeyatts, ic.relname)"
+        " SELECT c.indrelid, k.attnum, n.nspname,"
+        " quote_ident(cn.nspname) || '.' || quote_ident(co.collname)"
+        " FROM chosen AS c CROSS JOIN LATERAL"
+        " unnest(c.indkey::int2[], c.indclass::oid[], c.indcollation::oid[])"
+        " WITH ORDINALITY AS k(attnum, opclass, coll, place)"
+        " JOIN pg_attribute AS a ON a.attrelid = c.indrelid AND a.attnum = k.attnum"
+        " JOIN pg_opclass AS oc ON oc.oid = k.opclass"
+        " JOIN pg_amop AS ao ON ao.amopfamily = oc.opcfamily AND ao.amopstrategy = 3" /* = */
+        " AND ao.amoplefttype = oc.opcintype AND ao.amoprighttype = oc.opcintype"
+        " JOIN pg_operator AS o ON o.oid = ao.amopopr"
+        " JOIN pg_namespace AS n ON n.oid = o.oprnamespace"
+        " LEFT JOIN pg_collation AS co ON co.oid = k.coll AND co.oid <> a.attcollation"
+        " LEFT JOIN pg_namespace AS cn ON cn.oid = co.collnamespace"
+        " WHERE k.place <= c.indnkeyatts ORDER BY c.nspname, c.indrelid, k.place";
+
+/* A type's equality: that of its default btree, else hash operator class; the class may be one for
+ * a type that it is stored as (varchar: text), or for all enums, ranges, arrays. Arrays have one
+ * only if their elements do, and composites only if every column does: the one is settled when the
+ * elements are known, the other is not worth it. */
+const char
+        load_types_sql[] = "WITH RECURSIVE " SHOWN ", " DOMAINS ","
+                           " used(oid) AS (SELECT DISTINCT coalesce(d.base, a.atttypid)"
+                           " FROM shown AS s JOIN pg_attribute AS a ON a.attrelid = s.oid"
+                           " LEFT JOIN domains AS d ON d.oid = a.atttypid"
+                           " WHERE a.attnum > 0 AND NOT a.attisdropped"
+                           " AND (s.relkind NOT IN ('v', 'f') OR s.configured)"
+                           " UNION SELECT coalesce(d.base, e.oid) FROM used"
+                           " JOIN pg_type AS e ON e.typarray = used.oid LEFT JOIN domains AS d ON "
+                           "d.oid = e.oid)"
+                           " SELECT t.oid, coalesce(d.base, e.oid), e.typdelim, equal.nspname"
+                           " FROM used JOIN pg_type AS t ON t.oid = used.oid"
+                           " LEFT JOIN pg_type AS e ON e.typarray = t.oid"
+                           " LEFT JOIN domains AS d ON d.oid = e.oid"
+                           " LEFT JOIN LATERAL (SELECT n.nspname FROM pg_opclass AS oc"
+                           " JOIN pg_amop AS ao ON ao.amopfamily = oc.opcfamily"
+                           " AND ao.amoplefttype = oc.opcintype AND ao.amoprighttype = oc.opcintype"
+                           " AND ao.amopstrategy = CASE oc.opcmethod WHEN 403 THEN 3 ELSE 1 END"
+                           " JOIN pg_operator AS o ON o.oid = ao.amopopr AND o.oprname = '='"
+                           " JOIN pg_namespace AS n ON n.oid = o.oprnamespace"
+                           " WHERE oc.opcdefault AND oc.opcmethod IN (403, 405)" /* btree, hash */
+                           " AND (oc.opcintype = t.oid OR oc.opcintype = CASE WHEN e.oid IS NOT "
+                           "NULL THEN 2277" /* anyarray
+                                             */
+                           " WHEN t.typtype = 'e' THEN 3500 WHEN t.typtype = 'r' THEN 3831" /* anyenum,
+                                                                                               anyrange
+                                                                                             */
+                           " WHEN t.typtype = 'm' THEN 4537 END" /* anymultirange */
+                           " OR EXISTS (SELECT FROM pg_cast AS ca WHERE ca.castsource = t.oid"
+                           " AND ca.casttarget = oc.opcintype AND ca.castmethod = 'b' AND "
+                           "ca.castcontext = 'i'))"
+                           " ORDER BY oc.opcmethod, oc.opcintype = t.oid DESC, oc.opcintype LIMIT "
+                           "1) AS equal ON true"
+                           " ORDER BY t.oid";
+
+/* Cheap, since it is asked all the time: a sum over the versions of the catalog's rows, which
+ * changes with every row that is added, removed or replaced. Statistics that VACUUM and ANALYZE
+ * keep in pg_class are overwritten in place and leave the version alone; tables of other sessions'
+ * own, indexes' and TOAST tables' columns do not count. */
+#define VERSIONS(of) "sum(hashint8extended(" of ".xmin::text::int8, " of ".oid::int8))"
+const char load_fingerprint_sql[] =
+        "WITH space AS MATERIALIZED (SELECT n.oid, n.xmin FROM pg_namespace AS n"
+        " WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'),"
+        " class AS MATERIALIZED (SELECT c.oid, c.xmin FROM pg_class AS c"
+        " WHERE c.relkind IN ('r', 'p', 'm', 'v', 'f') AND c.relpersistence <> 't'"
+        " AND c.relnamespace IN (SELECT space.oid FROM space))"
+        " SELECT concat_ws(' ',"
+        " (SELECT " VERSIONS(
+                "space") " FROM space),"
+                         " (SELECT " VERSIONS(
+                                 "class") " FROM class),"
+                                          " (SELECT sum(hashint8extended(a.xmin::text::int8, "
+                                          "a.attnum)) FROM pg_attribute AS a"
+                                          " WHERE a.attrelid >= 16384 AND a.attnum > 0"
+                                          " AND a.attrelid IN (SELECT class.oid FROM class)),"
+                                          " (SELECT sum(hashint8extended(i.xmin::text::int8, "
+                                          "i.indexrelid::int8)) FROM pg_index AS i"
+                                          " WHERE i.indrelid IN (SELECT class.oid FROM class)),"
+                                          " (SELECT " VERSIONS(
+                                                  "t") " FROM pg_type AS t WHERE t.oid >= 16384 "
+                                                       "AND t.typrelid = 0"
+                                                       " AND t.typnamespace IN (SELECT space.oid "
+                                                       "FROM space)),"
+                                                       " (SELECT " VERSIONS(
+                                                               "p") " FROM pg_policy AS p),"
+                                                                    " (SELECT "
+                                                                    "sum(hashint8extended(m.xmin::"
+                                                                    "text::int8, m.member::int8)) "
+                                                                    "FROM pg_auth_members AS m),"
+                                                                    " (SELECT concat(r.oid, "
+                                                                    "r.rolsuper, r.rolbypassrls, "
+                                                                    "r.rolinherit) FROM pg_roles "
+                                                                    "AS r"
+                                                                    " WHERE r.rolname = "
+                                                                    "current_user),"
+                                                                    " current_setting('track_"
+                                                                    "commit_timestamp')),"
+                                                                    " current_setting('track_"
+                                                                    "commit_timestamp')::bool";

@@ -1,0 +1,298 @@
+#include "session.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "rowfs/base/buf.h"
+#include "rowfs/base/clock.h"
+#include "rowfs/model/sqlstate.h"
+
+enum { SERVER_OLDEST = 130000 }; /* pg_current_xact_id() */
+
+/* What a row's text and a statement's meaning depend on, whatever role, database or the user's
+ * `options` say. The search_path stays the role's, for its triggers' sake. */
+static const char pinned[] =
+        "SET client_encoding TO 'UTF8';"
+        "SET client_min_messages TO warning;"
+        "SET standard_conforming_strings TO on;"
+        "SET transform_null_equals TO off;"
+        "SET array_nulls TO on;"
+        "SET DateStyle TO 'ISO';"
+        "SET IntervalStyle TO 'iso_8601';"
+        "SET TimeZone TO 'UTC';"
+        "SET bytea_output TO 'hex';"
+        "SET extra_float_digits TO 1;"
+        "SET lc_monetary TO 'C';"
+        "SET XML OPTION CONTENT;"
+        /* Listings of tables without a key rely on the heap being read from its start. */
+        "SET synchronize_seqscans TO off;"
+        /* It compiles for a second what then runs for a millisecond, every time. */
+        "SET jit TO off;";
+
+/* pg_stat_activity hides backend_start from a role that SET ROLE has replaced. */
+static const char identify[] =
+        "SELECT (SELECT system_identifier FROM pg_catalog.pg_control_system()) ||"
+        " '.' || (SELECT d.oid FROM pg_catalog.pg_database AS d"
+        " WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()),"
+        " (SELECT a.backend_start FROM pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid())"
+        " AS a)";
+
+static void ignore_notice(void *arg, const PGresult *result)
+{
+}
+
+static void print_setup(const struct source *source, enum store_set set, struct buf *out)
+{
+	buf_adds(out, pinned);
+	buf_addf(out, "SET statement_timeout TO %d; SET lock_timeout TO %d;",
+	         STORE_STATEMENT_TIMEOUT_MS, STORE_LOCK_TIMEOUT_MS);
+	if (source->read_only)
+		buf_adds(out, "SET default_transaction_read_only TO on;");
+	/* No user's trigger runs there, and names that are printed become qualified by it. */
+	if (set == STORE_CATALOG)
+		buf_adds(out, "SET search_path TO pg_catalog, pg_temp;");
+	buf_adds(out, identify);
+}
+
+/* The database that was mounted, or another one in its place? */
+static int check_identity(struct source *source, const char *identity, struct error *e)
+{
+	if (!*source->identity) {
+		error_copy_text(source->identity, sizeof(source->identity), identity);
+		return 0;
+	}
+	if (strcmp(source->identity, identity) == 0)
+		return 0;
+	return error_set(
+	        e, EIO,
+	        "another database (%s) answers where %s was mounted: unmount and mount again",
+	        identity, source->identity);
+}
+
+static int check_server(PGconn *pg, struct error *e)
+{
+	const char *encoding = PQparameterStatus(pg, "server_encoding");
+
+	if (PQserverVersion(pg) < SERVER_OLDEST)
+		return error_set(e, EOPNOTSUPP,
+		                 "PostgreSQL %s is too old: rowfs needs version 13 or later",
+		                 PQparameterStatus(pg, "server_version"));
+	if (encoding && strcmp(encoding, "SQL_ASCII") == 0)
+		return error_set(
+		        e, EOPNOTSUPP,
+		        "database \"%s\" has the encoding SQL_ASCII, which does not say what "
+		        "its bytes mean: rowfs needs a database with a real encoding",
+		        PQdb(pg));
+	return 0;
+}
+
+static int set_up(struct session *session, struct source *source, enum store_set set,
+                  struct error *e)
+{
+	_cleanup_buf_ struct buf sql = {0};
+	_cleanup_result_ PGresult *result = NULL;
+	int r = check_server(session->pg, e);
+
+	if (r < 0)
+		return r;
+	PQsetNoticeReceiver(session->pg, ignore_notice, NULL);
+	print_setup(source, set, &sql);
+	if (sql.failed || PQsetnonblocking(session->pg, 1) < 0)
+		return error_set(e, ENOMEM, "out of memory");
+	if (session_command(session, sql.data, &result, e) != RUN_DONE)
+		return e && e->err ? -e->err : -EIO;
+	session->backend = PQbackendPID(session->pg);
+	error_copy_text(session->started, sizeof(session->started), PQgetvalue(result, 0, 1));
+	return check_identity(source, PQgetvalue(result, 0, 0), e);
+}
+
+int session_open(struct source *source, enum store_set set, struct session **ret, struct error *e)
+{
+	struct session *session = calloc(1, sizeof(*session));
+	int r;
+
+	if (!session)
+		return error_set(e, ENOMEM, "out of memory");
+	r = source_connect(source, &session->pg, e);
+	if (r == 0)
+		r = set_up(session, source, set, e);
+	if (r < 0) {
+		session_close(session);
+		return r;
+	}
+	*ret = session;
+	return 0;
+}
+
+void session_close(struct session *session)
+{
+	if (!session)
+		return;
+	PQfinish(session->pg);
+	prepared_done(&session->prepared);
+	free(session);
+}
+
+bool session_alive(struct session *session)
+{
+	/* A server that ended the connection has said so: its message and the end of the stream
+	 * wait on the socket, and take two reads. */
+	for (;;) {
+		int r = answer_poll(session->pg, POLLIN, 0);
+
+		if (r == -ETIMEDOUT)
+			return true;
+		if (r < 0 || !PQconsumeInput(session->pg))
+			return false;
+		if (PQisBusy(session->pg) || PQstatus(session->pg) != CONNECTION_OK)
+			return false;
+	}
+}
+
+bool session_idle(const struct session *session)
+{
+	return PQstatus(session->pg) == CONNECTION_OK &&
+	       PQtransactionStatus(session->pg) == PQTRANS_IDLE;
+}
+
+static enum outcome lost(struct session *session, int r, struct error *e)
+{
+	char line[512];
+
+	if (r == -ETIMEDOUT) {
+		error_set(e, EIO, "PostgreSQL did not answer within %d s",
+		          (STORE_STATEMENT_TIMEOUT_MS + STORE_ANSWER_GRACE_MS) / 1000);
+		return RUN_TIMED_OUT;
+	}
+	answer_one_line(PQerrorMessage(session->pg), line, sizeof(line));
+	error_set(e, EIO, "the connection to PostgreSQL was lost: %s", line);
+	return RUN_LOST;
+}
+
+static enum outcome refused(struct session *session, const PGresult *result, struct error *e)
+{
+	struct error local;
+
+	answer_error(result, &local);
+	if (e)
+		*e = local;
+	/* A server process that ends says why first. Only the connection tells: an 08xxx may well
+	 * be about a connection of the server's own, to a foreign server. */
+	if (PQstatus(session->pg) != CONNECTION_OK)
+		return RUN_LOST;
+	if (sqlstate_retry(local.sqlstate))
+		return RUN_CONFLICT;
+	if (sqlstate_reprepare(local.sqlstate, PQresultErrorField(result, PG_DIAG_SOURCE_FUNCTION)))
+		return RUN_STALE;
+	return RUN_FAILED;
+}
+
+/* After a PQsend function said `sent`: wait for the outcome. */
+static enum outcome await(struct session *session, int sent, int64_t deadline_us, PGresult **ret,
+                          struct error *e)
+{
+	_cleanup_result_ PGresult *result = NULL;
+	int r;
+
+	if (!sent) {
+		lost(session, 0, e);
+		return PQstatus(session->pg) == CONNECTION_OK ? RUN_FAILED : RUN_UNSENT;
+	}
+	r = answer_read(session->pg, deadline_us, &result);
+	if (r < 0)
+		return lost(session, r, e);
+	if (!answer_ok(result))
+		return refused(session, result, e);
+	*ret = result;
+	result = NULL;
+	return RUN_DONE;
+}
+
+static int64_t answer_deadline(void)
+{
+	return clock_monotonic_us() +
+	       (STORE_STATEMENT_TIMEOUT_MS + STORE_ANSWER_GRACE_MS) * INT64_C(1000);
+}
+
+enum outcome session_command(struct session *session, const char *sql, PGresult **ret,
+                             struct error *e)
+{
+	return await(session, PQsendQuery(session->pg, sql), answer_deadline(), ret, e);
+}
+
+/* What went wrong before the statement was executed did not happen to it. */
+static enum outcome unexecuted(enum outcome outcome)
+{
+	if (outcome == RUN_LOST)
+		return RUN_UNSENT;
+	return outcome == RUN_TIMED_OUT ? RUN_FAILED : outcome;
+}
+
+static enum outcome prepare(struct session *session, struct plan *plan,
+                            const struct statement *statement, int64_t deadline_us, struct error *e)
+{
+	_cleanup_result_ PGresult *result = NULL;
+	int sent = PQsendPrepare(session->pg, plan->name, statement->sql, (int)statement->n,
+	                         statement->types);
+	enum outcome outcome = await(session, sent, deadline_us, &result, e);
+
+	plan->prepared = outcome == RUN_DONE;
+	return unexecuted(outcome);
+}
+
+/* Forget a plan that is one too many. */
+static enum outcome make_room(struct session *session, int64_t deadline_us, struct error *e)
+{
+	_cleanup_(plan_free) struct plan *plan = prepared_overflow(&session->prepared);
+	_cleanup_buf_ struct buf sql = {0};
+	_cleanup_result_ PGresult *result = NULL;
+
+	if (!plan || !plan->prepared)
+		return RUN_DONE;
+	buf_addf(&sql, "DEALLOCATE %s", plan->name);
+	if (sql.failed)
+		return RUN_DONE;
+	return unexecuted(
+	        await(session, PQsendQuery(session->pg, sql.data), deadline_us, &result, e));
+}
+
+static enum outcome execute(struct session *session, const struct statement *statement,
+                            const struct plan *plan, int64_t deadline_us, PGresult **ret,
+                            struct error *e)
+{
+	_cleanup_free_ const char **values = calloc(statement->n + 1, sizeof(*values));
+	int n = (int)statement->n, sent;
+
+	if (!values) {
+		error_set(e, ENOMEM, "out of memory");
+		return RUN_FAILED;
+	}
+	for (size_t i = 0; i < statement->n; i++)
+		values[i] = statement->values[i].data;
+	if (plan)
+		sent = PQsendQueryPrepared(session->pg, plan->name, n, values, NULL, NULL, 0);
+	else
+		sent = PQsendQueryParams(session->pg, statement->sql, n, statement->types, values,
+		                         NULL, NULL, 0);
+	return await(session, sent, deadline_us, ret, e);
+}
+
+enum outcome session_run(struct session *session, const struct statement *statement, PGresult **ret,
+                         struct error *e)
+{
+	int64_t deadline_us = answer_deadline();
+	struct plan *plan = prepared_find(&session->prepared, statement->sql);
+	enum outcome outcome = RUN_DONE;
+
+	if (!plan) {
+		prepared_add(&session->prepared, statement->sql);
+		outcome = make_room(session, deadline_us, e);
+	} else if (!plan->prepared) {
+		outcome = prepare(session, plan, statement, deadline_us, e);
+	}
+	if (outcome != RUN_DONE)
+		return outcome;
+	return execute(session, statement, plan, deadline_us, ret, e);
+}

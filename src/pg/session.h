@@ -1,0 +1,50 @@
+/* One connection, set up: what a session pins, its prepared statements, and running one statement on
+ * it. One thread at a time owns a session (pg/sessions.h). */
+#pragma once
+
+#include <stdbool.h>
+
+#include "rowfs/engine/store.h"
+#include "answer.h"
+#include "prepared.h"
+#include "source.h"
+
+struct session {
+	PGconn *pg;
+	struct prepared prepared;
+	int backend;      /* the server process: its id, and when it started, which together name */
+	char started[40]; /* it for good */
+	struct session *next; /* idle list of its set */
+};
+
+/* Connect and pin the settings. The first session of a source learns its identity, later ones are
+ * compared with it. */
+int session_open(struct source *source, enum store_set set, struct session **ret, struct error *e)
+	_must_check_;
+void session_close(struct session *session);
+
+/* After idling: is it still there, as far as this side can know without asking? */
+bool session_alive(struct session *session);
+
+/* Fit for the next statement: connected, and outside any transaction. */
+bool session_idle(const struct session *session);
+
+/* What became of a statement. */
+enum outcome {
+	RUN_DONE,
+	RUN_FAILED,    /* refused; `e` says why */
+	RUN_CONFLICT,  /* serialisation failure or deadlock: worth repeating */
+	RUN_STALE,     /* the prepared statement is out of date: nothing was executed */
+	RUN_UNSENT,    /* the connection was gone before the server can have got it */
+	RUN_LOST,      /* gone before the answer came: a write may have been committed */
+	RUN_TIMED_OUT, /* no answer in time: the same, and repeating would take as long */
+};
+
+/* Run a statement in its own transaction. RUN_DONE gives the result; any other outcome fills `e`.
+ * Afterwards session_idle() says whether the session can be used again. */
+enum outcome session_run(struct session *session, const struct statement *statement, PGresult **ret,
+			 struct error *e) _must_check_;
+
+/* Run SQL text without parameters, several statements if need be; the last result. */
+enum outcome session_command(struct session *session, const char *sql, PGresult **ret,
+			     struct error *e) _must_check_;

@@ -1,0 +1,15 @@
+/* What the files of this folder share of a store. */
+#pragma once
+
+#include "rowfs/engine/store.h"
+#include "said.h"
+#include "sessions.h"
+#include "source.h"
+
+struct store {
+	const struct settings *settings;
+	struct source source;
+	struct sessions sessions;
+	struct said said;
+	char *label;
+};

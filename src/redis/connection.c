@@ -1,0 +1,312 @@
+#include "connection.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "rowfs/base/clock.h"
+
+void command_add(struct command *command, const void *bytes, size_t len)
+{
+	command->argv[command->argc] = bytes;
+	command->len[command->argc++] = len;
+}
+
+void command_adds(struct command *command, const char *string)
+{
+	command_add(command, string, strlen(string));
+}
+
+/* 0 when the socket is ready; -ETIMEDOUT at the deadline. */
+static int await(int fd, short events, int64_t deadline_us)
+{
+	struct pollfd p = {.fd = fd, .events = events};
+
+	for (;;) {
+		int64_t left = deadline_us - clock_monotonic_us();
+		struct timespec timeout = {.tv_sec = left / 1000000,
+		                           .tv_nsec = left % 1000000 * 1000};
+		int n;
+
+		if (left <= 0)
+			return -ETIMEDOUT;
+		n = ppoll(&p, 1, &timeout, NULL);
+		if (n > 0)
+			return 0;
+		if (n < 0 && errno != EINTR)
+			return -errno;
+	}
+}
+
+static int socket_connect(const struct endpoint *endpoint, int64_t deadline_us, int *ret)
+{
+	_cleanup_close_ int fd =
+	        socket(endpoint->at.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int error = 0, on = 1, r;
+	socklen_t len = sizeof(error);
+
+	if (fd < 0)
+		return -errno;
+	if (connect(fd, (const struct sockaddr *)&endpoint->at, endpoint->len) < 0) {
+		/* A unix socket whose backlog is full says EAGAIN: as good as a timeout. */
+		if (errno != EINPROGRESS)
+			return errno == EAGAIN ? -ETIMEDOUT : -errno;
+		r = await(fd, POLLOUT, deadline_us);
+		if (r)
+			return r;
+		if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
+			return -errno;
+		if (error)
+			return -error;
+	}
+	if (endpoint->at.ss_family != AF_UNIX)
+		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	*ret = fd;
+	fd = -1;
+	return 0;
+}
+
+struct connection *connection_close(struct connection *connection)
+{
+	if (!connection)
+		return NULL;
+	if (connection->fd >= 0)
+		close(connection->fd);
+	if (connection->reader)
+		redisReaderFree(connection->reader);
+	free(connection);
+	return NULL;
+}
+
+static int send_all(int fd, const char *bytes, size_t len, int64_t deadline_us)
+{
+	while (len) {
+		ssize_t n = send(fd, bytes, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+		int r;
+
+		if (n >= 0) {
+			bytes += n;
+			len -= (size_t)n;
+			continue;
+		}
+		if (errno == EINTR)
+			continue;
+		if (errno != EAGAIN)
+			return errno == EPIPE ? -ECONNRESET : -errno;
+		r = await(fd, POLLOUT, deadline_us);
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+int connection_send(struct connection *connection, const struct command *command,
+                    int64_t deadline_us)
+{
+	char *bytes = NULL;
+	long long len = redisFormatCommandArgv(&bytes, command->argc, (const char **)command->argv,
+	                                       command->len);
+	int r;
+
+	if (len < 0)
+		return -ENOMEM;
+	r = send_all(connection->fd, bytes, (size_t)len, deadline_us);
+	redisFreeCommand(bytes);
+	if (!r)
+		connection->owed++;
+	return r;
+}
+
+/* Feed the parser what has come. -EAGAIN if that is nothing. */
+static int receive(struct connection *connection)
+{
+	char bytes[16384];
+	ssize_t n;
+
+	do
+		n = recv(connection->fd, bytes, sizeof(bytes), MSG_DONTWAIT);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return -errno;
+	if (n == 0)
+		return -ECONNRESET;
+	connection->received += (size_t)n;
+	/* The last read may have brought the beginning of the next replies with it. */
+	if (connection->received > REPLY_MAX + sizeof(bytes))
+		return -EMSGSIZE;
+	return redisReaderFeed(connection->reader, bytes, (size_t)n) == REDIS_OK ? 0 : -ENOMEM;
+}
+
+/* After SCRIPT FLUSH every script must be sent whole once more. */
+static void note_forgotten_scripts(struct connection *connection, const redisReply *reply)
+{
+	if (reply->type == REDIS_REPLY_ERROR && strncmp(reply->str, "NOSCRIPT", 8) == 0)
+		connection->scripts = 0;
+}
+
+/* The next whole reply among the bytes received, or NULL in *ret. */
+static int parse(struct connection *connection, redisReply **ret)
+{
+	void *reply = NULL;
+
+	if (redisReaderGetReply(connection->reader, &reply) != REDIS_OK)
+		return -EPROTO;
+	if (reply) {
+		/* A reply that nothing was asked for: whose is the next one? */
+		if (!connection->owed) {
+			freeReplyObject(reply);
+			return -EPROTO;
+		}
+		connection->owed--;
+		connection->received = 0;
+		note_forgotten_scripts(connection, reply);
+	}
+	*ret = reply;
+	return 0;
+}
+
+int connection_reply(struct connection *connection, int64_t deadline_us, redisReply **ret)
+{
+	redisReply *reply = NULL;
+
+	for (;;) {
+		int r = parse(connection, &reply);
+
+		if (!r && reply)
+			break;
+		if (!r)
+			r = receive(connection);
+		if (r == -EAGAIN)
+			r = await(connection->fd, POLLIN, deadline_us);
+		if (r)
+			return r;
+	}
+	*ret = reply;
+	return 0;
+}
+
+int connection_settle(struct connection *connection, unsigned leave, int64_t deadline_us,
+                      owed_fn *owed, void *arg)
+{
+	while (connection->owed > leave) {
+		_cleanup_reply_ redisReply *reply = NULL;
+		int r = connection_reply(connection, deadline_us, &reply);
+
+		/* A deadline in the past asks for what is there, not for an answer. */
+		if (r == -ETIMEDOUT && deadline_us == 0)
+			return 0;
+		if (r)
+			return r;
+		owed(arg, reply);
+	}
+	return 0;
+}
+
+/* Does this error reply say that user or password are wrong? */
+static bool refused(const char *text)
+{
+	return strncmp(text, "WRONGPASS", 9) == 0 || strncmp(text, "NOAUTH", 6) == 0 ||
+	       strstr(text, "invalid password") || strstr(text, "without any password");
+}
+
+/* One step of getting in: send, read, and turn an error reply into words. */
+static int enter(struct connection *connection, const struct command *command,
+                 const struct address *address, int64_t deadline_us, struct error *e)
+{
+	_cleanup_reply_ redisReply *reply = NULL;
+	int r = connection_send(connection, command, deadline_us);
+
+	if (!r)
+		r = connection_reply(connection, deadline_us, &reply);
+	if (r)
+		return error_set(e, -r, "Redis at %s: %s", address->label, strerror(-r));
+	if (reply->type != REDIS_REPLY_ERROR)
+		return 0;
+	if (refused(reply->str))
+		return error_set(e, EACCES, "Redis at %s refuses the %s: %s", address->label,
+		                 address->user ? "user or password" : "password", reply->str);
+	return error_set(e, strncmp(reply->str, "NOPERM", 6) == 0 ? EACCES : EIO, "Redis at %s: %s",
+	                 address->label, reply->str);
+}
+
+static int authenticate(struct connection *connection, const struct address *address,
+                        int64_t deadline_us, struct error *e)
+{
+	struct command command = {0};
+
+	if (!address->password)
+		return 0;
+	command_adds(&command, "AUTH");
+	if (address->user)
+		command_adds(&command, address->user);
+	command_adds(&command, address->password);
+	return enter(connection, &command, address, deadline_us, e);
+}
+
+static int select_db(struct connection *connection, const struct address *address,
+                     int64_t deadline_us, struct error *e)
+{
+	struct command command = {0};
+	char number[16];
+
+	if (!address->db)
+		return 0;
+	snprintf(number, sizeof(number), "%u", address->db);
+	command_adds(&command, "SELECT");
+	command_adds(&command, number);
+	return enter(connection, &command, address, deadline_us, e);
+}
+
+int connection_ping(struct connection *connection, const struct address *address,
+                    int64_t deadline_us, struct error *e)
+{
+	struct command command = {0};
+
+	command_adds(&command, "PING");
+	return enter(connection, &command, address, deadline_us, e);
+}
+
+bool connection_alive(const struct connection *connection)
+{
+	char byte;
+	ssize_t n = recv(connection->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR;
+	return n > 0 && connection->owed;
+}
+
+static void cleanup_connection(struct connection **connection)
+{
+	connection_close(*connection);
+}
+
+int connection_open(const struct address *address, const struct endpoint *endpoint,
+                    int64_t deadline_us, struct connection **ret, struct error *e)
+{
+	_cleanup_(cleanup_connection) struct connection *connection =
+	        calloc(1, sizeof(*connection));
+	int r;
+
+	if (!connection)
+		return error_set(e, ENOMEM, "out of memory");
+	connection->fd = -1;
+	connection->reader = redisReaderCreate();
+	if (!connection->reader)
+		return error_set(e, ENOMEM, "out of memory");
+	r = socket_connect(endpoint, deadline_us, &connection->fd);
+	if (r)
+		return error_set(e, -r, "Redis at %s cannot be reached: %s", address->label,
+		                 strerror(-r));
+	r = authenticate(connection, address, deadline_us, e);
+	if (!r)
+		r = select_db(connection, address, deadline_us, e);
+	if (r)
+		return r;
+	*ret = connection;
+	connection = NULL;
+	return 0;
+}

@@ -1,0 +1,85 @@
+/* One connection to Redis: commands out, replies in, every step by a deadline.
+ *
+ * hiredis formats the commands and parses the replies; the socket is ours, for two reasons. Its
+ * timeouts are per system call, so a server that dribbles could hold a reader for as long as it
+ * likes; and a command whose reply nobody waits for must leave without one.
+ *
+ *   sent:     GET a    SET b …    UNLINK c       each one owes a reply: `owed` counts them
+ *   replies:  "…"      OK         1              they come in this order
+ *
+ * A connection on which anything failed or came too late is closed, never used again: so a late
+ * reply cannot be taken for another command's. One thread at a time uses a connection. */
+#pragma once
+
+#include <stdint.h>
+
+#include <hiredis/hiredis.h>
+
+#include "address.h"
+#include "rowfs/base/cleanup.h"
+#include "rowfs/base/error.h"
+#include "rowfs/engine/cache.h"
+
+/* Larger replies are not read; the slack is for what surrounds the value. */
+enum { REPLY_MAX = CACHE_VALUE_MAX + 1024 };
+
+/* So many replies may wait unread before the next command waits for them. */
+enum { OWED_MAX = 64 };
+
+struct connection {
+	int fd;
+	unsigned owed;       /* replies not yet read, to commands whose sender did not wait */
+	unsigned scripts;    /* bit i: Redis knows script i by its hash (see cache.c) */
+	uint64_t generation; /* of the pool when it was opened */
+	size_t received;     /* bytes since the last whole reply */
+	redisReader *reader;
+};
+
+/* What a reply to a command nobody waited for said; called for each. */
+typedef void owed_fn(void *arg, const redisReply *reply);
+
+struct command {
+	const char *argv[8];
+	size_t len[8];
+	int argc;
+};
+
+void command_add(struct command *command, const void *bytes, size_t len);
+void command_adds(struct command *command, const char *string);
+
+/* Connect, authenticate, select the database. Returns 0; -EACCES if Redis refuses the user or
+ * password; another -errno with the reason. */
+int connection_open(const struct address *address, const struct endpoint *endpoint,
+                    int64_t deadline_us, struct connection **ret, struct error *e) _must_check_;
+struct connection *connection_close(struct connection *connection);
+
+/* PING, awaited; errors as connection_open() gives them. */
+int connection_ping(struct connection *connection, const struct address *address,
+                    int64_t deadline_us, struct error *e) _must_check_;
+
+/* Is the other side still there, as far as one can tell without asking it? For a connection that
+ * has been idle: a Redis that restarted meanwhile has closed it. */
+bool connection_alive(const struct connection *connection);
+
+/* Send and owe a reply. 0 or -errno; after a failure, close. */
+int connection_send(struct connection *connection, const struct command *command,
+                    int64_t deadline_us) _must_check_;
+
+/* Read the oldest reply owed; the caller frees it. -ETIMEDOUT; -ECONNRESET when the other side is
+ * gone; -EMSGSIZE for a reply over REPLY_MAX; -EPROTO for what is no reply. After a failure, close.
+ */
+int connection_reply(struct connection *connection, int64_t deadline_us,
+                     redisReply **ret) _must_check_;
+
+/* Read replies owed until at most `leave` are. With a deadline in the past, only what has already
+ * come, and `leave` may not be reached; 0 all the same. */
+int connection_settle(struct connection *connection, unsigned leave, int64_t deadline_us,
+                      owed_fn *owed, void *arg) _must_check_;
+
+static inline void cleanup_reply(redisReply **reply)
+{
+	if (*reply)
+		freeReplyObject(*reply);
+}
+
+#define _cleanup_reply_ _cleanup_(cleanup_reply)

@@ -1,0 +1,115 @@
+#include "cluster.h"
+
+#include <check.h>
+#include <libpq-fe.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "rowfs/base/buf.h"
+
+static char directory[64];
+
+static int call(const char *function, const char *argument)
+{
+	char command[512];
+
+	snprintf(command, sizeof(command), "bash -c '. \"%s\"; %s \"%s\" %s' >&2", SERVERS_BASH,
+	         function, directory, argument);
+	return system(command);
+}
+
+int cluster_begin(void)
+{
+	const char *parent = getenv("TMPDIR");
+
+	if (system("bash -c '. \"" SERVERS_BASH "\"; [[ -x $(postgres_bin)/postgres ]]'") != 0) {
+		puts("1..0 # SKIP no PostgreSQL server here");
+		return 77;
+	}
+	snprintf(directory, sizeof(directory), "%s/rowfs.XXXXXX", parent ? parent : "/tmp");
+	if (!mkdtemp(directory) || call("cluster_create", "") != 0 ||
+	    call("cluster_start", "") != 0)
+		abort();
+	return 0;
+}
+
+void cluster_end(void)
+{
+	char command[128];
+
+	snprintf(command, sizeof(command), "rm -rf '%s'", directory);
+	if (call("cluster_stop", "immediate") != 0 || system(command) != 0)
+		abort();
+}
+
+void cluster_call(const char *function, const char *argument)
+{
+	ck_assert_int_eq(call(function, argument), 0);
+}
+
+const char *cluster_source(const char *user, const char *database)
+{
+	static char source[256];
+
+	snprintf(source, sizeof(source), "host=%s user=%s dbname=%s", directory, user, database);
+	return source;
+}
+
+const char *cluster_sql(const char *database, const char *format, ...)
+{
+	static char value[8192];
+	PGconn *pg = PQconnectdb(cluster_source("postgres", database));
+	char *sql;
+	va_list arguments;
+
+	va_start(arguments, format);
+	ck_assert_int_ge(vasprintf(&sql, format, arguments), 0);
+	va_end(arguments);
+
+	PGresult *result = PQexec(pg, sql);
+	ExecStatusType status = PQresultStatus(result);
+
+	ck_assert_msg(status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK, "%s\n%s", sql,
+	              PQerrorMessage(pg));
+	snprintf(value, sizeof(value), "%s", PQntuples(result) ? PQgetvalue(result, 0, 0) : "");
+	PQclear(result);
+	PQfinish(pg);
+	free(sql);
+	return value;
+}
+
+struct store *cluster_store(const char *user, const char *database, struct settings *settings)
+{
+	static struct settings defaults;
+	struct error e = {0};
+	struct store *store;
+
+	if (!settings)
+		settings = &defaults;
+	free(settings->source);
+	settings->source = strdup(cluster_source(user, database));
+	ck_assert_msg(store_open(settings, &store, &e) == 0, "%s", e.message);
+	return store;
+}
+
+static int print_line(void *arg, const struct cell *cells, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (i > 0)
+			buf_addc(arg, '|');
+		buf_adds(arg, cells[i].data ? cells[i].data : "\\N");
+	}
+	buf_addc(arg, '\n');
+	return 0;
+}
+
+int cluster_run(struct store *store, enum store_set set, const struct statement *statement,
+                struct buf *out, struct error *e)
+{
+	buf_reset(out);
+	buf_adds(out, "");
+	return store_run(store, set, statement, print_line, out, NULL, e);
+}

@@ -1,0 +1,135 @@
+# What a read and a save cost, counted by the servers themselves, on a second mount that has never read
+# the row. The catalog's own queries, which run in the background, name no table of the user's.
+
+load ../lib/rowfs
+
+setup_file() {
+	harness_start
+}
+
+teardown_file() {
+	harness_end
+}
+
+setup() {
+	database_from_shop
+	sql 'CREATE EXTENSION pg_stat_statements SCHEMA public'
+	redis FLUSHALL >/dev/null
+	mount_rowfs first ttl=60
+	mount_rowfs second ttl=60
+	ROW=shop/products/TENT-003.json
+}
+
+teardown() {
+	mounts_end
+}
+
+# Statements about products since the mark, by the log; and since the reset, by pg_stat_statements.
+product_statements() {
+	statements_since "$1" | grep -c '"products"' || true
+}
+
+product_calls() {
+	sql "SELECT coalesce(sum(calls), 0) FROM pg_stat_statements
+		WHERE query LIKE '%\"products\"%' AND query NOT LIKE '%pg_stat_statements%'
+		AND dbid = (SELECT oid FROM pg_database WHERE datname = current_database())"
+}
+
+redis_holds() {
+	redis --scan | grep -q "TENT-003"
+}
+
+@test "a row that Redis holds costs one Redis command and no SQL" {
+	cat "$HARNESS/first/$ROW" >"$BATS_TEST_TMPDIR/first"
+	wait_until 5 redis_holds
+	ls "$HARNESS/second/shop" >/dev/null
+	mark=$(log_mark)
+	sql 'SELECT pg_stat_statements_reset()' >/dev/null
+	commands=$(redis_calls_all)
+	cat "$HARNESS/second/$ROW" >"$BATS_TEST_TMPDIR/second"
+	assert_equal "$(($(redis_calls_all) - commands))" 1
+	assert_equal "$(product_statements "$mark")" 0
+	assert_equal "$(product_calls)" 0
+	cmp "$BATS_TEST_TMPDIR/first" "$BATS_TEST_TMPDIR/second"
+}
+
+@test "a row that Redis does not hold costs one SELECT" {
+	mark=$(log_mark)
+	sql 'SELECT pg_stat_statements_reset()' >/dev/null
+	cat "$HARNESS/second/$ROW" >/dev/null
+	assert_equal "$(product_statements "$mark")" 1
+	assert_equal "$(product_calls)" 1
+}
+
+@test "a second read within the ttl costs no SQL" {
+	cat "$HARNESS/second/$ROW" >/dev/null
+	wait_until 5 redis_holds
+	mark=$(log_mark)
+	for _ in 1 2 3; do cat "$HARNESS/second/$ROW" >/dev/null; done
+	assert_equal "$(product_statements "$mark")" 0
+}
+
+@test "a save costs one SQL statement" {
+	cat "$HARNESS/first/$ROW" >/dev/null
+	wait_until 5 redis_holds
+	mark=$(log_mark)
+	sql 'SELECT pg_stat_statements_reset()' >/dev/null
+	echo '{"price": 199.00}' | tee "$HARNESS/second/$ROW" >/dev/null
+	assert_equal "$(product_statements "$mark")" 1
+	assert_equal "$(product_calls)" 1
+	assert_writes "$mark" UPDATE
+	assert_equal "$(sql "SELECT price FROM shop.products WHERE sku = 'TENT-003'")" 199.00
+}
+
+@test "a save takes the row out of Redis" {
+	cat "$HARNESS/first/$ROW" >/dev/null
+	wait_until 5 redis_holds
+	echo '{"price": 199.00}' | tee "$HARNESS/second/$ROW" >/dev/null
+	not_held() { ! redis_holds; }
+	wait_until 5 not_held
+	assert_equal "$(jq .price "$HARNESS/second/$ROW")" 199.00
+}
+
+@test "twenty readers at once of a row that nobody has share one SELECT" {
+	mark=$(log_mark)
+	python3 - "$HARNESS/second/$ROW" <<-'END'
+		import sys, threading
+		barrier = threading.Barrier(20)
+		texts = []
+		def read():
+			barrier.wait()
+			texts.append(open(sys.argv[1]).read())
+		threads = [threading.Thread(target=read) for _ in range(20)]
+		for t in threads: t.start()
+		for t in threads: t.join()
+		assert len(texts) == 20 and len(set(texts)) == 1
+	END
+	assert_equal "$(product_statements "$mark")" 1
+}
+
+@test "ls -l of a table reads pages, not rows" {
+	mark=$(log_mark)
+	assert_equal "$(ls -l "$HARNESS/second/shop/products" | grep -c json)" 240
+	statements=$(product_statements "$mark")
+	((statements >= 1 && statements <= 5)) || {
+		echo "$statements statements" >&2
+		return 1
+	}
+}
+
+@test "consistency=strong asks PostgreSQL each time and never shows an old row" {
+	mount_rowfs strong ttl=60,consistency=strong
+	for price in 11.00 12.00 13.00; do
+		sql "UPDATE shop.products SET price = $price WHERE sku = 'TENT-003'"
+		assert_equal "$(jq .price "$HARNESS/strong/$ROW")" "$price"
+	done
+}
+
+@test "redis=none works from PostgreSQL alone" {
+	commands=$(redis_calls_all)
+	mount_rowfs without redis=none
+	assert_equal "$(jq .price "$HARNESS/without/$ROW")" 311.95
+	echo '{"price": 5}' | tee "$HARNESS/without/$ROW" >/dev/null
+	assert_equal "$(sql "SELECT price FROM shop.products WHERE sku = 'TENT-003'")" 5.00
+	assert_equal "$(redis_calls_all)" "$commands"
+}

@@ -1,0 +1,130 @@
+# Nothing freezes: with every write connection stuck behind somebody's idle transaction, what needs no
+# write answers at once, and the stuck saves are told.
+
+load ../lib/rowfs
+
+setup_file() {
+	harness_start
+}
+
+teardown_file() {
+	harness_end
+}
+
+setup() {
+	database_new
+	sql "CREATE TABLE pages (id int PRIMARY KEY, body text NOT NULL);
+		INSERT INTO pages SELECT i, 'page ' || i FROM generate_series(1, 100) i"
+	mount_rowfs mnt ttl=60
+	PAGES=$MNT/public/pages
+	# A sanitized program is many times slower.
+	LIMIT_MS=$([[ -n ${ROWFS_SANITIZED:-} ]] && echo 1000 || echo 100)
+}
+
+teardown() {
+	[[ -z ${HOLDER_PID:-} ]] || kill "$HOLDER_PID" 2>/dev/null || true
+	mounts_end
+}
+
+# hold_locks SQL: a transaction that runs it and then idles until release_locks.
+hold_locks() {
+	coproc HOLDER { psql -X -Atq -d "$PGDATABASE" 3>&-; }
+	printf 'BEGIN; %s; SELECT %s;\n' "$1" "'held'" >&"${HOLDER[1]}"
+	read -r -t 10 held <&"${HOLDER[0]}"
+	assert_equal "$held" held
+}
+
+release_locks() {
+	local pid=$HOLDER_PID
+
+	printf 'ROLLBACK;\n\\q\n' >&"${HOLDER[1]}"
+	wait "$pid"
+}
+
+stuck() {
+	sql "SELECT count(*) FROM pg_stat_activity
+		WHERE datname = current_database() AND wait_event_type = 'Lock'"
+}
+
+# Time in ms that each of these takes, each in a fresh open; the slowest is printed.
+slowest_answer() {
+	python3 - "$MNT" <<-'END'
+		import os, sys, time
+		root = sys.argv[1]
+		pages = root + "/public/pages/"
+		def scratch():
+			with open(pages + "notes.txt", "a") as f: f.write("a line\n")
+		work = {
+			"ls /": lambda: os.listdir(root),
+			"ls of the tables": lambda: os.listdir(root + "/public"),
+			"cat of a cached row": lambda: open(pages + "50.json").read(),
+			"a scratch write": scratch,
+			"cat .rowfs/status": lambda: open(root + "/.rowfs/status").read(),
+		}
+		worst = 0
+		for _ in range(5):
+			for name, call in work.items():
+				begin = time.monotonic()
+				call()
+				ms = (time.monotonic() - begin) * 1000
+				print(f"{name}: {ms:.1f} ms", file=sys.stderr)
+				worst = max(worst, ms)
+		print(round(worst))
+	END
+}
+
+@test "with every writer stuck, reads, scratch files and status answer within 100 ms; stuck saves get EBUSY" {
+	cat "$PAGES/50.json" >/dev/null
+	hold_locks 'UPDATE pages SET body = body WHERE id <= 20'
+	for id in $(seq 1 8); do
+		{
+			echo '{"body": "changed"}' | tee "$PAGES/$id.json" >/dev/null
+		} 2>"$BATS_TEST_TMPDIR/save.$id" 3>&- &
+	done
+	all_writers_stuck() { (($(stuck) >= 4)); }
+	wait_until 10 all_writers_stuck
+	worst=$(slowest_answer)
+	# The measure counts only if they are still stuck.
+	(($(stuck) >= 4))
+	((worst < LIMIT_MS))
+	for id in $(seq 1 8); do
+		wait_until 30 grep -q "Device or resource busy" "$BATS_TEST_TMPDIR/save.$id"
+	done
+	assert_contains "$(last_error)" EBUSY
+	assert_contains "$(last_error)" 55P03
+	release_locks
+	assert_equal "$(sql "SELECT count(*) FROM pages WHERE body = 'changed'")" 0
+	echo '{"body": "changed"}' | tee "$PAGES/1.json" >/dev/null
+	assert_equal "$(sql "SELECT count(*) FROM pages WHERE body = 'changed'")" 1
+}
+
+@test "a save that waits for a lock which is released in time succeeds" {
+	hold_locks 'UPDATE pages SET body = body WHERE id = 3'
+	echo '{"body": "changed"}' | tee "$PAGES/3.json" >/dev/null 3>&- &
+	saving=$!
+	one_stuck() { (($(stuck) == 1)); }
+	wait_until 10 one_stuck
+	release_locks
+	wait "$saving"
+	assert_equal "$(sql "SELECT body FROM pages WHERE id = 3")" changed
+}
+
+@test "Redis that is stopped in its tracks does not hold up a read" {
+	cat "$PAGES/7.json" >/dev/null
+	kill -STOP "$(cat "$HARNESS/redis/redis.pid")"
+	worst=$(python3 - "$PAGES" <<-'END'
+		import sys, time
+		worst = 0
+		for n in range(1, 60):
+			begin = time.monotonic()
+			assert f'"page {n}"' in open(f"{sys.argv[1]}/{n}.json").read()
+			worst = max(worst, (time.monotonic() - begin) * 1000)
+		print(round(worst))
+	END
+	)
+	kill -CONT "$(cat "$HARNESS/redis/redis.pid")"
+	((worst < LIMIT_MS)) || {
+		echo "a read took $worst ms" >&2
+		return 1
+	}
+}

@@ -1,0 +1,148 @@
+# Private PostgreSQL clusters and Redis servers on unix sockets, for the tests and the example.
+#
+# PostgreSQL refuses to run as root, so root starts it as the user postgres. What these functions
+# start listens on no network port, and is ended by its process id or its data directory, never by name.
+
+# The newest PostgreSQL of the machine. Debian keeps the server's programs out of PATH.
+postgres_bin() {
+	local dir
+
+	dir=$(printf '%s\n' /usr/lib/postgresql/*/bin | sort -V | tail -n 1)
+	if [[ ! -x $dir/postgres ]]; then
+		dir=$(dirname "$(readlink -f "$(command -v postgres)")")
+	fi
+	printf '%s\n' "$dir"
+}
+
+# The account that may run a database server, and a way to become it.
+server_user() {
+	if ((EUID == 0)); then echo postgres; else id -un; fi
+}
+
+as_server() {
+	if ((EUID == 0)); then
+		(cd / && exec runuser -u postgres -- "$@")
+	else
+		"$@"
+	fi
+}
+
+# wait_until SECONDS COMMAND...: repeat the command until it succeeds; fail at the deadline.
+wait_until() {
+	local deadline=$((${EPOCHREALTIME/[.,]/} + $1 * 1000000))
+
+	shift
+	until "$@"; do
+		((${EPOCHREALTIME/[.,]/} < deadline)) || return 1
+		sleep 0.02
+	done
+}
+
+# cluster_create DIR: a new cluster in DIR/data, socket and log in DIR. DIR is given to the server's
+# user; fsync is off, since these databases live for minutes.
+cluster_create() {
+	local dir=$1
+
+	mkdir -p "$dir"
+	if ((EUID == 0)); then chown postgres "$dir"; fi
+	as_server "$(postgres_bin)/initdb" --no-sync -D "$dir/data" -U postgres -A trust -E UTF8 \
+		--locale=C.UTF-8 >"$dir/initdb.log" 2>&1 || {
+		cat "$dir/initdb.log" >&2
+		return 1
+	}
+	as_server tee -a "$dir/data/postgresql.conf" >/dev/null <<-CONF
+		listen_addresses = ''
+		unix_socket_directories = '$dir'
+		fsync = off
+		shared_buffers = 32MB
+		max_connections = 60
+	CONF
+}
+
+# cluster_configure DIR LINE...: add lines to postgresql.conf; for the next start.
+cluster_configure() {
+	local dir=$1
+
+	shift
+	printf '%s\n' "$@" | as_server tee -a "$dir/data/postgresql.conf" >/dev/null
+}
+
+# The server writes its log straight to the file, so a statement is there before its answer is.
+cluster_start() {
+	local dir=$1
+
+	as_server "$(postgres_bin)/pg_ctl" -D "$dir/data" -l "$dir/log" -w -t 60 -s start \
+		</dev/null >"$dir/start.log" 2>&1 3>&- || {
+		cat "$dir/start.log" "$dir/log" >&2
+		return 1
+	}
+}
+
+# cluster_stop DIR [fast|immediate]
+cluster_stop() {
+	[[ -f $1/data/postmaster.pid ]] || return 0
+	as_server "$(postgres_bin)/pg_ctl" -D "$1/data" -m "${2:-fast}" -w -t 30 -s stop \
+		</dev/null >/dev/null 2>&1
+}
+
+cluster_pid() {
+	head -n 1 "$1/data/postmaster.pid"
+}
+
+# redis_start DIR [OPTION...]: a Redis on DIR/redis.sock, pid in DIR/redis.pid. It keeps nothing on disk.
+redis_start() {
+	local dir=$1
+
+	shift
+	mkdir -p "$dir"
+	rm -f "$dir/redis.sock"
+	redis-server --port 0 --unixsocket "$dir/redis.sock" --unixsocketperm 700 --dir "$dir" \
+		--save '' --appendonly no --daemonize no "$@" \
+		</dev/null >>"$dir/redis.log" 2>&1 3>&- &
+	echo $! >"$dir/redis.pid"
+	disown $!
+	wait_until 10 redis_answers "$dir" || {
+		cat "$dir/redis.log" >&2
+		return 1
+	}
+}
+
+# A server that wants a password answers too.
+redis_answers() {
+	[[ $(redis-cli -s "$1/redis.sock" PING 2>&1) =~ PONG|NOAUTH ]]
+}
+
+# redis_stop DIR [SIGNAL]
+redis_stop() {
+	local pid
+
+	[[ -f $1/redis.pid ]] || return 0
+	pid=$(<"$1/redis.pid")
+	rm -f "$1/redis.pid"
+	end_process "$pid" "${2:-TERM}"
+}
+
+# end_process PID [SIGNAL]: send it and wait for the end; insist after ten seconds.
+end_process() {
+	kill -"${2:-TERM}" "$1" 2>/dev/null || return 0
+	wait_until 10 process_gone "$1" || kill -KILL "$1" 2>/dev/null || true
+}
+
+process_gone() {
+	local state
+
+	# A child that nobody has waited for yet is gone for our purposes.
+	state=$(sed -n 's/^State:\t\(.\).*/\1/p' "/proc/$1/status" 2>/dev/null) || true
+	[[ -z $state || $state == Z ]]
+}
+
+# unmount DIR: the polite way first, then without waiting for those who still use it.
+unmount() {
+	is_mounted "$1" || return 0
+	wait_until 10 fusermount3 -q -u "$1" 2>/dev/null || fusermount3 -q -u -z "$1"
+}
+
+# mountpoint(1) would ask the file system; the kernel's list answers also when that is stuck.
+is_mounted() {
+	grep -qF " ${1// /\\040} " /proc/self/mounts
+}
