@@ -20,7 +20,7 @@ servers_dir() {
 
 	if [[ -f $var/servers ]]; then
 		cat "$var/servers"
-		return
+		return 0
 	fi
 	mkdir -p "$dir"
 	socket=$dir/postgres/.s.PGSQL.5432
@@ -40,7 +40,7 @@ rowfs_pid() {
 		while IFS= read -r -d '' argument; do
 			if [[ $argument == "$mnt" ]]; then
 				echo "${process#/proc/}"
-				return
+				return 0
 			fi
 		done 2>/dev/null <"$process/cmdline"
 	done

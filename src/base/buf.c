@@ -7,13 +7,16 @@
 
 enum { FIRST_CAPACITY = 256 };
 
-/* Make room for `more` bytes and the NUL; false (and `failed`) if there is none. */
-static bool reserve(struct buf *b, size_t more)
+/* No memory yet is no capacity, so there is never room in an empty struct. */
+static inline bool has_room(const struct buf *b, size_t more)
+{
+	return !b->failed && more < b->cap - b->len;
+}
+
+static bool grow(struct buf *b, size_t more)
 {
 	if (b->failed)
 		return false;
-	if (b->data && more < b->cap - b->len)
-		return true;
 
 	size_t need, cap = b->cap ? b->cap : FIRST_CAPACITY;
 
@@ -35,6 +38,12 @@ static bool reserve(struct buf *b, size_t more)
 	return true;
 }
 
+/* Make room for `more` bytes and the NUL; false (and `failed`) if there is none. */
+static inline bool reserve(struct buf *b, size_t more)
+{
+	return has_room(b, more) || grow(b, more);
+}
+
 void buf_add(struct buf *b, const void *bytes, size_t len)
 {
 	if (!reserve(b, len))
@@ -48,11 +57,6 @@ void buf_add(struct buf *b, const void *bytes, size_t len)
 void buf_adds(struct buf *b, const char *string)
 {
 	buf_add(b, string, strlen(string));
-}
-
-void buf_addc(struct buf *b, char c)
-{
-	buf_add(b, &c, 1);
 }
 
 static int format_into(struct buf *b, const char *format, va_list arguments)

@@ -128,7 +128,6 @@ struct file {
 	struct edit *edit;     /* EDIT */
 	int fd;                /* SCRATCH */
 	bool wrote;            /* [lock] SCRATCH: bytes came since the last flush */
-	bool writing;          /* opened for writing */
 	struct file *prev, *next; /* [mount.lock] those with an edit */
 };
 
@@ -138,6 +137,15 @@ static inline struct file *file_of(const struct fuse_file_info *fi)
 }
 
 struct file *file_new(enum file_kind kind, struct node *node);
+
+/* Free one that nobody knows yet. */
+void file_free(struct file *file);
+
+/* Leave the node, finish the edit, free. */
+void file_close(struct mount *mount, struct file *file);
+
+/* Remember a handle with an edit, for files_end(). */
+void file_list_edit(struct mount *mount, struct file *file);
 
 /* Commit and close the handles that the end of the mount found open; what cannot be committed is kept. */
 void files_end(struct mount *mount);

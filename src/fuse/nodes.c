@@ -299,6 +299,8 @@ static void tell(struct node *node, const struct version *version)
 	node->refused = false;
 }
 
+/* --- Versions -------------------------------------------------------------------------------- */
+
 /* May the kernel be told this version under the node it has? */
 static bool can_tell(const struct node *node, const struct version *version)
 {
@@ -311,6 +313,7 @@ struct node *nodes_get_row(struct nodes *nodes, struct node *parent, const char 
 			   uint32_t relation, uint64_t ino, const struct version *version,
 			   struct text *text, int64_t began_us)
 {
+	int64_t refused_us = 0;
 	struct node *node;
 
 	nodes_lock(nodes);
@@ -321,12 +324,13 @@ struct node *nodes_get_row(struct nodes *nodes, struct node *parent, const char 
 			unlist(nodes, node);
 		else
 			goto none;
+		refused_us = node->refused_us;
 		node = NULL;
 	}
 	if (node && began_us && node->told_us > began_us)
 		goto none;
-	if (!node)
-		node = node_new(nodes, parent, name, NODE_ROW, relation, ino);
+	if (!node && (node = node_new(nodes, parent, name, NODE_ROW, relation, ino)))
+		node->refused_us = refused_us;
 	if (node) {
 		node->lookups++;
 		tell(node, version);
@@ -338,6 +342,67 @@ struct node *nodes_get_row(struct nodes *nodes, struct node *parent, const char 
 none:
 	nodes_unlock(nodes);
 	return NULL;
+}
+
+/* An OPEN this soon after one that got ESTALE may be its repetition, and a second ESTALE would reach the
+ * user. */
+enum { REPEAT_US = 1000000 };
+
+/* With the lock held, for an OPEN that cannot simply be served. */
+static enum admission admit_hard(struct node *node, bool shared, const struct version *version)
+{
+	int64_t now = clock_monotonic_us();
+	bool repeated = node->refused_us && now - node->refused_us < REPEAT_US;
+
+	/* It came back without a LOOKUP, as opens through /proc/self/fd do. */
+	if (node->refused || (repeated && shared)) {
+		node->refused = false;
+		return ADMIT_DIRECT;
+	}
+	/* It was looked up and the row has moved once more. With nothing else open the kernel may take the
+	 * new size here too. */
+	if (repeated && !node->readers && !node->writer) {
+		tell(node, version);
+		return ADMIT_TOLD;
+	}
+	node->split |= shared;
+	node->refused = true;
+	node->refused_us = now;
+	return ADMIT_STALE;
+}
+
+enum admission nodes_admit(struct nodes *nodes, struct node *node, struct file *writer,
+			   const struct version *version)
+{
+	enum admission admission = ADMIT;
+	bool shared, moved;
+
+	nodes_lock(nodes);
+	/* Readers never share pages with a writer. */
+	shared = node->writer || (writer && node->readers);
+	moved = version && !(node->is_told && version_equal(&node->told, version));
+	if (shared || moved)
+		admission = admit_hard(node, shared, version);
+	if (admission != ADMIT_STALE) {
+		if (writer && !node->writer)
+			node->writer = writer;
+		else
+			node->readers++;
+	}
+	nodes_unlock(nodes);
+	return admission;
+}
+
+void nodes_leave(struct nodes *nodes, struct node *node, const struct file *file)
+{
+	nodes_lock(nodes);
+	if (node->writer == file) {
+		node->writer = NULL;
+		node->is_told = false;
+	} else {
+		node->readers--;
+	}
+	nodes_unlock(nodes);
 }
 
 void nodes_tell(struct nodes *nodes, struct node *node, struct text *text)

@@ -58,6 +58,7 @@ struct node {
 	int64_t told_us;
 	bool split;           /* the next LOOKUP of the name shall give another node */
 	bool refused;         /* an OPEN got ESTALE and no LOOKUP has come since */
+	int64_t refused_us;   /* when an OPEN of this name got ESTALE last */
 	struct text *kept;    /* what LOOKUP read, for the OPEN that follows */
 	int64_t kept_us;
 };
@@ -111,6 +112,21 @@ void nodes_unname(struct nodes *nodes, struct node *parent, const char *name);
 /* The current node of a name, held (nodes_release); NULL if the kernel knows none. */
 struct node *nodes_find(struct nodes *nodes, struct node *parent, const char *name);
 struct node *nodes_find_row(struct nodes *nodes, uint32_t relation, const char *name);
+
+/* What becomes of an OPEN of a row, given what else is open on the node and what the kernel was told. */
+enum admission {
+	ADMIT,
+	ADMIT_TOLD,   /* the kernel's attributes are out of date: notify_inode() */
+	ADMIT_DIRECT, /* past the page cache */
+	ADMIT_STALE,  /* ESTALE: the kernel looks the name up again, once */
+};
+
+/* Enter a handle: as the node's writer if `writer` is not NULL, else as a reader. `version` is what it
+ * will see; NULL: the size does not matter, it starts empty. nodes_leave() takes it out, unless it was
+ * ADMIT_STALE. */
+enum admission nodes_admit(struct nodes *nodes, struct node *node, struct file *writer,
+			   const struct version *version);
+void nodes_leave(struct nodes *nodes, struct node *node, const struct file *file);
 
 /* Tell a node a version and keep its text, unless a handle is open on it. */
 void nodes_tell(struct nodes *nodes, struct node *node, struct text *text);

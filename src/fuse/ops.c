@@ -24,9 +24,11 @@ const struct fuse_lowlevel_ops operations = {
 	.releasedir = op_releasedir,
 	.fsyncdir = op_fsyncdir,
 
-	/* file.c */
+	/* open.c */
 	.open = op_open,
 	.create = op_create,
+
+	/* file.c */
 	.read = op_read,
 	.write = op_write,
 	.flush = op_flush,

@@ -14,13 +14,12 @@ enum { INDENT_DEPTH = 64 };
 
 static const char wrap_open[] = "{\"%\": ";
 
+/* Two spaces for each depth there can be. */
 static void new_line(struct buf *out, size_t depth)
 {
-	static const char two[] = "  ";
+	static const char text[] = {'\n', [1 ... 2 * INDENT_DEPTH] = ' '};
 
-	buf_addc(out, '\n');
-	for (size_t i = 0; i < depth; i++)
-		buf_add(out, two, 2);
+	buf_add(out, text, 1 + 2 * depth);
 }
 
 /* The column's own depth is 1. */

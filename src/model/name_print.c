@@ -23,9 +23,9 @@ static void add_unit(struct printing *p, const char *bytes, size_t len)
 
 static void add_escape(struct printing *p, unsigned char byte)
 {
-	static const char digits[] = "0123456789ABCDEF";
+	static const char hex[] = "0123456789ABCDEF";
 
-	add_unit(p, (char[]){'%', digits[byte >> 4], digits[byte & 15]}, 3);
+	add_unit(p, (char[]){'%', hex[byte >> 4], hex[byte & 15]}, 3);
 }
 
 static bool too_long(const struct printing *p)
@@ -117,12 +117,13 @@ static bool hash_key(EVP_MD_CTX *context, const struct cell *key, size_t n, unsi
 
 void name_hash(const struct cell *key, size_t n, char ret[NAME_HASH_HEX + 1])
 {
+	static const char hex[] = "0123456789abcdef";
 	unsigned char digest[NAME_HASH_HEX / 2];
 	EVP_MD_CTX *context = EVP_MD_CTX_new();
 	bool ok = hash_key(context, key, n, digest);
 
-	ret[0] = '\0';
-	for (size_t i = 0; ok && i < sizeof(digest); i++)
-		snprintf(ret + 2 * i, 3, "%02x", digest[i]);
+	for (size_t i = 0; ok && i < NAME_HASH_HEX; i++)
+		ret[i] = hex[digest[i / 2] >> (i % 2 ? 0 : 4) & 15];
+	ret[ok ? NAME_HASH_HEX : 0] = '\0';
 	EVP_MD_CTX_free(context);
 }

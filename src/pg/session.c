@@ -33,9 +33,9 @@ static const char pinned[] =
 
 /* pg_stat_activity hides backend_start from a role that SET ROLE has replaced. */
 static const char identify[] =
-        "SELECT (SELECT system_identifier FROM pg_catalog.pg_control_system()) ||"
-        " '.' || (SELECT d.oid FROM pg_catalog.pg_database AS d"
-        " WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()),"
+        "SELECT pg_catalog.concat((SELECT c.system_identifier FROM pg_catalog.pg_control_system()"
+        " AS c), '.', (SELECT d.oid FROM pg_catalog.pg_database AS d"
+        " WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database())),"
         " (SELECT a.backend_start FROM pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid())"
         " AS a)";
 

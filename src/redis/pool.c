@@ -131,35 +131,6 @@ static struct connection *open_one(struct pool *pool, const struct endpoint *end
 	return connection;
 }
 
-/* Is a connection that was idle fit for a command? Reads what replies have come, and waits for some
- * when too many are owed. */
-static bool ready(struct pool *pool, struct connection *connection, int64_t deadline_us)
-{
-	bool crowded = connection->owed > OWED_MAX;
-
-	return connection_alive(connection) &&
-	       connection_settle(connection, crowded ? OWED_MAX : 0, crowded ? deadline_us : 0,
-	                         pool->owed, pool->owed_arg) == 0;
-}
-
-struct connection *pool_take(struct pool *pool, int64_t deadline_us)
-{
-	for (;;) {
-		struct endpoint endpoint;
-		uint64_t generation;
-		bool room;
-		struct connection *connection = pick(pool, &room, &endpoint, &generation);
-
-		if (room)
-			return open_one(pool, &endpoint, generation, deadline_us);
-		if (!connection || ready(pool, connection, deadline_us))
-			return connection;
-		/* Redis closed it, as it does when it restarts or when one has been idle for long:
-		 * the next may be good, or a new one. */
-		forget(pool, connection);
-	}
-}
-
 /* After a failure the connection is done for, and the breaker opens unless one value or this
  * process is to blame. */
 static void put_failed(struct pool *pool, struct connection *connection, int r, const char *why)
@@ -202,6 +173,44 @@ void pool_put(struct pool *pool, struct connection *connection, int r)
 	}
 	describe(pool, r, &why);
 	put_failed(pool, connection, r, why.message);
+}
+
+/* Is a connection that was idle fit for a command? Reads what replies have come, and waits for some
+ * when too many are owed. */
+static int make_ready(struct pool *pool, struct connection *connection, int64_t deadline_us)
+{
+	bool crowded = connection->owed > OWED_MAX;
+
+	if (!connection_alive(connection))
+		return -ECONNRESET;
+	return connection_settle(connection, crowded ? OWED_MAX : 0, crowded ? deadline_us : 0,
+	                         pool->owed, pool->owed_arg);
+}
+
+struct connection *pool_take(struct pool *pool, int64_t deadline_us)
+{
+	for (;;) {
+		struct endpoint endpoint;
+		uint64_t generation;
+		bool room;
+		int r;
+		struct connection *connection = pick(pool, &room, &endpoint, &generation);
+
+		if (room)
+			return open_one(pool, &endpoint, generation, deadline_us);
+		if (!connection)
+			return NULL;
+		r = make_ready(pool, connection, deadline_us);
+		if (!r)
+			return connection;
+		if (r != -ECONNRESET) {
+			pool_put(pool, connection, r);
+			return NULL;
+		}
+		/* Redis closed it, as it does when it restarts or when one has been idle for long:
+		 * no failure; the next may be good, or a new one. */
+		forget(pool, connection);
+	}
 }
 
 /* Connect to the first endpoint that lets us in, and PING. */

@@ -362,10 +362,10 @@ by_write() {
 		text = open(sys.argv[1]).read()
 		subprocess.run(["psql", "-Xqc", "UPDATE things SET label = 'theirs' WHERE id = 2"], check=True)
 		try:
-			with open(sys.argv[1], "w") as f: f.write(text.replace('"two"', '"ours"'))
-			print("ok")
+		    with open(sys.argv[1], "w") as f: f.write(text.replace('"two"', '"ours"'))
+		    print("ok")
 		except OSError as e:
-			print(errno.errorcode[e.errno])
+		    print(errno.errorcode[e.errno])
 	END
 	)
 	assert_equal "$answer" ESTALE
@@ -386,10 +386,10 @@ by_write() {
 		os.read(fd, 10000)
 		subprocess.run(["psql", "-Xqc", "DELETE FROM things WHERE id = 9"], check=True)
 		try:
-			os.ftruncate(fd, 0); os.pwrite(fd, b'{"label": "back"}', 0); os.fsync(fd)
-			print("ok")
+		    os.ftruncate(fd, 0); os.pwrite(fd, b'{"label": "back"}', 0); os.fsync(fd)
+		    print("ok")
 		except OSError as e:
-			print(errno.errorcode[e.errno])
+		    print(errno.errorcode[e.errno])
 	END
 	)
 	assert_equal "$answer" ESTALE

@@ -1,6 +1,5 @@
 #include "cluster.h"
 
-#include <check.h>
 #include <libpq-fe.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -11,6 +10,15 @@
 #include "rowfs/base/buf.h"
 
 static char directory[64];
+
+/* Check's own assertions work inside tests only. */
+static void require(bool holds, const char *what, const char *why)
+{
+	if (holds)
+		return;
+	fprintf(stderr, "%s\n%s\n", what, why);
+	abort();
+}
 
 static int call(const char *function, const char *argument)
 {
@@ -47,7 +55,21 @@ void cluster_end(void)
 
 void cluster_call(const char *function, const char *argument)
 {
-	ck_assert_int_eq(call(function, argument), 0);
+	require(call(function, argument) == 0, function, argument);
+}
+
+void cluster_file(const char *database, const char *path)
+{
+	char command[512];
+
+	cluster_sql("postgres", "CREATE DATABASE %s", database);
+	snprintf(command, sizeof(command),
+	         "psql -X -q -h '%s' -U postgres -d %s -v ON_ERROR_STOP=1 -f '%s' >&2", directory,
+	         database, path);
+	if (system(command) != 0) {
+		cluster_end();
+		abort();
+	}
 }
 
 const char *cluster_source(const char *user, const char *database)
@@ -66,14 +88,13 @@ const char *cluster_sql(const char *database, const char *format, ...)
 	va_list arguments;
 
 	va_start(arguments, format);
-	ck_assert_int_ge(vasprintf(&sql, format, arguments), 0);
+	require(vasprintf(&sql, format, arguments) >= 0, format, "out of memory");
 	va_end(arguments);
 
 	PGresult *result = PQexec(pg, sql);
 	ExecStatusType status = PQresultStatus(result);
 
-	ck_assert_msg(status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK, "%s\n%s", sql,
-	              PQerrorMessage(pg));
+	require(status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK, sql, PQerrorMessage(pg));
 	snprintf(value, sizeof(value), "%s", PQntuples(result) ? PQgetvalue(result, 0, 0) : "");
 	PQclear(result);
 	PQfinish(pg);
@@ -91,7 +112,7 @@ struct store *cluster_store(const char *user, const char *database, struct setti
 		settings = &defaults;
 	free(settings->source);
 	settings->source = strdup(cluster_source(user, database));
-	ck_assert_msg(store_open(settings, &store, &e) == 0, "%s", e.message);
+	require(store_open(settings, &store, &e) == 0, settings->source, e.message);
 	return store;
 }
 

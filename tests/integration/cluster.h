@@ -11,6 +11,9 @@ void cluster_end(void);
 /* cluster_stop, cluster_start, … with the cluster's directory; see servers.bash. */
 void cluster_call(const char *function, const char *argument);
 
+/* A new database from a file of SQL. */
+void cluster_file(const char *database, const char *path);
+
 /* "host=… user=… dbname=…"; valid until the next call. */
 const char *cluster_source(const char *user, const char *database);
 

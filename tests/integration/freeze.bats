@@ -53,22 +53,22 @@ slowest_answer() {
 		root = sys.argv[1]
 		pages = root + "/public/pages/"
 		def scratch():
-			with open(pages + "notes.txt", "a") as f: f.write("a line\n")
+		    with open(pages + "notes.txt", "a") as f: f.write("a line\n")
 		work = {
-			"ls /": lambda: os.listdir(root),
-			"ls of the tables": lambda: os.listdir(root + "/public"),
-			"cat of a cached row": lambda: open(pages + "50.json").read(),
-			"a scratch write": scratch,
-			"cat .rowfs/status": lambda: open(root + "/.rowfs/status").read(),
+		    "ls /": lambda: os.listdir(root),
+		    "ls of the tables": lambda: os.listdir(root + "/public"),
+		    "cat of a cached row": lambda: open(pages + "50.json").read(),
+		    "a scratch write": scratch,
+		    "cat .rowfs/status": lambda: open(root + "/.rowfs/status").read(),
 		}
 		worst = 0
 		for _ in range(5):
-			for name, call in work.items():
-				begin = time.monotonic()
-				call()
-				ms = (time.monotonic() - begin) * 1000
-				print(f"{name}: {ms:.1f} ms", file=sys.stderr)
-				worst = max(worst, ms)
+		    for name, call in work.items():
+		        begin = time.monotonic()
+		        call()
+		        ms = (time.monotonic() - begin) * 1000
+		        print(f"{name}: {ms:.1f} ms", file=sys.stderr)
+		        worst = max(worst, ms)
 		print(round(worst))
 	END
 }
@@ -116,9 +116,9 @@ slowest_answer() {
 		import sys, time
 		worst = 0
 		for n in range(1, 60):
-			begin = time.monotonic()
-			assert f'"page {n}"' in open(f"{sys.argv[1]}/{n}.json").read()
-			worst = max(worst, (time.monotonic() - begin) * 1000)
+		    begin = time.monotonic()
+		    assert f'"page {n}"' in open(f"{sys.argv[1]}/{n}.json").read()
+		    worst = max(worst, (time.monotonic() - begin) * 1000)
 		print(round(worst))
 	END
 	)

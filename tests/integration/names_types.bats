@@ -35,13 +35,13 @@ rewrite_all() {
 	python3 - "$1" <<-'END'
 		import os, sys
 		for folder, _, names in os.walk(sys.argv[1]):
-			for name in names:
-				path = os.path.join(folder, name)
-				with open(path, "rb") as f: text = f.read()
-				with open(path, "wb") as f: f.write(text)
-				temporary = os.path.join(folder, "rewrite.tmp")
-				with open(temporary, "wb") as f: f.write(text)
-				os.rename(temporary, path)
+		    for name in names:
+		        path = os.path.join(folder, name)
+		        with open(path, "rb") as f: text = f.read()
+		        with open(path, "wb") as f: f.write(text)
+		        temporary = os.path.join(folder, "rewrite.tmp")
+		        with open(temporary, "wb") as f: f.write(text)
+		        os.rename(temporary, path)
 	END
 }
 
@@ -74,12 +74,12 @@ rewrite_all() {
 	python3 - "$MNT/types" <<-'END'
 		import os, re, sys
 		for folder, _, names in os.walk(sys.argv[1]):
-			for name in names:
-				text = open(os.path.join(folder, name), encoding="utf-8", newline="").read()
-				number = int(name.removesuffix(".json"))
-				copy = re.sub(r'\A{\n  "id": \d+,', '{\n  "id": %d,' % (number + 1000), text)
-				with open(os.path.join(folder, f"{number + 1000}.json"), "x", encoding="utf-8", newline="") as f:
-					f.write(copy)
+		    for name in names:
+		        text = open(os.path.join(folder, name), encoding="utf-8", newline="").read()
+		        number = int(name.removesuffix(".json"))
+		        copy = re.sub(r'\A{\n  "id": \d+,', '{\n  "id": %d,' % (number + 1000), text)
+		        with open(os.path.join(folder, f"{number + 1000}.json"), "x", encoding="utf-8", newline="") as f:
+		            f.write(copy)
 	END
 	for table in $(sql "SELECT quote_ident(tablename) FROM pg_tables WHERE schemaname = 'types'"); do
 		assert_equal "$(sql "SELECT count(*) FROM types.$table WHERE id > 1000")" \
@@ -95,13 +95,13 @@ rewrite_all() {
 	python3 - "$MNT/types" <<-'END'
 		import os, sys
 		for folder, _, names in os.walk(sys.argv[1]):
-			for name in names:
-				path = os.path.join(folder, name)
-				text = open(path, encoding="utf-8", newline="").read()
-				with open(path, "w") as f: f.write('{"v": null, "a": null}')
-				assert open(path).read().endswith('"v": null,\n  "a": null\n}\n'), path
-				with open(path, "w", encoding="utf-8", newline="") as f: f.write(text)
-				assert open(path, encoding="utf-8", newline="").read() == text, path
+		    for name in names:
+		        path = os.path.join(folder, name)
+		        text = open(path, encoding="utf-8", newline="").read()
+		        with open(path, "w") as f: f.write('{"v": null, "a": null}')
+		        assert open(path).read().endswith('"v": null,\n  "a": null\n}\n'), path
+		        with open(path, "w", encoding="utf-8", newline="") as f: f.write(text)
+		        assert open(path, encoding="utf-8", newline="").read() == text, path
 	END
 	count=$(expected --schema types)
 	((count > 150))
@@ -141,9 +141,9 @@ for record in sys.stdin.buffer.read().split(b"\0")[:-1]:
 			import os, sys
 			folder = sys.argv[1].encode()
 			for name in os.listdir(folder):
-				path = os.path.join(folder, name)
-				value = int(open(path).read().split('"value": ')[1].split("\n")[0])
-				with open(path, "w") as f: f.write('{"value": %d}' % (value + 1000))
+			    path = os.path.join(folder, name)
+			    value = int(open(path).read().split('"value": ')[1].split("\n")[0])
+			    with open(path, "w") as f: f.write('{"value": %d}' % (value + 1000))
 		END
 		assert_equal "$(sql "SELECT count(*), count(DISTINCT value), min(value) > 1000 FROM keys.$table")" \
 			"$rows|$rows|t"
@@ -161,11 +161,11 @@ for record in sys.stdin.buffer.read().split(b"\0")[:-1]:
 			import os, sys
 			folder = sys.argv[1].encode()
 			for name in os.listdir(folder):
-				path = os.path.join(folder, name)
-				text = open(path, "rb").read()
-				os.unlink(path)
-				assert not os.path.exists(path)
-				with open(path, "xb") as f: f.write(text)
+			    path = os.path.join(folder, name)
+			    text = open(path, "rb").read()
+			    os.unlink(path)
+			    assert not os.path.exists(path)
+			    with open(path, "xb") as f: f.write(text)
 		END
 		sql "SELECT t::text FROM keys.$table t ORDER BY 1" >"$BATS_TEST_TMPDIR/after"
 		diff "$BATS_TEST_TMPDIR/before" "$BATS_TEST_TMPDIR/after"

@@ -211,7 +211,7 @@ START_TEST(keys_carry_the_database)
 	ck_assert_int_eq(cache_get(other, "k", 1, &(struct buf){0}), CACHE_MISS);
 	cache_close(other);
 	close_cache();
-	settings.name_space = "clone";
+	settings.name_space = (char *)"clone";
 	open_cache(address);
 	ck_assert_int_eq(get("k", &(struct buf){0}), CACHE_MISS);
 	put("k", "w");
@@ -306,7 +306,9 @@ START_TEST(a_value_of_many_megabytes_is_garbage_and_goes)
 
 	put("small", "v");
 	ask("SET rf:{7.16384}:k %b", value, len);
-	ck_assert_int_eq(get("k", &(struct buf){0}), CACHE_MISS);
+	/* On a machine that is busy with other things its first megabyte may come too late. */
+	while (get("k", &(struct buf){0}) != CACHE_MISS)
+		becomes_reachable();
 	ck_assert_uint_eq(counted(COUNTER_cache_garbage), 1);
 	ck_assert_int_eq(get("k", &(struct buf){0}), CACHE_MISS);
 	ck_assert_uint_eq(counted(COUNTER_cache_garbage), 1);
@@ -515,6 +517,7 @@ END_TEST
 START_TEST(many_unawaited_commands)
 {
 	char key[32];
+	int64_t start;
 
 	for (int i = 0; i < 5000; i++) {
 		snprintf(key, sizeof(key), "k%d", i);
@@ -523,8 +526,10 @@ START_TEST(many_unawaited_commands)
 	put("k", "v");
 	holds("k", "v");
 	kill(server, SIGSTOP);
+	start = clock_monotonic_ms();
 	for (int i = 0; i < 100000; i++)
 		drop("k");
+	ck_assert_int_lt(clock_monotonic_ms() - start, 1000);
 	kill(server, SIGCONT);
 	becomes_reachable();
 	ck_assert_int_ne(get("k", &(struct buf){0}), CACHE_DOWN);
@@ -865,8 +870,10 @@ int main(void)
 	Suite *suite = suite_create("cache");
 	int status;
 
-	if (system("redis-server --version >/dev/null 2>&1") != 0)
-		return NO_REDIS;
+	if (system("redis-server --version >/dev/null 2>&1") != 0) {
+		puts("1..0 # SKIP redis-server is missing");
+		return getenv("CK_TAP_LOG_FILE_NAME") ? 0 : NO_REDIS;
+	}
 	if (!mkdtemp(directory))
 		return 1;
 	snprintf(socket_path, sizeof(socket_path), "%s/redis.sock", directory);

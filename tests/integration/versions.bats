@@ -106,26 +106,26 @@ all_readers() {
 	python3 - "$PAGE" <<-'END'
 		import os, subprocess, sys, time
 		def update(letter, count):
-			subprocess.run(["psql", "-Xqc", f"UPDATE pages SET body = repeat('{letter}', {count}) WHERE id = 1"], check=True)
+		    subprocess.run(["psql", "-Xqc", f"UPDATE pages SET body = repeat('{letter}', {count}) WHERE id = 1"], check=True)
 		def text(letter, count):
-			return ('{\n  "id": 1,\n  "body": "%s",\n  "other": 0\n}\n' % (letter * count)).encode()
+		    return ('{\n  "id": 1,\n  "body": "%s",\n  "other": 0\n}\n' % (letter * count)).encode()
 		def opened(expected):
-			deadline = time.monotonic() + 5
-			while time.monotonic() < deadline:
-				f = open(sys.argv[1], "rb", buffering=0)
-				if os.pread(f.fileno(), 100000, 0) == expected: return f
-				f.close()
-			raise SystemExit("the new version never came")
+		    deadline = time.monotonic() + 5
+		    while time.monotonic() < deadline:
+		        f = open(sys.argv[1], "rb", buffering=0)
+		        if os.pread(f.fileno(), 100000, 0) == expected: return f
+		        f.close()
+		    raise SystemExit("the new version never came")
 		sizes = [("a", 200), ("b", 9000), ("c", 10), ("d", 4096), ("e", 0)]
 		files = [opened(text(*sizes[0]))]
 		for letter, count in sizes[1:]:
-			update(letter, count)
-			files.append(opened(text(letter, count)))
-			# All that were opened before still have theirs: from the start, and in pieces.
-			for f, size in zip(files, sizes):
-				whole = text(*size)
-				assert os.pread(f.fileno(), 100000, 0) == whole, size
-				assert b"".join(os.pread(f.fileno(), 97, at) for at in range(0, len(whole), 97)) == whole
+		    update(letter, count)
+		    files.append(opened(text(letter, count)))
+		    # All that were opened before still have theirs: from the start, and in pieces.
+		    for f, size in zip(files, sizes):
+		        whole = text(*size)
+		        assert os.pread(f.fileno(), 100000, 0) == whole, size
+		        assert b"".join(os.pread(f.fileno(), 97, at) for at in range(0, len(whole), 97)) == whole
 	END
 }
 
@@ -147,23 +147,23 @@ all_readers() {
 		stop = threading.Event()
 		torn = []
 		def write():
-			p = subprocess.Popen(["psql", "-Xq"], stdin=subprocess.PIPE, text=True)
-			for n in range(1500):
-				size = (n * 7919) % 9000
-				p.stdin.write(f"UPDATE pages SET body = repeat('{chr(97 + n % 26)}', {size}), other = {size} WHERE id = 1;\n")
-			p.stdin.close(); p.wait(); stop.set()
+		    p = subprocess.Popen(["psql", "-Xq"], stdin=subprocess.PIPE, text=True)
+		    for n in range(1500):
+		        size = (n * 7919) % 9000
+		        p.stdin.write(f"UPDATE pages SET body = repeat('{chr(97 + n % 26)}', {size}), other = {size} WHERE id = 1;\n")
+		    p.stdin.close(); p.wait(); stop.set()
 		seen = set()
 		def read():
-			while not stop.is_set():
-				data = open(sys.argv[1]).read()
-				try:
-					row = json.loads(data)
-					good = len(row["body"]) == row["other"] or row["other"] == 0
-					good = good and len(set(row["body"])) <= 1 and data.endswith("\n}\n")
-				except ValueError:
-					good = False
-				seen.add(row["other"])
-				if not good: torn.append(data)
+		    while not stop.is_set():
+		        data = open(sys.argv[1]).read()
+		        try:
+		            row = json.loads(data)
+		            good = len(row["body"]) == row["other"] or row["other"] == 0
+		            good = good and len(set(row["body"])) <= 1 and data.endswith("\n}\n")
+		        except ValueError:
+		            good = False
+		        seen.add(row["other"])
+		        if not good: torn.append(data)
 		threads = [threading.Thread(target=read) for _ in range(4)] + [threading.Thread(target=write)]
 		for t in threads: t.start()
 		for t in threads: t.join()

@@ -251,16 +251,17 @@ mounts_end() {
 	return "$status"
 }
 
-# Assertions: bats shows what they print when a test fails
+# Assertions: bats shows what they print when a test fails. (A bare `return` would answer with the failed
+# test's status when it is called from a teardown, which bats runs in a trap.)
 
 assert_equal() {
-	[[ $1 == "$2" ]] && return
+	[[ $1 == "$2" ]] && return 0
 	printf 'expected: %s\nfound:    %s\n' "$2" "$1" >&2
 	return 1
 }
 
 assert_contains() {
-	[[ $1 == *"$2"* ]] && return
+	[[ $1 == *"$2"* ]] && return 0
 	printf 'expected to find: %s\nin: %s\n' "$2" "$1" >&2
 	return 1
 }

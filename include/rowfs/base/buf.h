@@ -17,8 +17,18 @@ struct buf {
 
 void buf_add(struct buf *b, const void *bytes, size_t len);
 void buf_adds(struct buf *b, const char *string);
-void buf_addc(struct buf *b, char c);
 void buf_addf(struct buf *b, const char *format, ...) _printf_(2, 3);
+
+/* Inline, since printers add many single bytes. */
+static inline void buf_addc(struct buf *b, char c)
+{
+	if (b->failed || b->cap - b->len < 2) {
+		buf_add(b, &c, 1);
+		return;
+	}
+	b->data[b->len++] = c;
+	b->data[b->len] = '\0';
+}
 
 /* Make the buffer `len` bytes long; bytes that are new are zero. */
 void buf_resize(struct buf *b, size_t len);
