@@ -1,6 +1,7 @@
 #include "rowfs/base/buf.h"
 
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,7 +26,7 @@ static bool grow(struct buf *b, size_t more)
 		return false;
 	}
 	while (cap < need)
-		cap = cap > need / 2 ? need : cap * 2;
+		cap = cap > SIZE_MAX / 2 ? need : cap * 2;
 
 	char *data = realloc(b->data, cap);
 

@@ -10,17 +10,21 @@ void copy_key(const struct rowref *ref, struct buf *out)
 	buf_add(out, ref->name, strlen(ref->name) - strlen(NAME_SUFFIX));
 }
 
-void copy_print(const struct relation *relation, const struct text *text, struct buf *out)
+void copy_print(const struct relation *relation, const struct text *text, int64_t ttl_ms,
+		struct buf *out)
 {
-	buf_addf(out, "- %016" PRIx64 " %" PRIu32 " %jd.%09ld\n", relation->fingerprint, text->xid,
-		 (intmax_t)text->version.mtime.tv_sec, text->version.mtime.tv_nsec);
+	buf_addf(out, "ttl:%" PRId64 " %016" PRIx64 " %" PRIu32 " %jd.%09ld\n", ttl_ms,
+		 relation->fingerprint, text->xid, (intmax_t)text->version.mtime.tv_sec,
+		 text->version.mtime.tv_nsec);
 	buf_add(out, text->data, text->len);
 }
 
-struct text *copy_parse(const struct relation *relation, const struct buf *value, bool *ret_garbage)
+struct text *copy_parse(const struct relation *relation, const struct buf *value, int64_t ttl_ms,
+			bool *ret_garbage)
 {
 	const char *line_end = value->len ? memchr(value->data, '\n', value->len) : NULL;
 	uint64_t fingerprint;
+	int64_t lives_ms;
 	struct version version;
 	struct timespec mtime;
 	intmax_t seconds;
@@ -30,12 +34,12 @@ struct text *copy_parse(const struct relation *relation, const struct buf *value
 
 	*ret_garbage = true;
 	if (!line_end ||
-	    sscanf(value->data, "- %16" SCNx64 " %" SCNu32 " %jd.%9ld%n", &fingerprint, &xid,
-		   &seconds, &mtime.tv_nsec, &used) != 4 ||
+	    sscanf(value->data, "ttl:%" SCNd64 " %16" SCNx64 " %" SCNu32 " %jd.%9ld%n", &lives_ms,
+		   &fingerprint, &xid, &seconds, &mtime.tv_nsec, &used) != 5 ||
 	    value->data + used != line_end)
 		return NULL;
 	*ret_garbage = false;
-	if (fingerprint != relation->fingerprint)
+	if (fingerprint != relation->fingerprint || lives_ms > ttl_ms)
 		return NULL;
 	mtime.tv_sec = (time_t)seconds;
 	head = (size_t)(line_end + 1 - value->data);

@@ -29,6 +29,7 @@ struct flight {
 
 struct reader {
 	const struct settings *settings;
+	int64_t ttl_ms;
 	struct store *store;
 	struct cache *cache;
 	struct catalog *catalog;
@@ -46,11 +47,12 @@ int reader_new(const struct settings *settings, struct store *store, struct cach
 	if (!reader)
 		return -ENOMEM;
 	reader->settings = settings;
+	reader->ttl_ms = (int64_t)(settings->ttl * 1000);
 	reader->store = store;
 	reader->cache = cache;
 	reader->catalog = catalog;
 	reader->lane = lane;
-	if (own_new((int64_t)(settings->ttl * 1000) + 1, &reader->own) < 0) {
+	if (own_new(reader->ttl_ms + 1, &reader->own) < 0) {
 		free(reader);
 		return -ENOMEM;
 	}
@@ -71,7 +73,7 @@ void reader_free(struct reader *reader)
 /* A shared copy must not show one role what only another may see, and must be wanted at all. */
 static bool may_cache(const struct reader *reader, const struct relation *relation)
 {
-	return !reader->settings->strong && reader->settings->ttl > 0 && !relation->row_security &&
+	return !reader->settings->strong && reader->ttl_ms > 0 && !relation->row_security &&
 	       !relation->partial;
 }
 
@@ -124,18 +126,43 @@ static int fetch_statement(const struct rowref *ref, struct statement *ret)
 	return statement_fetch(ref->schema, ref->relation, &ref->key, ret);
 }
 
-static int explain(struct reader *reader, const struct rowref *ref, int r, struct error *e)
+static int ignore_line(void *arg, const struct cell *cells, size_t n)
+{
+	return 0;
+}
+
+/* Does PostgreSQL refuse the key itself ("abc" for a date)? Then no row has it. Other errors of the same
+ * class come from the row, such as a view's division by zero, and do not say that it is not there. */
+static bool is_bad_key(struct reader *reader, const struct rowref *ref, enum store_set set)
+{
+	_cleanup_statement_ struct statement statement = {0};
+	struct error e;
+
+	return !ref->hash[0] && ref->relation->key_kind == KEY_COLUMNS &&
+	       statement_canonical(ref->relation, &ref->key, &statement) == 0 &&
+	       store_run(reader->store, set, &statement, ignore_line, NULL, NULL, &e) == -EINVAL;
+}
+
+static int no_row(const struct rowref *ref, struct error *e)
+{
+	return error_set(e, ENOENT, "there is no row %s", ref->name);
+}
+
+static int explain(struct reader *reader, const struct rowref *ref, enum store_set set, int r,
+		   struct error *e)
 {
 	if (r == -ESTALE)
 		catalog_suspect(reader->catalog);
-	/* A key that the type does not accept ("abc" for an integer) is no row's. */
-	if (r == -EINVAL)
-		return error_set(e, ENOENT, "there is no row %s", ref->name);
-	if (r == -EFBIG && e && !e->err)
+	if (r == -EINVAL && is_bad_key(reader, ref, set))
+		return no_row(ref, e);
+	if (r == -EFBIG && !e->err)
 		return error_set(e, EFBIG, "the row's text is longer than %d MiB", TEXT_MAX >> 20);
-	if (e && !e->err)
+	if (!e->err)
 		return error_set(e, -r, "%s", strerror(-r));
-	return r;
+	/* EINVAL would speak of the call, and the fault is the row's. */
+	if (r == -EINVAL)
+		e->err = EIO;
+	return -e->err;
 }
 
 int reader_fetch(struct reader *reader, const struct rowref *ref, enum store_set set,
@@ -151,9 +178,9 @@ int reader_fetch(struct reader *reader, const struct rowref *ref, enum store_set
 		r = store_run(reader->store, set, &statement, take_line, &fetched, NULL, &local);
 	if (r < 0) {
 		text_unref(fetched.text);
-		r = explain(reader, ref, r, &local);
+		r = explain(reader, ref, set, r, &local);
 	} else if (!fetched.text) {
-		r = error_set(&local, ENOENT, "there is no row %s", ref->name);
+		r = no_row(ref, &local);
 	} else {
 		*ret = fetched.text;
 		return 0;
@@ -190,7 +217,7 @@ static enum outcome cached(struct reader *reader, const struct rowref *ref, stru
 	default:
 		return ASK;
 	}
-	text = copy_parse(ref->relation, replace, &garbage);
+	text = copy_parse(ref->relation, replace, reader->ttl_ms, &garbage);
 	if (!text) {
 		if (garbage)
 			count(cache_garbage);
@@ -209,13 +236,13 @@ static enum outcome cached(struct reader *reader, const struct rowref *ref, stru
 static void fill(struct reader *reader, const struct rowref *ref, const char *token,
 		 const struct text *text, int64_t began_ms)
 {
-	int64_t px = (int64_t)(reader->settings->ttl * 1000) - (clock_monotonic_ms() - began_ms);
+	int64_t px = reader->ttl_ms - (clock_monotonic_ms() - began_ms);
 	_cleanup_buf_ struct buf key = {0}, value = {0};
 
 	if (px <= 0 || text->len > COPY_MAX)
 		return;
 	copy_key(ref, &key);
-	copy_print(ref->relation, text, &value);
+	copy_print(ref->relation, text, reader->ttl_ms, &value);
 	if (!key.failed && !value.failed)
 		cache_fill(reader->cache, key.data, key.len, token, value.data, value.len, px);
 }

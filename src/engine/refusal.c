@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "rowfs/base/clock.h"
 #include "rowfs/base/counters.h"
 #include "rowfs/base/log.h"
 #include "rowfs/model/json.h"
@@ -26,6 +27,9 @@ struct refusals {
 	int dir;
 	_Atomic unsigned sequence;          /* of kept texts, to tell those of one second apart */
 	struct refusal ring[REFUSALS_KEPT]; /* [lock] */
+	int logged_err;                     /* [lock] what the log was told last, and when */
+	int64_t logged_ms;                  /* [lock] */
+	char logged[1024];                  /* [lock] */
 	unsigned total;                     /* [lock] the newest is at (total - 1) mod REFUSALS_KEPT */
 };
 
@@ -230,6 +234,22 @@ static void print_json(const struct asker *asker, const struct error *e, const c
 	buf_adds(out, "}\n");
 }
 
+/* A walk over a database that is gone fails once for each row; the log needs to hear of it once a second.
+ * With the lock held. */
+static bool same_as_last(struct refusals *refusals, const struct error *e)
+{
+	int64_t now = clock_monotonic_ms();
+	bool same = refusals->logged_err == e->err && now - refusals->logged_ms < 1000 &&
+		    strcmp(refusals->logged, e->message) == 0;
+
+	if (!same) {
+		refusals->logged_err = e->err;
+		refusals->logged_ms = now;
+		memcpy(refusals->logged, e->message, sizeof refusals->logged);
+	}
+	return same;
+}
+
 void refusals_add(struct refusals *refusals, const struct asker *asker, const struct error *e,
 		  const char *text, size_t len)
 {
@@ -237,6 +257,7 @@ void refusals_add(struct refusals *refusals, const struct asker *asker, const st
 	struct refusal *slot;
 	const char *kept = NULL;
 	char name[256];
+	bool repeated;
 	int r = 0;
 
 	count(refusals);
@@ -249,14 +270,16 @@ void refusals_add(struct refusals *refusals, const struct asker *asker, const st
 	print_json(asker, e, r < 0 ? NULL : kept, &json);
 	if (r < 0)
 		log_error("the refused text of %s could not be kept: %s", asker->path, strerror(-r));
-	log_warning("refused: %.*s (pid %d, uid %u)", line.len ? (int)line.len - 1 : 0,
-		    line.data ? line.data : "", (int)asker->pid, (unsigned)asker->uid);
 	pthread_mutex_lock(&refusals->lock);
+	repeated = same_as_last(refusals, e);
 	slot = &refusals->ring[refusals->total++ % REFUSALS_KEPT];
 	refusal_done(slot);
 	slot->uid = asker->uid;
 	slot->line = buf_steal(&line);
 	slot->json = buf_steal(&json);
+	if (!repeated && slot->line)
+		log_warning("%.*s (pid %d, uid %u)", (int)strlen(slot->line) - 1, slot->line,
+			    (int)asker->pid, (unsigned)asker->uid);
 	pthread_mutex_unlock(&refusals->lock);
 }
 

@@ -102,6 +102,14 @@ int call_errno(enum call_kind kind, int err)
 	return err;
 }
 
+void call_fail(struct call *call, enum call_kind kind, const struct error *e)
+{
+	/* A name that is not there is an answer; so is a killed caller. */
+	if (e->err != ENOENT && e->err != EINTR)
+		refusals_add(call->mount->engine.refusals, call_asker(call), e, NULL, 0);
+	call_error(call, -call_errno(kind, e->err));
+}
+
 void call_refuse(struct call *call, enum call_kind kind, const struct error *e, const char *text,
 		 size_t len)
 {

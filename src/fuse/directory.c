@@ -247,10 +247,13 @@ static void sought(struct listing_request *request, const struct error *e)
 	struct reply *reply = container_of(request, struct reply, request);
 
 	/* Never an empty or a short listing: the reader is told that it failed. */
-	if (e->err)
-		fail(reply, -call_errno(CALL_PATH, e->err));
-	else
+	if (e->err) {
+		free(reply->data);
+		call_fail(reply->call, CALL_PATH, e);
+		free(reply);
+	} else {
 		proceed(reply);
+	}
 }
 
 /* Fill the reply with rows; one page at most, since the kernel may come back for an entry that its

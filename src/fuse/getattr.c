@@ -18,7 +18,7 @@ static void getattr_row_done(struct call *call, struct text *text, const struct 
 	struct stat attr;
 
 	if (!text) {
-		call_error(call, -call_errno(CALL_LOOKUP, e->err));
+		call_fail(call, CALL_LOOKUP, e);
 		return;
 	}
 	nodes_tell(call->mount->nodes, call->node, text);
@@ -91,7 +91,7 @@ static void truncate_row_done(struct call *call, struct text *text, const struct
 	struct stat attr;
 
 	if (!text) {
-		call_error(call, -call_errno(CALL_PATH, e->err));
+		call_fail(call, CALL_PATH, e);
 		return;
 	}
 	if (call->size != 0 && call->size != text->len) {

@@ -53,7 +53,7 @@ static void lookup_row_done(struct call *call, struct text *text, const struct e
 	struct stat attr;
 
 	if (!text) {
-		call_error(call, -call_errno(CALL_LOOKUP, e->err));
+		call_fail(call, CALL_LOOKUP, e);
 		return;
 	}
 	node = nodes_get_row(mount->nodes, call->node, call->name, call->node->relation, ino,

@@ -70,11 +70,14 @@ pid_t thread_group_of(pid_t thread);
 /* Reply `err` (negative errno or 0) and end the call. */
 void call_error(struct call *call, int err);
 
-/* Reply what `e` says, with the errno that this kind of call may return, and end the call. */
+/* The errno that a kind of call may return for `err` (positive, as is the result). */
 enum call_kind { CALL_LOOKUP, CALL_PATH /* rename, unlink, truncate */, CALL_OTHER };
 int call_errno(enum call_kind kind, int err);
 
-/* The same, and record the refusal with the text (may be NULL) that was refused. */
+/* Reply what `e` says went wrong with a read, and record it unless the row is just not there. */
+void call_fail(struct call *call, enum call_kind kind, const struct error *e);
+
+/* Reply what `e` says was refused, and record it with the text (may be NULL) that was. */
 void call_refuse(struct call *call, enum call_kind kind, const struct error *e, const char *text,
 		 size_t len);
 

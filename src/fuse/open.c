@@ -86,7 +86,7 @@ static void open_row_done(struct call *call, struct text *text, const struct err
 	if (text)
 		open_text(call, text);
 	else
-		call_error(call, -call_errno(CALL_OTHER, e->err));
+		call_fail(call, CALL_OTHER, e);
 }
 
 /* A row name that was created and has no content in PostgreSQL yet. */

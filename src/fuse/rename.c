@@ -195,7 +195,7 @@ static void commit_scratch(struct call *call)
 static void target_known(struct call *call, struct text *text, const struct error *e)
 {
 	if (!text && e->err != ENOENT) {
-		call_error(call, -call_errno(CALL_PATH, e->err));
+		call_fail(call, CALL_PATH, e);
 		return;
 	}
 	if (text && (call->flags & RENAME_NOREPLACE)) {
@@ -283,7 +283,7 @@ static void detach(struct call *call, const char *data, size_t len)
 static void row_known(struct call *call, struct text *text, const struct error *e)
 {
 	if (!text) {
-		call_error(call, -call_errno(CALL_PATH, e->err));
+		call_fail(call, CALL_PATH, e);
 		return;
 	}
 	call->text = text_ref(text);
@@ -342,7 +342,7 @@ static void rekey_target_known(struct call *call, struct text *text, const struc
 	int r;
 
 	if (!text && e->err != ENOENT) {
-		call_error(call, -call_errno(CALL_PATH, e->err));
+		call_fail(call, CALL_PATH, e);
 		return;
 	}
 	if (text && (call->flags & RENAME_NOREPLACE)) {

@@ -6,11 +6,11 @@
 	" AND has_schema_privilege(n.oid, 'USAGE')"
 
 const char load_spaces_sql[] = "SELECT n.nspname FROM pg_namespace AS n WHERE " VISIBLE_SPACE
-                               " AND ($2::text[] IS NULL OR true) ORDER BY n.nspname";
+                               " AND ($2::text[] IS NULL OR true) ORDER BY n.oid";
 
 /* Privileges on the whole table are asked for once, so that those on columns need not be. */
 #define SHOWN                                                                                      \
-	"shown AS MATERIALIZED (SELECT n.nspname, c.oid, c.relname, c.relkind, c.reltuples,"       \
+	"shown AS MATERIALIZED (SELECT n.oid AS space, n.nspname, c.oid, c.relname, c.relkind, c.reltuples,"       \
 	" has_table_privilege(c.oid, 'SELECT') AS selects,"                                        \
 	" has_table_privilege(c.oid, 'UPDATE') AS updates,"                                        \
 	" has_table_privilege(c.oid, 'INSERT') AS inserts,"                                        \
@@ -45,7 +45,7 @@ const char load_relations_sql[] =
         /* What a view or a foreign table shows may depend on who asks, too. */
         " s.relkind IN ('v', 'f') OR row_security_active(s.oid),"
         " s.configured"
-        " FROM shown AS s ORDER BY s.nspname, s.oid";
+        " FROM shown AS s ORDER BY s.space, s.oid";
 
 const char load_columns_sql[] =
         "WITH RECURSIVE " SHOWN ", " DOMAINS
@@ -60,13 +60,13 @@ const char load_columns_sql[] =
         " LEFT JOIN domains AS d ON d.oid = a.atttypid"
         " WHERE a.attnum > 0 AND NOT a.attisdropped"
         " AND (s.relkind NOT IN ('v', 'f') OR s.configured)"
-        " ORDER BY s.nspname, s.oid, a.attnum";
+        " ORDER BY s.space, s.oid, a.attnum";
 
 /* The operators are those of the index: it is them that make the key unique. A materialised view's
  * columns are never NOT NULL. A deferrable primary key is unique whenever we look. */
 const char load_keys_sql[] =
         "WITH " SHOWN ","
-        " chosen AS (SELECT DISTINCT ON (i.indrelid) s.nspname, i.*"
+        " chosen AS (SELECT DISTINCT ON (i.indrelid) s.space, i.*"
         " FROM shown AS s JOIN pg_index AS i ON i.indrelid = s.oid"
         " JOIN pg_class AS ic ON ic.oid = i.indexrelid"
         " WHERE i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL"
@@ -88,7 +88,7 @@ const char load_keys_sql[] =
         " JOIN pg_namespace AS n ON n.oid = o.oprnamespace"
         " LEFT JOIN pg_collation AS co ON co.oid = k.coll AND co.oid <> a.attcollation"
         " LEFT JOIN pg_namespace AS cn ON cn.oid = co.collnamespace"
-        " WHERE k.place <= c.indnkeyatts ORDER BY c.nspname, c.indrelid, k.place";
+        " WHERE k.place <= c.indnkeyatts ORDER BY c.space, c.indrelid, k.place";
 
 /* A type's equality: that of its default btree, else hash operator class; the class may be one for
  * a type that it is stored as (varchar: text), or for all enums, ranges, arrays. Arrays have one

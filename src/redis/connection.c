@@ -195,7 +195,6 @@ int connection_settle(struct connection *connection, unsigned leave, int64_t dea
 		_cleanup_reply_ redisReply *reply = NULL;
 		int r = connection_reply(connection, deadline_us, &reply);
 
-		/* A deadline in the past asks for what is there, not for an answer. */
 		if (r == -ETIMEDOUT && deadline_us == 0)
 			return 0;
 		if (r)

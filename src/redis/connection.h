@@ -23,9 +23,6 @@
 /* Larger replies are not read; the slack is for what surrounds the value. */
 enum { REPLY_MAX = CACHE_VALUE_MAX + 1024 };
 
-/* So many replies may wait unread before the next command waits for them. */
-enum { OWED_MAX = 64 };
-
 struct connection {
 	int fd;
 	unsigned owed;       /* replies not yet read, to commands whose sender did not wait */
@@ -71,8 +68,8 @@ int connection_send(struct connection *connection, const struct command *command
 int connection_reply(struct connection *connection, int64_t deadline_us,
                      redisReply **ret) _must_check_;
 
-/* Read replies owed until at most `leave` are. With a deadline in the past, only what has already
- * come, and `leave` may not be reached; 0 all the same. */
+/* Read replies owed until at most `leave` are. With deadline 0 only what has already come; 0 even
+ * if that leaves more. */
 int connection_settle(struct connection *connection, unsigned leave, int64_t deadline_us,
                       owed_fn *owed, void *arg) _must_check_;
 

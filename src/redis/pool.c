@@ -175,16 +175,12 @@ void pool_put(struct pool *pool, struct connection *connection, int r)
 	put_failed(pool, connection, r, why.message);
 }
 
-/* Is a connection that was idle fit for a command? Reads what replies have come, and waits for some
- * when too many are owed. */
-static int make_ready(struct pool *pool, struct connection *connection, int64_t deadline_us)
+/* Is a connection that was idle fit for a command? Reads the replies that have come meanwhile. */
+static int make_ready(struct pool *pool, struct connection *connection)
 {
-	bool crowded = connection->owed > OWED_MAX;
-
 	if (!connection_alive(connection))
 		return -ECONNRESET;
-	return connection_settle(connection, crowded ? OWED_MAX : 0, crowded ? deadline_us : 0,
-	                         pool->owed, pool->owed_arg);
+	return connection_settle(connection, 0, 0, pool->owed, pool->owed_arg);
 }
 
 struct connection *pool_take(struct pool *pool, int64_t deadline_us)
@@ -200,7 +196,7 @@ struct connection *pool_take(struct pool *pool, int64_t deadline_us)
 			return open_one(pool, &endpoint, generation, deadline_us);
 		if (!connection)
 			return NULL;
-		r = make_ready(pool, connection, deadline_us);
+		r = make_ready(pool, connection);
 		if (!r)
 			return connection;
 		if (r != -ECONNRESET) {

@@ -231,6 +231,7 @@ START_TEST(keys_and_values_are_any_bytes)
 	ck_assert_int_eq(cache_get(cache, key, sizeof(key), &got), CACHE_HIT);
 	ck_assert_uint_eq(got.len, sizeof(value));
 	ck_assert_mem_eq(got.data, value, sizeof(value));
+	ck_assert_int_eq(cache_get(cache, key, sizeof(key) - 1, &got), CACHE_MISS);
 }
 END_TEST
 
@@ -511,6 +512,7 @@ START_TEST(closing_waits_for_what_was_sent)
 		ck_assert_str_eq(ask("EXISTS rf:{7.16384}:k"), "0");
 		open_cache(address);
 	}
+	ck_assert_uint_eq(counted(COUNTER_cache_fills), 50);
 }
 END_TEST
 
@@ -536,7 +538,8 @@ START_TEST(many_unawaited_commands)
 }
 END_TEST
 
-enum { THREADS = 12, ROUNDS = 300 };
+/* More than the pool has connections for: some then do without. */
+enum { THREADS = 24, ROUNDS = 200 };
 
 static void *use_cache(void *arg)
 {
@@ -548,7 +551,8 @@ static void *use_cache(void *arg)
 
 		snprintf(key, sizeof(key), "%d-%d", *(int *)arg, i);
 		snprintf(value, sizeof(value), "value of %s", key);
-		ck_assert(lease(key, token));
+		if (!lease(key, token))
+			continue;
 		fill(key, token, value);
 		if (get(key, &got) == CACHE_HIT)
 			ck_assert_str_eq(got.data, value);
@@ -556,11 +560,10 @@ static void *use_cache(void *arg)
 	return NULL;
 }
 
-START_TEST(threads_get_their_own_replies)
+static void use_cache_in_threads(void)
 {
 	pthread_t threads[THREADS];
 	int numbers[THREADS];
-	const char *clients;
 
 	for (int i = 0; i < THREADS; i++) {
 		numbers[i] = i;
@@ -568,12 +571,51 @@ START_TEST(threads_get_their_own_replies)
 	}
 	for (int i = 0; i < THREADS; i++)
 		pthread_join(threads[i], NULL);
-	ck_assert_uint_eq(counted(COUNTER_cache_errors), 0);
-	/* Never more connections than the pool may hold, and this test's own. */
-	clients = strstr(ask("INFO clients"), "connected_clients:");
-	ck_assert_int_le(atoi(clients + strlen("connected_clients:")), 16 + 1);
+}
+
+/* This test's own connection counts too. */
+static int connected_clients(void)
+{
+	return atoi(strstr(ask("INFO clients"), "connected_clients:") +
+	            strlen("connected_clients:"));
+}
+
+START_TEST(threads_get_their_own_replies)
+{
+	use_cache_in_threads();
+	ck_assert_int_gt(connected_clients(), 2);
+	ck_assert_int_le(connected_clients(), 16 + 1);
 	close_cache();
-	ck_assert_uint_eq(counted(COUNTER_cache_fills), THREADS * ROUNDS);
+	ck_assert_uint_eq(counted(COUNTER_cache_errors), 0);
+	ck_assert_uint_gt(counted(COUNTER_cache_fills), ROUNDS);
+}
+END_TEST
+
+static void *get_late(void *arg)
+{
+	poll(NULL, 0, CACHE_TIMEOUT_MS * 2 / 3);
+	*(enum cache_answer *)arg = get("k", &(struct buf){0});
+	return NULL;
+}
+
+/* One of many connections times out: none of those that existed then is used again, be it idle or
+ * still waiting, for an answer that comes in time. */
+START_TEST(a_failure_ends_all_connections)
+{
+	int64_t end = clock_monotonic_ms() + START_MS;
+	enum cache_answer late;
+	pthread_t thread;
+
+	use_cache_in_threads();
+	kill(server, SIGSTOP);
+	ck_assert_int_eq(pthread_create(&thread, NULL, get_late, &late), 0);
+	ck_assert_int_eq(get("k", &(struct buf){0}), CACHE_DOWN);
+	kill(server, SIGCONT);
+	pthread_join(thread, NULL);
+	becomes_reachable();
+	while (connected_clients() > 2 && clock_monotonic_ms() < end)
+		poll(NULL, 0, 10);
+	ck_assert_int_eq(connected_clients(), 2);
 }
 END_TEST
 
@@ -845,6 +887,7 @@ static void add_trouble(Suite *suite)
 	tcase_add_test(tcase, a_restart_is_not_noticed);
 	tcase_add_test(tcase, killed_and_back);
 	tcase_add_test(tcase, stopped_costs_one_timeout);
+	tcase_add_test(tcase, a_failure_ends_all_connections);
 	tcase_add_test(tcase, probes_pause);
 	tcase_add_test(tcase, down_from_the_start);
 	tcase_add_test(tcase, passwords);

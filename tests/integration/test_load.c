@@ -307,7 +307,7 @@ START_TEST(test_remarks_once)
 	remark = strstr(text, "table \"s.v_bad\": key = id, nothing is ignored: there is no column"
 	                      " \"nothing\"");
 	ck_assert_ptr_nonnull(remark);
-	ck_assert_ptr_null(strstr(remark + 1, "s.v_bad\": key = id"));
+	ck_assert_ptr_null(strstr(remark + 20, "s.v_bad\": key = id"));
 	ck_assert_ptr_nonnull(strstr(text, "s.v_none is not shown: a view"));
 	ck_assert_ptr_nonnull(strstr(text, "s.k_view_none is not shown: a materialised view"));
 	ck_assert_ptr_nonnull(
@@ -342,7 +342,6 @@ static const char *const ddl[] = {
         "GRANT USAGE ON SCHEMA another TO reader",
         "GRANT owner TO reader",
         "ALTER ROLE reader BYPASSRLS",
-        "ALTER DOMAIN s.one DROP NOT NULL; ALTER DOMAIN s.one ADD CHECK (VALUE < 7)",
         "DROP TABLE s.newer",
 };
 
@@ -355,9 +354,7 @@ START_TEST(test_fingerprint_changes_with_ddl)
 	for (size_t i = 0; i < sizeof(ddl) / sizeof(*ddl); i++) {
 		before = fingerprint();
 		cluster_sql("load", "%s", ddl[i]);
-		/* A domain's constraint is not for the catalog to know. */
-		if (!strstr(ddl[i], "DOMAIN"))
-			ck_assert_msg(fingerprint() != before, "%s", ddl[i]);
+		ck_assert_msg(fingerprint() != before, "%s", ddl[i]);
 	}
 	load();
 	ck_assert_uint_eq(schema->fingerprint, fingerprint());

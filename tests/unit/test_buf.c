@@ -30,6 +30,21 @@ START_TEST(grows_and_stays_terminated)
 }
 END_TEST
 
+/* Doubling, so that n bytes cost n and not n². */
+START_TEST(grows_by_doubling)
+{
+	_cleanup_buf_ struct buf b = {0};
+	size_t cap = 0, growths = 0;
+
+	for (int i = 0; i < 1 << 20; i++) {
+		buf_addc(&b, 'x');
+		growths += b.cap != cap;
+		cap = b.cap;
+	}
+	ck_assert_uint_lt(growths, 20);
+}
+END_TEST
+
 START_TEST(formats_what_does_not_fit_at_first)
 {
 	_cleanup_buf_ struct buf b = {0};
@@ -217,6 +232,7 @@ int main(void)
 	      *log = tcase_create("log");
 
 	tcase_add_test(buf, grows_and_stays_terminated);
+	tcase_add_test(buf, grows_by_doubling);
 	tcase_add_test(buf, formats_what_does_not_fit_at_first);
 	tcase_add_test(buf, resizes_with_zeros);
 	tcase_add_test(buf, failure_is_sticky);

@@ -1,13 +1,14 @@
 /* A row's copy in Redis, as `redis-cli GET` shows it:
  *
- *   - 8c1f0e55a3b2d417 7421 1763805200.123456000
+ *   ttl:1000 8c1f0e55a3b2d417 7421 1763805200.123456000
  *   {
  *     "id": 42,
  *   …
  *
- * The header line is `epoch fingerprint xid mtime`. Without change capture there is no epoch ("-"): the copy
- * is valid by its age alone, which Redis keeps (PX). The fingerprint is the relation's, so that a copy
- * made from other columns, or under another mtime rule, is not used. */
+ * The header line is `epoch fingerprint xid mtime`. Without change capture the epoch is `ttl:` and the
+ * milliseconds that the copy lives, counted from before its SELECT and kept by Redis (PX): it is valid by
+ * its age alone, to those who may use one that old. The fingerprint is the relation's, so that a copy made
+ * from other columns, or under another mtime rule, is not used. */
 #pragma once
 
 #include "rowfs/base/buf.h"
@@ -20,9 +21,10 @@ enum { COPY_MAX = 1 << 20 };
 /* The key of a row's aged copy, "a:<relation oid>:<file name without suffix>". */
 void copy_key(const struct rowref *ref, struct buf *out);
 
-void copy_print(const struct relation *relation, const struct text *text, struct buf *out);
+void copy_print(const struct relation *relation, const struct text *text, int64_t ttl_ms,
+		struct buf *out);
 
-/* The text in a copy; NULL if `value` is not a copy of this relation as it is now. *ret_garbage says that
- * it is none at all, rather than one of another fingerprint. */
-struct text *copy_parse(const struct relation *relation, const struct buf *value, bool *ret_garbage)
-	_must_check_;
+/* The text in a copy; NULL if `value` is not a copy of this relation as it is now, or one that may live
+ * longer than `ttl_ms`. *ret_garbage says that it is no copy at all. */
+struct text *copy_parse(const struct relation *relation, const struct buf *value, int64_t ttl_ms,
+			bool *ret_garbage) _must_check_;
