@@ -16,6 +16,7 @@ static void fill_set(sigset_t *set)
 	sigaddset(set, SIGHUP);
 }
 
+/* What a request to end means now. */
 static void stop(struct lifecycle *lifecycle, int exit_status)
 {
 	pthread_mutex_lock(&lifecycle->lock);
@@ -29,6 +30,7 @@ static void stop(struct lifecycle *lifecycle, int exit_status)
 		volume_stop(lifecycle->volume);
 		break;
 	case STAGE_ENDING:
+	case STAGE_ENDED:
 		break;
 	}
 	pthread_mutex_unlock(&lifecycle->lock);
@@ -39,6 +41,25 @@ void lifecycle_stop(struct lifecycle *lifecycle)
 	stop(lifecycle, SIGNALLED + SIGTERM);
 }
 
+static enum stage stage_now(struct lifecycle *lifecycle)
+{
+	enum stage stage;
+
+	pthread_mutex_lock(&lifecycle->lock);
+	stage = lifecycle->stage;
+	pthread_mutex_unlock(&lifecycle->lock);
+	return stage;
+}
+
+static void enter(struct lifecycle *lifecycle, enum stage stage)
+{
+	pthread_mutex_lock(&lifecycle->lock);
+	lifecycle->stage = stage;
+	if (stage >= STAGE_ENDING)
+		lifecycle->volume = NULL;
+	pthread_mutex_unlock(&lifecycle->lock);
+}
+
 static void *take_signals(void *arg)
 {
 	struct lifecycle *lifecycle = arg;
@@ -46,14 +67,14 @@ static void *take_signals(void *arg)
 	int signal;
 
 	fill_set(&set);
-	for (;;) {
-		if (sigwait(&set, &signal) != 0)
+	while (stage_now(lifecycle) != STAGE_ENDED) {
+		if (sigwait(&set, &signal) != 0 || stage_now(lifecycle) == STAGE_ENDED)
 			continue;
 		if (signal == SIGHUP) {
 			log_reopen();
 			continue;
 		}
-		log_info("signal %d: unmounting", signal);
+		log_info("signal %d: ending", signal);
 		stop(lifecycle, SIGNALLED + signal);
 	}
 	return NULL;
@@ -61,7 +82,6 @@ static void *take_signals(void *arg)
 
 int lifecycle_start(struct lifecycle *lifecycle)
 {
-	pthread_t thread;
 	sigset_t set;
 	int r;
 
@@ -71,17 +91,22 @@ int lifecycle_start(struct lifecycle *lifecycle)
 	fill_set(&set);
 	r = pthread_sigmask(SIG_BLOCK, &set, NULL);
 	if (!r)
-		r = pthread_create(&thread, NULL, take_signals, lifecycle);
-	if (!r)
-		pthread_detach(thread);
+		r = pthread_create(&lifecycle->thread, NULL, take_signals, lifecycle);
 	return -r;
+}
+
+void lifecycle_end(struct lifecycle *lifecycle)
+{
+	enter(lifecycle, STAGE_ENDED);
+	/* Wakes the thread, which finds that it is over. */
+	pthread_kill(lifecycle->thread, SIGTERM);
+	pthread_join(lifecycle->thread, NULL);
+	pthread_mutex_destroy(&lifecycle->lock);
 }
 
 void lifecycle_mounting(struct lifecycle *lifecycle)
 {
-	pthread_mutex_lock(&lifecycle->lock);
-	lifecycle->stage = STAGE_MOUNTING;
-	pthread_mutex_unlock(&lifecycle->lock);
+	enter(lifecycle, STAGE_MOUNTING);
 }
 
 bool lifecycle_serving(struct lifecycle *lifecycle, struct volume *volume)
@@ -98,8 +123,5 @@ bool lifecycle_serving(struct lifecycle *lifecycle, struct volume *volume)
 
 void lifecycle_ending(struct lifecycle *lifecycle)
 {
-	pthread_mutex_lock(&lifecycle->lock);
-	lifecycle->stage = STAGE_ENDING;
-	lifecycle->volume = NULL;
-	pthread_mutex_unlock(&lifecycle->lock);
+	enter(lifecycle, STAGE_ENDING);
 }

@@ -1,6 +1,6 @@
 /* Signals, on a thread of their own, and what they mean at each stage of a mount's life.
  *
- *   STARTING ──► MOUNTING ──► SERVING ──► ENDING
+ *   STARTING ──► MOUNTING ──► SERVING ──► ENDING ──► ENDED
  *
  *   SIGTERM, SIGINT   STARTING: exit, nothing is mounted yet
  *                     MOUNTING: remembered, until there is a volume to stop
@@ -15,18 +15,23 @@
 
 #include "rowfs/fuse/volume.h"
 
-enum stage { STAGE_STARTING, STAGE_MOUNTING, STAGE_SERVING, STAGE_ENDING };
+enum stage { STAGE_STARTING, STAGE_MOUNTING, STAGE_SERVING, STAGE_ENDING, STAGE_ENDED };
 
 struct lifecycle {
-	pthread_mutex_t lock;
+	pthread_t thread;
+	pthread_mutex_t lock; /* everything below */
 	enum stage stage;
 	bool stop; /* asked for while MOUNTING */
 	struct volume *volume;
 };
 
 /* Block the signals here, so that every later thread inherits that, and start the thread that takes
- * them. Lives as long as the process. 0 or -errno. */
+ * them. 0 or -errno. */
 int lifecycle_start(struct lifecycle *lifecycle) _must_check_;
+
+/* End that thread. The signals stay blocked: the process is about to exit with a code of its own.
+ */
+void lifecycle_end(struct lifecycle *lifecycle);
 
 void lifecycle_mounting(struct lifecycle *lifecycle);
 

@@ -153,6 +153,7 @@ static enum exit_code run_steps(struct mount *mount)
 enum exit_code mount_run(struct settings *settings)
 {
 	struct mount mount = {.settings = settings};
+	enum exit_code code;
 	int r;
 
 	/* What rowfs writes for itself holds people's rows. */
@@ -164,5 +165,7 @@ enum exit_code mount_run(struct settings *settings)
 		say("cannot start: %s", strerror(-r));
 		return EXIT_INTERNAL;
 	}
-	return run_steps(&mount);
+	code = run_steps(&mount);
+	lifecycle_end(&mount.lifecycle);
+	return code;
 }

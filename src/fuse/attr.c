@@ -100,6 +100,8 @@ void attr_entry(const struct mount *mount, const struct node *node, const struct
 	ret->attr_timeout = ret->entry_timeout = mount_timeout(mount);
 	if (node->kind == NODE_REPORT)
 		ret->attr_timeout = 0;
+	if (node_contended(node))
+		ret->entry_timeout = 0;
 }
 
 void reply_entry(struct mount *mount, fuse_req_t req, struct node *node, const struct stat *attr)

@@ -49,6 +49,11 @@ const char *node_name(const struct node *node)
 	return node->key + sizeof node->parent;
 }
 
+bool node_contended(const struct node *node)
+{
+	return node->contended_us && clock_monotonic_us() - node->contended_us < CONTENDED_US;
+}
+
 /* --- Birth and death; all with the lock held ------------------------------------------------- */
 
 static int set_key(struct node *node, const struct node *parent, const char *name)
@@ -296,7 +301,7 @@ static void tell(struct node *node, const struct version *version)
 	node->told = *version;
 	node->is_told = true;
 	node->told_us = clock_monotonic_us();
-	node->refused = false;
+	node->refused = 0;
 }
 
 /* --- Versions -------------------------------------------------------------------------------- */
@@ -304,7 +309,7 @@ static void tell(struct node *node, const struct version *version)
 /* May the kernel be told this version under the node it has? */
 static bool can_tell(const struct node *node, const struct version *version)
 {
-	if (node->split || node->writer)
+	if (node->writer || node_contended(node))
 		return false;
 	return node->readers == 0 || (node->is_told && version_equal(&node->told, version));
 }
@@ -313,7 +318,7 @@ struct node *nodes_get_row(struct nodes *nodes, struct node *parent, const char 
 			   uint32_t relation, uint64_t ino, const struct version *version,
 			   struct text *text, int64_t began_us)
 {
-	int64_t refused_us = 0;
+	int64_t refused_us = 0, contended_us = 0;
 	struct node *node;
 
 	nodes_lock(nodes);
@@ -325,12 +330,15 @@ struct node *nodes_get_row(struct nodes *nodes, struct node *parent, const char 
 		else
 			goto none;
 		refused_us = node->refused_us;
+		contended_us = node->contended_us;
 		node = NULL;
 	}
 	if (node && began_us && node->told_us > began_us)
 		goto none;
-	if (!node && (node = node_new(nodes, parent, name, NODE_ROW, relation, ino)))
+	if (!node && (node = node_new(nodes, parent, name, NODE_ROW, relation, ino))) {
 		node->refused_us = refused_us;
+		node->contended_us = contended_us;
+	}
 	if (node) {
 		node->lookups++;
 		tell(node, version);
@@ -349,14 +357,15 @@ none:
 enum { REPEAT_US = 1000000 };
 
 /* With the lock held, for an OPEN that cannot simply be served. */
-static enum admission admit_hard(struct node *node, bool shared, const struct version *version)
+static enum admission admit_hard(struct node *node, bool shared, const struct version *version,
+				 pid_t pid)
 {
 	int64_t now = clock_monotonic_us();
 	bool repeated = node->refused_us && now - node->refused_us < REPEAT_US;
 
 	/* It came back without a LOOKUP, as opens through /proc/self/fd do. */
-	if (node->refused || (repeated && shared)) {
-		node->refused = false;
+	if (node->refused == pid) {
+		node->refused = 0;
 		return ADMIT_DIRECT;
 	}
 	/* It was looked up and the row has moved once more. With nothing else open the kernel may take the
@@ -365,14 +374,15 @@ static enum admission admit_hard(struct node *node, bool shared, const struct ve
 		tell(node, version);
 		return ADMIT_TOLD;
 	}
-	node->split |= shared;
-	node->refused = true;
+	if (shared)
+		node->contended_us = now;
+	node->refused = pid;
 	node->refused_us = now;
 	return ADMIT_STALE;
 }
 
 enum admission nodes_admit(struct nodes *nodes, struct node *node, struct file *writer,
-			   const struct version *version)
+			   const struct version *version, pid_t pid)
 {
 	enum admission admission = ADMIT;
 	bool shared, moved;
@@ -382,7 +392,7 @@ enum admission nodes_admit(struct nodes *nodes, struct node *node, struct file *
 	shared = node->writer || (writer && node->readers);
 	moved = version && !(node->is_told && version_equal(&node->told, version));
 	if (shared || moved)
-		admission = admit_hard(node, shared, version);
+		admission = admit_hard(node, shared, version, pid);
 	if (admission != ADMIT_STALE) {
 		if (writer && !node->writer)
 			node->writer = writer;

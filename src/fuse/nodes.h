@@ -9,12 +9,17 @@
  *   OPEN ──── told = now ──────────── serve
  *        └─── row moved ───────────── ESTALE: the kernel repeats the walk, once, and LOOKUP tells it
  *
+ * Readers and writers never share a node, since they would share the kernel's pages, and an open that
+ * truncates would cut what a reader sees. When they meet on one, the later gets ESTALE, and for CONTENDED_US
+ * every LOOKUP of the name gives a node of its own, so that the repeated OPEN meets nobody.
+ *
  * A name has one current node; nodes that lost it stay until the kernel forgets them. All fields below
  * `told` and the counts are guarded by the table's lock; it is never held across I/O or a reply. */
 #pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 #include <uthash.h>
 
 #include "rowfs/engine/text.h"
@@ -56,14 +61,17 @@ struct node {
 	struct version told;
 	bool is_told;
 	int64_t told_us;
-	bool split;           /* the next LOOKUP of the name shall give another node */
-	bool refused;         /* an OPEN got ESTALE and no LOOKUP has come since */
+	int64_t contended_us; /* when readers and writers last met on the name */
+	pid_t refused;        /* whose OPEN got ESTALE, if no LOOKUP has come since; else 0 */
 	int64_t refused_us;   /* when an OPEN of this name got ESTALE last */
 	struct text *kept;    /* what LOOKUP read, for the OPEN that follows */
 	int64_t kept_us;
 };
 
-enum { NODE_MAGIC = 0x6e6f6465, KEPT_US = 100000 };
+enum { NODE_MAGIC = 0x6e6f6465, KEPT_US = 100000, CONTENDED_US = 1000000 };
+
+/* Does every LOOKUP of the node's name give another node now? The kernel then may not remember it. */
+bool node_contended(const struct node *node);
 
 struct nodes;
 
@@ -122,10 +130,10 @@ enum admission {
 };
 
 /* Enter a handle: as the node's writer if `writer` is not NULL, else as a reader. `version` is what it
- * will see; NULL: the size does not matter, it starts empty. nodes_leave() takes it out, unless it was
- * ADMIT_STALE. */
+ * will see; NULL: the size does not matter, it starts empty. `pid`: who opens. nodes_leave() takes it out,
+ * unless it was ADMIT_STALE. */
 enum admission nodes_admit(struct nodes *nodes, struct node *node, struct file *writer,
-			   const struct version *version);
+			   const struct version *version, pid_t pid);
 void nodes_leave(struct nodes *nodes, struct node *node, const struct file *file);
 
 /* Tell a node a version and keep its text, unless a handle is open on it. */

@@ -61,7 +61,7 @@ static void open_text(struct call *call, struct text *text)
 	}
 	file->text = text_ref(text);
 	admission = nodes_admit(call->mount->nodes, call->node, writing ? file : NULL,
-				truncated ? NULL : &text->version);
+				truncated ? NULL : &text->version, call->asker.pid);
 	if (admission == ADMIT_STALE) {
 		count(stale_opens);
 		file_free(file);
@@ -102,8 +102,8 @@ static void open_pending(struct call *call, enum name_state state, struct text *
 		return;
 	}
 	file->text = text_new("", 0, &empty, 0);
-	if (!file->text || nodes_admit(call->mount->nodes, call->node, writing ? file : NULL, NULL) ==
-				   ADMIT_STALE) {
+	if (!file->text || nodes_admit(call->mount->nodes, call->node, writing ? file : NULL, NULL,
+				       call->asker.pid) == ADMIT_STALE) {
 		r = file->text ? -ESTALE : -ENOMEM;
 		file_free(file);
 		call_error(call, r);
@@ -318,7 +318,7 @@ static void create_row(struct call *call)
 	node = nodes_create(mount->nodes, parent, call->name, NODE_ROW, oid, ino_of_name(oid, call->name));
 	file = node ? file_new(FILE_EDIT, node) : NULL;
 	if (file) {
-		(void)nodes_admit(mount->nodes, node, file, NULL);
+		(void)nodes_admit(mount->nodes, node, file, NULL, call->asker.pid);
 		call->fi.flags |= O_TRUNC;
 		r = start_edit(call, file, r == NAME_PENDING ? EDIT_INSERT : EDIT_UPDATE, base, true);
 	} else {

@@ -102,6 +102,23 @@ const char *cluster_sql(const char *database, const char *format, ...)
 	return value;
 }
 
+static PGconn *holder;
+
+void cluster_hold(const char *database, const char *sql)
+{
+	PGresult *result;
+
+	holder = PQconnectdb(cluster_source("postgres", database));
+	result = PQexec(holder, sql);
+	require(PQresultStatus(result) == PGRES_COMMAND_OK, sql, PQerrorMessage(holder));
+	PQclear(result);
+}
+
+void cluster_release(void)
+{
+	PQfinish(holder);
+}
+
 struct store *cluster_store(const char *user, const char *database, struct settings *settings)
 {
 	static struct settings defaults;

@@ -516,6 +516,28 @@ START_TEST(closing_waits_for_what_was_sent)
 }
 END_TEST
 
+/* Commands that wait for nothing read what earlier ones are owed, so that it does not pile up. */
+START_TEST(unawaited_replies_are_read)
+{
+	enum { N = 100 };
+	char tokens[N][CACHE_TOKEN_SIZE], key[32];
+
+	for (int i = 0; i < N; i++) {
+		snprintf(key, sizeof(key), "k%d", i);
+		ck_assert(lease(key, tokens[i]));
+	}
+	for (int i = 0; i < N; i++) {
+		snprintf(key, sizeof(key), "k%d", i);
+		fill(key, tokens[i], "v");
+	}
+	for (int i = 0; i < 1000 && counted(COUNTER_cache_fills) < N; i++) {
+		drop("other");
+		poll(NULL, 0, 1);
+	}
+	ck_assert_uint_eq(counted(COUNTER_cache_fills), N);
+}
+END_TEST
+
 START_TEST(many_unawaited_commands)
 {
 	char key[32];
@@ -872,6 +894,7 @@ static void add_behaviour(Suite *suite)
 	tcase_add_test(tcase, forgotten_scripts_are_sent_again);
 	tcase_add_test(tcase, an_error_reply_is_counted_and_told);
 	tcase_add_test(tcase, none_holds_nothing);
+	tcase_add_test(tcase, unawaited_replies_are_read);
 	tcase_add_test(tcase, many_unawaited_commands);
 	tcase_add_test(tcase, threads_get_their_own_replies);
 	tcase_add_test(tcase, closing_waits_for_what_was_sent);

@@ -189,7 +189,7 @@ terminal_ended() {
 	on_terminal vim -u DEFAULTS "$ROW"
 	screen_shows '"price": 311.95'
 	type_keys ':%s/311.95/-1/ | w' Enter
-	screen_shows 'E667'
+	screen_shows 'E667\|E512\|E514'
 	type_keys Enter
 	assert_equal "$(rows_changed "$before")" ""
 	type_keys ':%s/"price": -1/"price": 199.00/ | wq' Enter

@@ -1,0 +1,680 @@
+/* Connections: what is checked before mounting, what a session pins, and what becomes of a
+ * statement when the server refuses it, restarts, is killed or stops answering. */
+#include <check.h>
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../unit/suite.h"
+#include "cluster.h"
+#include "rowfs/base/buf.h"
+#include "rowfs/base/clock.h"
+
+static struct store *store;
+static struct buf out;
+static struct error e;
+
+static struct statement text(const char *sql)
+{
+	return (struct statement){.sql = (char *)sql};
+}
+
+static int run_in(enum store_set set, const char *sql, bool writes)
+{
+	struct statement statement = text(sql);
+
+	statement.writes = writes;
+	return cluster_run(store, set, &statement, &out, &e);
+}
+
+static int reading(const char *sql)
+{
+	return run_in(STORE_READ, sql, false);
+}
+
+static int writing(const char *sql)
+{
+	return run_in(STORE_WRITE, sql, true);
+}
+
+/* The only value of a result. */
+static const char *value(const char *sql)
+{
+	ck_assert_msg(reading(sql) == 0, "%s: %s", sql, e.message);
+	out.data[strcspn(out.data, "\n")] = '\0';
+	return out.data;
+}
+
+static void setup(void)
+{
+	store = cluster_store("client", "store", NULL);
+	cluster_sql("store", "TRUNCATE t, parent CASCADE; INSERT INTO t VALUES (1, 0), (2, 0)");
+}
+
+static void teardown(void)
+{
+	store_close(store);
+	buf_done(&out);
+}
+
+static int open_source(const char *source)
+{
+	static struct settings settings;
+	struct store *opened;
+	int r;
+
+	settings.source = (char *)source;
+	e = (struct error){0};
+	r = store_open(&settings, &opened, &e);
+	if (r == 0)
+		store_close(opened);
+	else
+		ck_assert_str_ne(e.message, "");
+	ck_assert_ptr_null(strchr(e.message, '\n'));
+	return r;
+}
+
+/* ---- before mounting ---- */
+
+START_TEST(test_open)
+{
+	char identity[64];
+	const char *dot;
+
+	snprintf(identity, sizeof(identity), "%s",
+	         cluster_sql("store", "SELECT system_identifier || '.' || oid FROM"
+	                              " pg_control_system(), pg_database WHERE datname = 'store'"));
+	ck_assert_str_eq(store_identity(store), identity);
+	dot = strchr(identity, '.');
+	ck_assert_ptr_nonnull(dot);
+	ck_assert_str_eq(store_label(store), "localhost/store");
+}
+END_TEST
+
+START_TEST(test_open_forms)
+{
+	char source[512];
+	const char *host = strchr(cluster_source("client", "store"), '=') + 1;
+	int len = (int)strcspn(host, " ");
+
+	snprintf(source, sizeof(source), "postgresql:///store?host=%.*s&user=client", len, host);
+	ck_assert_int_eq(open_source(source), 0);
+	setenv("PGHOST", strndup(host, (size_t)len), 1);
+	setenv("PGUSER", "client", 1);
+	ck_assert_int_eq(open_source("store"), 0);
+	/* The first of several hosts that answers. */
+	snprintf(source, sizeof(source),
+	         "host=/nonexistent,127.0.0.1,%.*s port=1,1,5432 dbname=store", len, host);
+	ck_assert_int_eq(open_source(source), 0);
+	snprintf(source, sizeof(source), "host=/nonexistent,127.0.0.1 port=1 dbname=store");
+	ck_assert_int_eq(open_source(source), -EIO);
+}
+END_TEST
+
+START_TEST(test_open_refused)
+{
+	char source[512];
+
+	ck_assert_int_eq(open_source(cluster_source("client", "nothing")), -EIO);
+	ck_assert_str_eq(e.sqlstate, "3D000");
+	ck_assert_str_eq(e.message,
+	                 "PostgreSQL refused the connection: database \"nothing\" does not"
+	                 " exist");
+	ck_assert_int_eq(open_source(cluster_source("nobody", "store")), -EACCES);
+	ck_assert_int_eq(open_source(cluster_source("locked", "store")), -EACCES);
+	ck_assert_ptr_nonnull(strstr(e.message, "password"));
+	snprintf(source, sizeof(source), "%s password=secretwrong",
+	         cluster_source("locked", "store"));
+	ck_assert_int_eq(open_source(source), -EACCES);
+	ck_assert_str_eq(e.sqlstate, "28P01");
+	ck_assert_ptr_null(strstr(e.message, "secretwrong"));
+	snprintf(source, sizeof(source), "%s password=right", cluster_source("locked", "store"));
+	ck_assert_int_eq(open_source(source), 0);
+	ck_assert_int_eq(open_source("host=127.0.0.1 port=1 dbname=store"), -EIO);
+	ck_assert_ptr_nonnull(strstr(e.message, "refused"));
+}
+END_TEST
+
+START_TEST(test_sql_ascii_is_refused)
+{
+	cluster_sql("postgres", "CREATE DATABASE ascii ENCODING 'SQL_ASCII' TEMPLATE template0"
+	                        " LC_COLLATE 'C' LC_CTYPE 'C'");
+	ck_assert_int_eq(open_source(cluster_source("client", "ascii")), -EOPNOTSUPP);
+	ck_assert_ptr_nonnull(strstr(e.message, "SQL_ASCII"));
+}
+END_TEST
+
+static const char *const no_sources[] = {
+        "host=x pass word=secret",      "postgresql://u:secret@[::1/db",
+        "postgresql://u:secret@h/db?x", "user='secret",
+        "password=secret extra",
+};
+
+START_TEST(test_bad_source_tells_no_password)
+{
+	ck_assert_int_eq(open_source(no_sources[_i]), -EINVAL);
+	ck_assert_ptr_null(strstr(e.message, "secret"));
+	ck_assert_int_eq(open_source("host=x unknown_word=1"), -EINVAL);
+	ck_assert_ptr_nonnull(strstr(e.message, "unknown_word"));
+}
+END_TEST
+
+/* A host that swallows packets, as far as one can be had without a network: one that accepts the
+ * connection and never says a word. */
+START_TEST(test_connect_timeout)
+{
+	char source[512];
+	int64_t start = clock_monotonic_ms();
+	const char *pid = cluster_sql("store", "SELECT pg_read_file('postmaster.pid', 0, 10)");
+	pid_t postmaster = (pid_t)atoi(pid);
+
+	snprintf(source, sizeof(source), "%s connect_timeout=1", cluster_source("client", "store"));
+	kill(postmaster, SIGSTOP);
+	ck_assert_int_eq(open_source(source), -EIO);
+	kill(postmaster, SIGCONT);
+	ck_assert_int_ge(clock_monotonic_ms() - start, 900);
+	ck_assert_int_lt(clock_monotonic_ms() - start, 4000);
+	ck_assert_str_eq(e.message, "cannot reach PostgreSQL: no answer within 1000 ms");
+}
+END_TEST
+
+/* ---- sessions ---- */
+
+static const struct {
+	const char *name, *pinned, *other;
+} pins[] = {
+        {"client_encoding", "UTF8", "latin1"},
+        {"DateStyle", "ISO, MDY", "German"},
+        {"IntervalStyle", "iso_8601", "postgres"},
+        {"TimeZone", "UTC", "Asia/Tokyo"},
+        {"bytea_output", "hex", "escape"},
+        {"extra_float_digits", "1", "-5"},
+        {"lc_monetary", "C", "C.UTF-8"},
+        {"xmloption", "content", "document"},
+        {"statement_timeout", "30s", "1ms"},
+        {"lock_timeout", "2s", "0"},
+        {"synchronize_seqscans", "off", "on"},
+        {"standard_conforming_strings", "on", "off"},
+        {"array_nulls", "on", "off"},
+        {"transform_null_equals", "off", "on"},
+        {"jit", "off", "on"},
+};
+
+START_TEST(test_settings_survive_role_and_options)
+{
+	static struct settings settings;
+	char show[64], source[512];
+
+	snprintf(source, sizeof(source), "%s options='-c %s=%s'", cluster_source("pinned", "store"),
+	         pins[_i].name, pins[_i].other);
+	cluster_sql("store", "ALTER ROLE pinned SET %s TO %s%s%s", pins[_i].name,
+	            strchr(pins[_i].other, '/') ? "'" : "\"", pins[_i].other,
+	            strchr(pins[_i].other, '/') ? "'" : "\"");
+	settings.source = source;
+	store_close(store);
+	ck_assert_msg(store_open(&settings, &store, &e) == 0, "%s", e.message);
+	snprintf(show, sizeof(show), "SHOW %s", pins[_i].name);
+	if (strcmp(pins[_i].name, "DateStyle") == 0)
+		ck_assert_int_eq(strncmp(value(show), "ISO", 3), 0);
+	else
+		ck_assert_str_eq(value(show), pins[_i].pinned);
+	cluster_sql("store", "ALTER ROLE pinned RESET ALL");
+}
+END_TEST
+
+START_TEST(test_application_name)
+{
+	ck_assert_str_eq(value("SHOW application_name"), "rowfs");
+}
+END_TEST
+
+START_TEST(test_read_only)
+{
+	static struct settings settings;
+
+	settings.ro = true;
+	store_close(store);
+	store = cluster_store("client", "store", &settings);
+	ck_assert_int_eq(writing("UPDATE t SET n = 1"), -EROFS);
+	ck_assert_str_eq(e.sqlstate, "25006");
+}
+END_TEST
+
+/* ---- refusals ---- */
+
+static const struct {
+	const char *sql;
+	int err;
+	const char *sqlstate, *field;
+} refusals[] = {
+        {"INSERT INTO t VALUES (1)", EEXIST, "23505", ""},
+        {"INSERT INTO t VALUES (NULL)", EPERM, "23502", "id"},
+        {"INSERT INTO t VALUES (7, -1)", EPERM, "23514", ""},
+        {"INSERT INTO t VALUES (7, 1, 99)", EPERM, "23503", ""},
+        {"INSERT INTO t VALUES ('x')", EINVAL, "22P02", ""},
+        {"INSERT INTO t VALUES (99999999999)", EINVAL, "22003", ""},
+        {"UPDATE nothing SET n = 1", ESTALE, "42P01", ""},
+        {"UPDATE t SET nothing = 1", ESTALE, "42703", ""},
+        {"UPDATE locked_table SET id = 1", EACCES, "42501", ""},
+        {"DO $$BEGIN RAISE 'no %', 'thanks' USING HINT = 'ask', DETAIL = 'why'; END$$", EPERM,
+         "P0001", ""},
+        {"SET LOCAL statement_timeout TO 1; SELECT 1", EIO, "42601", ""},
+};
+
+START_TEST(test_refusals)
+{
+	ck_assert_int_eq(writing(refusals[_i].sql), -refusals[_i].err);
+	ck_assert_str_eq(e.sqlstate, refusals[_i].sqlstate);
+	ck_assert_str_eq(e.field, refusals[_i].field);
+	ck_assert(!e.outcome_unknown);
+	ck_assert_str_ne(e.message, "");
+	if (_i == 9) {
+		ck_assert_str_eq(e.message, "no thanks");
+		ck_assert_str_eq(e.hint, "ask");
+		ck_assert_str_eq(e.detail, "why");
+	}
+	ck_assert_int_eq(writing("UPDATE t SET n = 1"), 0); /* the session is fine */
+}
+END_TEST
+
+START_TEST(test_statement_timeout)
+{
+	ck_assert_int_eq(writing("SET statement_timeout TO 10"), 0);
+	ck_assert_int_eq(writing("SELECT pg_sleep(60)"), -ETIMEDOUT);
+	ck_assert_str_eq(e.sqlstate, "57014");
+	ck_assert(!e.outcome_unknown);
+}
+END_TEST
+
+/* A constraint that is checked at the commit: the UPDATE was reported as done before that. */
+START_TEST(test_refused_at_commit)
+{
+	for (int i = 0; i < 4; i++) {
+		ck_assert_int_eq(writing("UPDATE t SET late = 99 WHERE id = 1"), -EPERM);
+		ck_assert_str_eq(e.sqlstate, "23503");
+		ck_assert_str_eq(cluster_sql("store", "SELECT late IS NULL FROM t WHERE id = 1"),
+		                 "t");
+	}
+}
+END_TEST
+
+START_TEST(test_lock_timeout)
+{
+	int64_t start = clock_monotonic_ms();
+
+	cluster_hold("store", "BEGIN; UPDATE t SET n = 5 WHERE id = 1");
+	ck_assert_int_eq(writing("UPDATE t SET n = 6 WHERE id = 1"), -EBUSY);
+	ck_assert_int_ge(clock_monotonic_ms() - start, 1900);
+	ck_assert_int_eq(reading("SELECT 1"), 0);
+	cluster_release();
+	ck_assert_int_eq(writing("UPDATE t SET n = 6 WHERE id = 1"), 0);
+}
+END_TEST
+
+START_TEST(test_serialisation_failures_are_repeated)
+{
+	cluster_sql("store", "ALTER SEQUENCE tries RESTART");
+	ck_assert_int_eq(writing("SELECT fail_until(3, '40001')"), 0);
+	cluster_sql("store", "ALTER SEQUENCE tries RESTART");
+	ck_assert_int_eq(writing("SELECT fail_until(4, '40P01')"), -EIO);
+	ck_assert_str_eq(e.sqlstate, "40P01");
+	ck_assert_str_eq(cluster_sql("store", "SELECT last_value FROM tries"), "3");
+	cluster_sql("store", "ALTER SEQUENCE tries RESTART");
+	ck_assert_int_eq(writing("SELECT fail_until(2, '55000')"), -EOPNOTSUPP);
+	ck_assert_str_eq(cluster_sql("store", "SELECT last_value FROM tries"), "1");
+}
+END_TEST
+
+/* ---- prepared statements ---- */
+
+START_TEST(test_stale_plan)
+{
+	cluster_sql("store", "CREATE TABLE changing (id int); INSERT INTO changing VALUES (7);"
+	                     "GRANT ALL ON changing TO client");
+	for (int i = 0; i < 3; i++)
+		ck_assert_str_eq(value("SELECT * FROM changing"), "7");
+	cluster_sql("store", "ALTER TABLE changing ADD COLUMN more int DEFAULT 8");
+	ck_assert_str_eq(value("SELECT * FROM changing"), "7|8");
+	/* Somebody cleans up under us. */
+	ck_assert_str_eq(value("SELECT * FROM changing"), "7|8");
+	ck_assert_int_eq(reading("DEALLOCATE ALL"), 0);
+	ck_assert_str_eq(value("SELECT * FROM changing"), "7|8");
+	ck_assert_int_eq(writing("UPDATE t SET n = n + 1 WHERE id = 1"), 0);
+	ck_assert_int_eq(writing("UPDATE t SET n = n + 1 WHERE id = 1"), 0);
+	ck_assert_int_eq(writing("DEALLOCATE ALL"), 0);
+	ck_assert_int_eq(writing("UPDATE t SET n = n + 1 WHERE id = 1"), 0);
+	ck_assert_str_eq(cluster_sql("store", "SELECT n FROM t WHERE id = 1"), "3");
+}
+END_TEST
+
+START_TEST(test_prepared_statements_are_bounded)
+{
+	char sql[64];
+
+	for (int round = 0; round < 2; round++)
+		for (int i = 0; i < 300; i++)
+			for (int twice = 0; twice < 2; twice++) {
+				snprintf(sql, sizeof(sql), "SELECT %d + %d", i, round);
+				ck_assert_int_eq(atoi(value(sql)), i + round);
+			}
+	ck_assert_int_eq(atoi(value("SELECT count(*) FROM pg_prepared_statements")), 512 - 1);
+	ck_assert_int_eq(atoi(value("SELECT 299 + 1")), 300);
+}
+END_TEST
+
+/* ---- lost connections ---- */
+
+static void terminate(const char *pid)
+{
+	ck_assert_str_eq(cluster_sql("store", "SELECT pg_terminate_backend(%s, 5000)", pid), "t");
+}
+
+START_TEST(test_idle_connection_that_died_is_replaced)
+{
+	char pid[16];
+
+	ck_assert_int_eq(writing("SELECT pg_backend_pid()"), 0);
+	snprintf(pid, sizeof(pid), "%d", atoi(out.data));
+	terminate(pid);
+	ck_assert_int_eq(writing("UPDATE t SET n = n + 1 WHERE id = 1"), 0);
+	ck_assert_str_eq(cluster_sql("store", "SELECT n FROM t WHERE id = 1"), "1");
+	snprintf(pid, sizeof(pid), "%s", value("SELECT pg_backend_pid()"));
+	terminate(pid);
+	ck_assert_str_ne(value("SELECT pg_backend_pid()"), pid);
+}
+END_TEST
+
+START_TEST(test_restart)
+{
+	ck_assert_str_eq(value("SELECT 1"), "1");
+	ck_assert_int_eq(writing("UPDATE t SET n = 1"), 0);
+	for (int i = 0; i < 2; i++) {
+		cluster_call("cluster_stop", i ? "immediate" : "fast");
+		cluster_call("cluster_start", "");
+		ck_assert_int_eq(writing("UPDATE t SET n = n + 1 WHERE id = 1"), 0);
+		ck_assert_str_eq(value("SELECT 1"), "1");
+	}
+	ck_assert_str_eq(value("SELECT n FROM t WHERE id = 1"), "3");
+}
+END_TEST
+
+START_TEST(test_server_gone_fails_fast_and_comes_back)
+{
+	struct store_status status;
+	int64_t start;
+
+	ck_assert_str_eq(value("SELECT 1"), "1");
+	store_status(store, &status);
+	ck_assert(status.reachable && status.connections == 1);
+	cluster_call("cluster_stop", "immediate");
+	ck_assert_int_eq(reading("SELECT 1"), -EIO);
+	ck_assert_int_eq(writing("UPDATE t SET n = 1"), -EIO);
+	ck_assert(!e.outcome_unknown);
+	store_status(store, &status);
+	ck_assert(!status.reachable && status.connections == 0);
+	ck_assert_ptr_nonnull(strstr(status.last_error, "cannot reach PostgreSQL"));
+	start = clock_monotonic_ms();
+	for (int i = 0; i < 1000; i++)
+		ck_assert_int_eq(reading("SELECT 1"), -EIO);
+	ck_assert_int_lt(clock_monotonic_ms() - start, 500);
+	cluster_call("cluster_start", "");
+	start = clock_monotonic_ms();
+	while (reading("SELECT 1") != 0)
+		ck_assert_int_lt(clock_monotonic_ms() - start, 3000);
+	store_status(store, &status);
+	ck_assert(status.reachable);
+	ck_assert_str_eq(status.last_error, "");
+}
+END_TEST
+
+static void *writing_thread(void *arg)
+{
+	*(int *)arg = writing("UPDATE t SET n = n + 1 FROM pg_sleep(30) WHERE id = 2");
+	return NULL;
+}
+
+static void *reading_thread(void *arg)
+{
+	*(int *)arg = reading("SELECT pg_sleep(2)");
+	return NULL;
+}
+
+/* The server process that is at the statement, once it is. */
+static int busy_backend(const char *statement)
+{
+	for (int i = 0; i < 500; i++) {
+		int pid = atoi(
+		        cluster_sql("store",
+		                    "SELECT pid FROM pg_stat_activity WHERE state = 'active' AND"
+		                    " usename = 'client' AND query LIKE '%s%%'",
+		                    statement));
+
+		if (pid > 0)
+			return pid;
+		nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+	}
+	ck_abort_msg("nobody runs %s", statement);
+}
+
+START_TEST(test_lost_write_is_unknown)
+{
+	pthread_t thread;
+	char pid[16];
+	int r, backend;
+
+	ck_assert_int_eq(pthread_create(&thread, NULL, writing_thread, &r), 0);
+	backend = busy_backend("UPDATE");
+	ck_assert_int_eq(
+	        store_backend_gone(store, &(struct error){.backend = backend, .backend_start = ""}),
+	        0);
+	snprintf(pid, sizeof(pid), "%d", backend);
+	terminate(pid);
+	pthread_join(thread, NULL);
+	ck_assert_int_eq(r, -EIO);
+	ck_assert(e.outcome_unknown);
+	ck_assert_int_eq(e.backend, backend);
+	ck_assert_str_ne(e.backend_start, "");
+	ck_assert_int_eq(store_backend_gone(store, &e), 1);
+	ck_assert_str_eq(cluster_sql("store", "SELECT n FROM t WHERE id = 2"), "0");
+}
+END_TEST
+
+/* The same pid, started at another time, is another process. */
+START_TEST(test_backend_gone_compares_start)
+{
+	struct error lost = {0};
+
+	ck_assert_int_eq(reading("SELECT pid, backend_start FROM pg_stat_activity"
+	                         " WHERE pid = pg_backend_pid()"),
+	                 0);
+	lost.backend = atoi(out.data);
+	snprintf(lost.backend_start, sizeof(lost.backend_start), "%.*s",
+	         (int)strcspn(strchr(out.data, '|') + 1, "\n"), strchr(out.data, '|') + 1);
+	ck_assert_int_eq(store_backend_gone(store, &lost), 0);
+	lost.backend_start[strlen("2026-11-2")] ^= 1;
+	ck_assert_int_eq(store_backend_gone(store, &lost), 1);
+}
+END_TEST
+
+START_TEST(test_lost_read_is_repeated)
+{
+	pthread_t thread;
+	char pid[16];
+	int r;
+
+	ck_assert_int_eq(pthread_create(&thread, NULL, reading_thread, &r), 0);
+	snprintf(pid, sizeof(pid), "%d", busy_backend("SELECT pg_sleep"));
+	terminate(pid);
+	pthread_join(thread, NULL);
+	ck_assert_int_eq(r, 0);
+}
+END_TEST
+
+/* A server process that is stopped, or behind a cut network: no thread waits for ever. */
+START_TEST(test_server_that_stops_answering)
+{
+	int64_t start = clock_monotonic_ms();
+	int backend;
+
+	ck_assert_int_eq(writing("SELECT pg_backend_pid()"), 0);
+	backend = atoi(out.data);
+	kill(backend, SIGSTOP);
+	ck_assert_int_eq(writing("UPDATE t SET n = 9 WHERE id = 2"), -EIO);
+	ck_assert(e.outcome_unknown);
+	ck_assert_int_eq(e.backend, backend);
+	ck_assert_int_ge(clock_monotonic_ms() - start, 34000);
+	ck_assert_int_lt(clock_monotonic_ms() - start, 40000);
+	ck_assert_int_eq(store_backend_gone(store, &e), 0);
+	kill(backend, SIGCONT);
+	start = clock_monotonic_ms();
+	while (store_backend_gone(store, &e) != 1)
+		ck_assert_int_lt(clock_monotonic_ms() - start, 5000);
+}
+END_TEST
+
+/* ---- the pool ---- */
+
+START_TEST(test_too_many_connections)
+{
+	int64_t start = clock_monotonic_ms();
+
+	cluster_sql("store", "ALTER ROLE few CONNECTION LIMIT 1");
+	store_close(store);
+	store = cluster_store("few", "store", NULL);
+	ck_assert_int_eq(run_in(STORE_WRITE, "SELECT 1", false), -EIO);
+	ck_assert_str_eq(e.sqlstate, "53300");
+	ck_assert_int_ge(clock_monotonic_ms() - start, 900);
+	ck_assert_int_lt(clock_monotonic_ms() - start, 4000);
+	ck_assert_str_eq(value("SELECT 1"), "1"); /* the one it has */
+}
+END_TEST
+
+static void *slow_read(void *arg)
+{
+	struct statement statement = text("SELECT pg_backend_pid(), pg_sleep(0.3)");
+	struct buf own = {0};
+
+	ck_assert_int_eq(cluster_run(store, STORE_READ, &statement, &own, arg), 0);
+	buf_done(&own);
+	return NULL;
+}
+
+/* Eight readers share four connections, and writers have their own. */
+START_TEST(test_sets_are_bounded)
+{
+	pthread_t threads[8];
+	struct error errors[8];
+	struct store_status status;
+
+	for (int i = 0; i < 8; i++)
+		ck_assert_int_eq(pthread_create(&threads[i], NULL, slow_read, &errors[i]), 0);
+	ck_assert_int_eq(writing("UPDATE t SET n = 1"), 0);
+	for (int i = 0; i < 8; i++)
+		pthread_join(threads[i], NULL);
+	store_status(store, &status);
+	ck_assert_uint_eq(status.connections, STORE_READERS + 1);
+}
+END_TEST
+
+/* Rows of the two would mix in Redis and in the kernel. */
+START_TEST(test_another_database_in_its_place_is_refused)
+{
+	cluster_sql("postgres", "CREATE DATABASE replaced");
+	store_close(store);
+	store = cluster_store("client", "replaced", NULL);
+	cluster_sql("postgres", "DROP DATABASE replaced WITH (FORCE)");
+	cluster_sql("postgres", "CREATE DATABASE replaced");
+	ck_assert_int_eq(reading("SELECT 1"), -EIO);
+	ck_assert_ptr_nonnull(strstr(e.message, "another database"));
+}
+END_TEST
+
+static int stop_at_second(void *arg, const struct cell *cells, size_t n)
+{
+	return ++*(int *)arg == 2 ? 77 : 0;
+}
+
+START_TEST(test_lines)
+{
+	struct statement statement = text("SELECT * FROM generate_series(1, 5)");
+	uint64_t affected = 0;
+	int lines = 0;
+
+	ck_assert_int_eq(
+	        store_run(store, STORE_READ, &statement, stop_at_second, &lines, &affected, &e),
+	        77);
+	ck_assert_int_eq(lines, 2);
+	statement = text("UPDATE t SET n = 3");
+	statement.writes = true;
+	ck_assert_int_eq(store_run(store, STORE_WRITE, &statement, NULL, NULL, &affected, NULL), 0);
+	ck_assert_uint_eq(affected, 2);
+	ck_assert_str_eq(value("SELECT NULL, '', repeat('x', 3)"), "\\N||xxx");
+}
+END_TEST
+
+START_TEST(test_size)
+{
+	uint64_t size = 0;
+
+	ck_assert_int_eq(store_size(store, &size, &e), 0);
+	ck_assert_uint_eq(
+	        size, strtoull(cluster_sql("store", "SELECT pg_database_size('store')"), NULL, 10));
+}
+END_TEST
+
+#define N(array) ((int)(sizeof(array) / sizeof(*(array))))
+
+static Suite *suite(void)
+{
+	Suite *s = suite_create("store");
+	TCase *c = tcase_create("store");
+
+	tcase_add_checked_fixture(c, setup, teardown);
+	tcase_add_test(c, test_open);
+	tcase_add_test(c, test_open_forms);
+	tcase_add_test(c, test_open_refused);
+	tcase_add_test(c, test_sql_ascii_is_refused);
+	tcase_add_loop_test(c, test_bad_source_tells_no_password, 0, N(no_sources));
+	tcase_add_test(c, test_connect_timeout);
+	tcase_add_loop_test(c, test_settings_survive_role_and_options, 0, N(pins));
+	tcase_add_test(c, test_application_name);
+	tcase_add_test(c, test_read_only);
+	tcase_add_loop_test(c, test_refusals, 0, N(refusals));
+	tcase_add_test(c, test_statement_timeout);
+	tcase_add_test(c, test_refused_at_commit);
+	tcase_add_test(c, test_lock_timeout);
+	tcase_add_test(c, test_serialisation_failures_are_repeated);
+	tcase_add_test(c, test_stale_plan);
+	tcase_add_test(c, test_prepared_statements_are_bounded);
+	tcase_add_test(c, test_idle_connection_that_died_is_replaced);
+	tcase_add_test(c, test_restart);
+	tcase_add_test(c, test_server_gone_fails_fast_and_comes_back);
+	tcase_add_test(c, test_lost_write_is_unknown);
+	tcase_add_test(c, test_backend_gone_compares_start);
+	tcase_add_test(c, test_lost_read_is_repeated);
+	tcase_add_test(c, test_server_that_stops_answering);
+	tcase_add_test(c, test_too_many_connections);
+	tcase_add_test(c, test_sets_are_bounded);
+	tcase_add_test(c, test_another_database_in_its_place_is_refused);
+	tcase_add_test(c, test_lines);
+	tcase_add_test(c, test_size);
+	tcase_set_timeout(c, 120);
+	suite_add_tcase(s, c);
+	return s;
+}
+
+int main(void)
+{
+	int r = cluster_begin();
+
+	if (r != 0)
+		return 0;
+	cluster_file("store", STORE_SQL);
+	r = suite_run(suite());
+	cluster_end();
+	return r;
+}
