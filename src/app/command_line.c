@@ -21,7 +21,7 @@ static void words_done(struct words *words)
 	buf_done(&words->list);
 }
 
-enum { FLAG_POSITIONAL = 1, FLAG_SHOW_CONFIG = 256 };
+enum { FLAG_POSITIONAL = 1, FLAG_SHOW_CONFIG = 256, FLAG_MANUAL };
 
 static const struct option long_flags[] = {
         {"help", no_argument, NULL, 'h'},
@@ -29,6 +29,7 @@ static const struct option long_flags[] = {
         {"foreground", no_argument, NULL, 'f'},
         {"debug", no_argument, NULL, 'd'},
         {"show-config", no_argument, NULL, FLAG_SHOW_CONFIG},
+        {"manual", no_argument, NULL, FLAG_MANUAL},
         {NULL, 0, NULL, 0},
 };
 
@@ -65,6 +66,9 @@ static int read_flag(int flag, const char *word, struct words *words, struct err
 		return 0;
 	case FLAG_SHOW_CONFIG:
 		words->command = COMMAND_SHOW_CONFIG;
+		return 0;
+	case FLAG_MANUAL:
+		words->command = COMMAND_MANUAL;
 		return 0;
 	case ':':
 		return error_set(e, EINVAL, "-o needs a list of options after it");
@@ -157,7 +161,7 @@ int command_line_parse(int argc, char **argv, enum command *ret_command, struct 
 
 	if (!r && settings_init(&settings))
 		r = error_set(e, ENOMEM, "out of memory");
-	if (!r && words.command != COMMAND_HELP && words.command != COMMAND_VERSION)
+	if (!r && (words.command == COMMAND_MOUNT || words.command == COMMAND_SHOW_CONFIG))
 		r = read_options(&words, &settings, e);
 	if (!r && words.command == COMMAND_MOUNT)
 		r = set_places(&words, &settings, e);

@@ -7,7 +7,7 @@
 #include "rowfs/base/error.h"
 #include "rowfs/base/settings.h"
 
-enum command { COMMAND_MOUNT, COMMAND_HELP, COMMAND_VERSION, COMMAND_SHOW_CONFIG };
+enum command { COMMAND_MOUNT, COMMAND_HELP, COMMAND_VERSION, COMMAND_MANUAL, COMMAND_SHOW_CONFIG };
 
 /* Parse; argv is reordered. *ret (settings_done()) is filled for COMMAND_MOUNT, and without source
  * and mount point for COMMAND_SHOW_CONFIG. Returns 0 or -errno with a sentence; the mount point is

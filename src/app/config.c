@@ -43,13 +43,10 @@ static bool describe_unknown(const cfg_t *cfg, const char *text)
 	return true;
 }
 
-/* The first error counts; libconfuse may report others that follow from it. */
 static void on_error(cfg_t *cfg, const char *format, va_list arguments)
 {
 	char text[512];
 
-	if (reading.error->err)
-		return;
 	vsnprintf(text, sizeof(text), format, arguments);
 	if (!describe_unknown(cfg, text))
 		error_set(reading.error, EINVAL, "%s:%d: %s", reading.path, cfg->line, text);

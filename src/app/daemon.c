@@ -39,11 +39,25 @@ static _Noreturn void await_child(pid_t child, int from)
 	relay(child);
 }
 
+/* Descriptors 0 to 2 may be closed, and then a connection would get one of them, and with it
+ * whatever is printed. */
+static void fill_standard_descriptors(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR | O_NOCTTY);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
 int daemon_begin(bool foreground, struct daemon *ret)
 {
 	int ends[2];
 	pid_t child;
 
+	fill_standard_descriptors();
 	*ret = (struct daemon){.foreground = foreground, .pipe = -1};
 	if (foreground)
 		return 0;

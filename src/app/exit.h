@@ -1,7 +1,5 @@
-/* Exit codes: they tell a script what to fix. One table, which --help prints too. */
+/* Exit codes: they tell a script what to fix. One table, which --help and the manual print too. */
 #pragma once
-
-#include "rowfs/base/buf.h"
 
 #define EXIT_CODES(X)                                                                              \
 	X(DONE, 0, "mounted, or with -f: unmounted again")                                         \
@@ -9,7 +7,7 @@
 	X(USAGE, 2, "command line, option or configuration file")                                  \
 	X(MOUNTPOINT, 10, "mount point missing, not empty, or already mounted")                    \
 	X(POSTGRES, 11, "PostgreSQL cannot be reached or used")                                    \
-	X(AUTHENTICATION, 12, "PostgreSQL refuses the user, the password or the database")         \
+	X(AUTHENTICATION, 12, "PostgreSQL refuses the user or the password")                       \
 	X(REDIS, 13, "unusable Redis address or password; no Redis with redis_required")           \
 	X(FUSE, 14, "/dev/fuse missing, or the mount was refused")
 
@@ -18,5 +16,3 @@ enum exit_code {
 	EXIT_CODES(X)
 #undef X
 };
-
-void exit_codes_help(struct buf *out);

@@ -2,8 +2,26 @@
 
 #include "exit.h"
 #include "rowfs/base/options.h"
+#include "rowfs/engine/cache.h"
 
-void exit_codes_help(struct buf *out)
+const struct flag_help flags_help[] = {
+        {"-o OPTION,...", "options, see below; \"\\,\" is a comma inside a value"},
+        {"-f", "stay in the foreground, log to stderr"},
+        {"-d", "the same, and log in detail"},
+        {"--show-config", "print the options in effect and do nothing else"},
+        {"--manual", "print the manual page: rowfs --manual | man -l -"},
+        {"--version", "print versions"},
+        {"--help", "print this"},
+        {NULL, NULL},
+};
+
+static void flags_print(struct buf *out)
+{
+	for (const struct flag_help *f = flags_help; f->flag; f++)
+		buf_addf(out, "  %-24s  %s\n", f->flag, f->meaning);
+}
+
+static void exit_codes_print(struct buf *out)
 {
 #define X(name, code, meaning) buf_addf(out, "  %2d  %s\n", code, meaning);
 	EXIT_CODES(X)
@@ -12,28 +30,25 @@ void exit_codes_help(struct buf *out)
 
 void help_print(struct buf *out)
 {
-	buf_adds(out, "rowfs mounts a PostgreSQL database as a file system: a row is a file, a "
-	              "save is a COMMIT.\n"
-	              "\n"
-	              "usage: rowfs [mount] SOURCE MOUNTPOINT [-o OPTION,...] [-f] [-d]\n"
-	              "       mount -t fuse.rowfs SOURCE MOUNTPOINT [-o OPTION,...]\n"
-	              "       fusermount3 -u MOUNTPOINT        (unmount)\n"
-	              "\n"
-	              "SOURCE is what psql takes: postgres://user@host/db, \"host=... dbname=...\" "
-	              "or service=NAME.\n"
-	              "Passwords are best kept in ~/.pgpass and in redis_passfile or "
-	              "ROWFS_REDIS_PASSWORD.\n"
-	              "\n"
-	              "  -o OPTION,...  options, see below; \"\\,\" is a comma inside a value\n"
-	              "  -f             stay in the foreground\n"
-	              "  -d             the same, and log what happens in detail\n"
-	              "  --show-config  print the options in effect and do nothing\n"
-	              "  --help, --version\n"
-	              "\n"
-	              "options (the words that mount(8) and fstab add are accepted too):\n");
+	buf_adds(
+	        out,
+	        "rowfs mounts a PostgreSQL database as a file system: a row is a file, a save is a "
+	        "COMMIT.\n"
+	        "\n"
+	        "usage: rowfs [mount] SOURCE MOUNTPOINT [-o OPTION,...] [-f] [-d]\n"
+	        "       mount -t fuse.rowfs SOURCE MOUNTPOINT [-o OPTION,...]\n"
+	        "       fusermount3 -u MOUNTPOINT        (unmount)\n"
+	        "\n"
+	        "SOURCE is what psql takes: postgres://user@host/db, \"host=... dbname=...\" or "
+	        "service=NAME.\n"
+	        "Passwords are best kept in ~/.pgpass, and in redis_passfile "
+	        "or " CACHE_PASSWORD_VARIABLE ".\n"
+	        "\n");
+	flags_print(out);
+	buf_adds(out, "\noptions (the words that mount(8) and fstab add are accepted too):\n");
 	options_help(out);
 	buf_adds(out, "\nexit codes:\n");
-	exit_codes_help(out);
+	exit_codes_print(out);
 }
 
 void help_print_version(struct buf *out)

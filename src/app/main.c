@@ -6,6 +6,7 @@
 #include "command_line.h"
 #include "exit.h"
 #include "help.h"
+#include "manual.h"
 #include "mount.h"
 #include "rowfs/base/options.h"
 #include "rowfs/base/secret.h"
@@ -28,6 +29,9 @@ static enum exit_code run(enum command command, struct settings *settings)
 		return print(&out);
 	case COMMAND_VERSION:
 		help_print_version(&out);
+		return print(&out);
+	case COMMAND_MANUAL:
+		manual_print(&out);
 		return print(&out);
 	case COMMAND_SHOW_CONFIG:
 		options_dump(settings, &out);

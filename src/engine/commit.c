@@ -42,11 +42,16 @@ static int run(struct engine *engine, const struct statement *statement, struct 
 	return r;
 }
 
+static void tell(struct engine *engine, const struct rowref *ref, uint32_t xid)
+{
+	reader_saved(engine->reader, ref, xid);
+	kernel_row_changed(ref->relation->oid, ref->name);
+}
+
 static void announce(struct engine *engine, const struct rowref *ref, uint32_t xid)
 {
 	count(commits);
-	reader_saved(engine->reader, ref, xid);
-	kernel_row_changed(ref->relation->oid, ref->name);
+	tell(engine, ref, xid);
 }
 
 static int no_memory(struct error *e)
@@ -84,12 +89,18 @@ static int wait_decided(struct engine *engine, struct error *e)
 	return unknown(e);
 }
 
-/* The row as it is now: 0 with a text, 0 without one if there is none, or -errno. */
+/* The row as it is now: 0 with a text, 0 without one if there is none, or -errno. Only then is `e` touched,
+ * which may still hold why it is looked for. */
 static int look(struct engine *engine, const struct rowref *ref, struct text **ret, struct error *e)
 {
-	int r = reader_fetch(engine->reader, ref, STORE_WRITE, ret, e);
+	struct error failure;
+	int r = reader_fetch(engine->reader, ref, STORE_WRITE, ret, &failure);
 
-	return r == -ENOENT ? 0 : r;
+	if (r == -ENOENT)
+		return 0;
+	if (r < 0)
+		*e = failure;
+	return r;
 }
 
 /* --- Update ---------------------------------------------------------------------------------- */
@@ -147,23 +158,26 @@ static int update_prepare(const struct rowref *ref, const struct text *base, con
 
 enum verdict { OURS, BASE, OTHERS, GONE };
 
-/* What the row holds in the columns that were to change. `ret_column`: the first that is neither. */
+/* What the row holds in the columns that were to change. `ret_column`: of OTHERS, the first that is
+ * neither; where some are ours and the rest the base's, the first that is not the base's. */
 static enum verdict compare(const struct update *update, const struct patch *now, size_t *ret_column)
 {
 	const struct relation *relation = update->ref->relation;
-	bool ours = true, base = true;
+	bool ours = true, base = true, neither = false;
 
 	for (size_t i = 0; i < relation->n_columns; i++) {
 		const struct type *type = relation->columns[i].type;
 
 		if (!update->changed[i])
 			continue;
-		if (!json_same_value(type, now->cells[i], update->edited.cells[i]))
-			ours = false;
-		if (!json_same_value(type, now->cells[i], update->base.cells[i])) {
-			base = false;
+		bool is_ours = json_same_value(type, now->cells[i], update->edited.cells[i]);
+		bool is_base = json_same_value(type, now->cells[i], update->base.cells[i]);
+
+		if (!is_base && (base || (!is_ours && !neither)))
 			*ret_column = i;
-		}
+		neither |= !is_ours && !is_base;
+		ours &= is_ours;
+		base &= is_base;
 	}
 	return ours ? OURS : base ? BASE : OTHERS;
 }
@@ -255,7 +269,7 @@ int commit_update(struct engine *engine, const struct rowref *ref, const struct 
 			break;
 	}
 	if (r > 0)
-		return unknown(e);
+		r = unknown(e);
 	if (r == 0)
 		announce(engine, ref, xid);
 	else
@@ -410,46 +424,63 @@ static int resolve(struct engine *engine, const struct rowref *ref, struct cells
 	return key_of(ref, &row, ret) < 0 ? no_memory(e) : 0;
 }
 
-/* Is the row still there after a DELETE that deleted nothing, or whose answer was lost? */
-static int gone_try(struct engine *engine, const struct rowref *ref, const struct statement *statement,
-		    struct error *e)
+/* A lost DELETE, or the lost renaming to `to` (NULL for a DELETE): it was done if the row is gone, and there
+ * under its new name. 1: it was not. */
+static int settle_gone(struct engine *engine, const struct rowref *ref, const struct rowref *to,
+		       struct error *e)
+{
+	_cleanup_text_ struct text *text = NULL, *renamed = NULL;
+
+	if (look(engine, ref, &text, e) < 0)
+		return unknown(e);
+	if (text)
+		return 1;
+	if (to && (look(engine, to, &renamed, e) < 0 || !renamed))
+		return unknown(e);
+	return 0;
+}
+
+/* One try to make `ref` go. Returns 1 when it must be made again. */
+static int gone_try(struct engine *engine, const struct rowref *ref, const struct rowref *to,
+		    const struct statement *statement, struct error *e)
 {
 	_cleanup_text_ struct text *text = NULL;
 	struct answer answer = {0};
 	int r = run(engine, statement, &answer, e);
-	bool lost = r < 0 && e->outcome_unknown;
 
 	if (r == 0 && answer.lines)
 		return 0;
-	if (r < 0 && !lost)
+	if (r < 0 && !e->outcome_unknown)
 		return r;
-	if (lost && (r = wait_decided(engine, e)) < 0)
-		return r;
+	if (r < 0) {
+		r = wait_decided(engine, e);
+		return r < 0 ? r : settle_gone(engine, ref, to, e);
+	}
 	r = look(engine, ref, &text, e);
 	if (r < 0)
-		return lost ? unknown(e) : r;
-	if (lost)
-		return text ? 1 : 0;
+		return r;
 	if (text)
 		return error_set(e, EPERM, "the database kept the row: a trigger or rule refused it "
 					   "without saying why");
 	return error_set(e, ENOENT, "there is no row %s", ref->name);
 }
 
-static int run_gone(struct engine *engine, const struct rowref *ref, const struct statement *statement,
-		    struct error *e)
+static int run_gone(struct engine *engine, const struct rowref *ref, const struct rowref *to,
+		    const struct statement *statement, struct error *e)
 {
 	int r = 0;
 
 	for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
-		r = gone_try(engine, ref, statement, e);
+		r = gone_try(engine, ref, to, statement, e);
 		if (r <= 0)
 			break;
 	}
 	if (r > 0)
-		return unknown(e);
+		r = unknown(e);
 	if (r == 0)
 		announce(engine, ref, 0);
+	else
+		reader_saved(engine->reader, ref, 0); /* a copy must not say otherwise */
 	return r;
 }
 
@@ -466,7 +497,7 @@ int commit_delete(struct engine *engine, const struct rowref *ref, struct error 
 		return r;
 	if (statement_delete(ref->relation, &key, &statement) < 0)
 		return no_memory(e);
-	return run_gone(engine, ref, &statement, e);
+	return run_gone(engine, ref, NULL, &statement, e);
 }
 
 int commit_rename(struct engine *engine, const struct rowref *from, const struct rowref *to, bool onto,
@@ -491,9 +522,9 @@ int commit_rename(struct engine *engine, const struct rowref *from, const struct
 		r = statement_rekey(from->relation, &from_key, &to_key, &statement);
 	if (r < 0)
 		return no_memory(e);
-	r = run_gone(engine, from, &statement, e);
+	r = run_gone(engine, from, to, &statement, e);
 	if (r == 0)
-		announce(engine, to, 0);
+		tell(engine, to, 0);
 	return r;
 }
 

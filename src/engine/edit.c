@@ -234,14 +234,28 @@ static void commit_task(struct lane_task *task)
 	/* The handle may be released as soon as the last who asked is told: the sender comes last. */
 	for (; waiting; waiting = next) {
 		next = waiting->next;
-		edit_commit(edit, edit->thread_group, waiting);
+		edit_commit(edit, waiting->thread_group, waiting);
 	}
 	sender->done(sender, r);
+}
+
+/* With the lock held, while no commit is on its way. White space after a row that was inserted is not a
+ * second one. */
+static bool only_space_since(const struct edit *edit)
+{
+	size_t len = edit->sent.len;
+
+	return edit->intent == EDIT_NEW && edit->committed &&
+	       edit->committed == edit->sent_generation && edit->text.len >= len &&
+	       memcmp(edit->text.data, edit->sent.data, len) == 0 &&
+	       json_progress(edit->text.data + len, edit->text.len - len) == JSON_EMPTY;
 }
 
 /* With the lock held: what there is to do. 1: commit; else what to answer at once. */
 static int decide(struct edit *edit, pid_t thread_group)
 {
+	if (!edit->busy && only_space_since(edit))
+		edit->committed = edit->sent_generation = edit->generation;
 	if (edit->surrendered || edit->generation == edit->committed)
 		return 0;
 	if (edit->refused == edit->generation)
@@ -278,6 +292,7 @@ void edit_commit(struct edit *edit, pid_t thread_group, struct edit_request *req
 	pthread_mutex_lock(&edit->lock);
 	r = decide(edit, thread_group);
 	if (r == 1 && edit->busy) {
+		request->thread_group = thread_group;
 		request->next = edit->waiting;
 		edit->waiting = request;
 		pthread_mutex_unlock(&edit->lock);

@@ -85,7 +85,13 @@ static const char *entry_name(const struct entry *entry)
 	return entry->key + sizeof entry->relation;
 }
 
-/* With the lock held. Grace that has run out counts from here on, without a timer. */
+/* Grace that has run out counts when somebody looks, without a timer. */
+static bool has_expired(const struct entry *entry, int64_t now_ms)
+{
+	return entry->state == NAME_DETACHED && entry->deadline <= now_ms;
+}
+
+/* With the lock held. */
 static struct entry *find(struct names *names, uint32_t relation, const char *name)
 {
 	struct entry *entry = NULL, *key;
@@ -97,7 +103,7 @@ static struct entry *find(struct names *names, uint32_t relation, const char *na
 		return NULL;
 	HASH_FIND(hh, names->entries, key->key, key->key_len, entry);
 	free(key);
-	if (entry && entry->state == NAME_DETACHED && entry->deadline <= clock_monotonic_ms()) {
+	if (entry && has_expired(entry, clock_monotonic_ms())) {
 		drop(names, entry);
 		return NULL;
 	}
@@ -139,6 +145,17 @@ static struct entry *add(struct names *names, uint32_t relation, const char *nam
 	return entry;
 }
 
+/* With the lock held. Names that nobody asks for any more go too, and the texts that they hold. */
+static void expire(struct names *names)
+{
+	int64_t now = clock_monotonic_ms();
+	struct entry *entry, *next;
+
+	HASH_ITER(hh, names->entries, entry, next)
+		if (has_expired(entry, now))
+			drop(names, entry);
+}
+
 /* With the lock held: put the name into `next`. */
 static int enter(struct names *names, struct entry *entry, uint32_t relation, const char *name,
 		 enum name_state next, struct text *base)
@@ -178,14 +195,12 @@ void names_visit(struct names *names, uint32_t relation,
 		 void (*visit)(void *arg, const char *name, enum name_state state), void *arg)
 {
 	_cleanup_buf_ struct buf found = {0};
-	int64_t now = clock_monotonic_ms();
 	struct entry *entry, *next;
 
 	pthread_mutex_lock(&names->lock);
+	expire(names);
 	HASH_ITER(hh, names->entries, entry, next) {
 		if (entry->relation != relation)
-			continue;
-		if (entry->state == NAME_DETACHED && entry->deadline <= now)
 			continue;
 		buf_addc(&found, (char)entry->state);
 		buf_add(&found, entry_name(entry), strlen(entry_name(entry)) + 1);
@@ -205,6 +220,7 @@ void names_count(struct names *names, unsigned ret[NAME_STATES])
 
 	memset(ret, 0, NAME_STATES * sizeof *ret);
 	pthread_mutex_lock(&names->lock);
+	expire(names);
 	HASH_ITER(hh, names->entries, entry, next)
 		ret[entry->state]++;
 	pthread_mutex_unlock(&names->lock);

@@ -11,6 +11,14 @@
 #include "rowfs/engine/own.h"
 #include "rowfs/model/json.h"
 
+/* What Redis has to say about a row. */
+enum outcome {
+	USABLE,
+	FILL,    /* nothing; what PostgreSQL says may be put there */
+	REPLACE, /* a value that is no good; the same */
+	ASK,     /* nothing that may be used or replaced */
+};
+
 /* One fetch and all who wait for it. In the table (and open to join) until it is answered or
  * superseded. */
 struct flight {
@@ -21,8 +29,8 @@ struct flight {
 	struct read_request *waiting; /* [lock] */
 	bool joinable;                /* [lock] in the table */
 	bool superseded;              /* [lock] */
-	bool may_fill;                /* Redis answered, and held no copy or lease */
-	struct buf replace;           /* what it held instead, if that is no good */
+	enum outcome outcome;
+	struct buf replace;           /* REPLACE: that value */
 	size_t key_len;
 	char *key;
 };
@@ -192,10 +200,7 @@ int reader_fetch(struct reader *reader, const struct rowref *ref, enum store_set
 
 /* --- Redis ----------------------------------------------------------------------------------- */
 
-enum outcome { USABLE, FILL, ASK };
-
-/* A copy that may be used; else whether what PostgreSQL says may be put there. `replace` holds a value
- * that is no good. */
+/* `ret`: the copy, if USABLE. `replace`: the value, if that is to be replaced. */
 static enum outcome cached(struct reader *reader, const struct rowref *ref, struct text **ret,
 			   struct buf *replace)
 {
@@ -221,7 +226,7 @@ static enum outcome cached(struct reader *reader, const struct rowref *ref, stru
 	if (!text) {
 		if (garbage)
 			count(cache_garbage);
-		return FILL;
+		return REPLACE;
 	}
 	if (!own_accepts(reader->own, ref->relation->oid, ref->name, text->xid)) {
 		count(cache_rejected);
@@ -288,11 +293,12 @@ static bool take_lease(struct flight *flight, char token[CACHE_TOKEN_SIZE])
 {
 	_cleanup_buf_ struct buf key = {0};
 
-	if (!flight->may_fill)
+	if (flight->outcome == ASK)
 		return false;
 	copy_key(&flight->ref, &key);
-	return !key.failed && cache_lease(flight->reader->cache, key.data, key.len,
-					  flight->replace.len ? &flight->replace : NULL, token);
+	return !key.failed &&
+	       cache_lease(flight->reader->cache, key.data, key.len,
+			   flight->outcome == REPLACE ? &flight->replace : NULL, token);
 }
 
 static void flight_run(struct lane_task *task)
@@ -390,7 +396,7 @@ void reader_get(struct reader *reader, const struct rowref *ref, struct read_req
 		request->done(request, NULL, &e);
 		return;
 	}
-	flight->may_fill = outcome == FILL;
+	flight->outcome = outcome;
 	flight->replace = held;
 	held = (struct buf){0};
 	if (join_or_list(reader, flight, request)) {
@@ -419,21 +425,26 @@ bool reader_abandon(struct reader *reader, struct read_request *request)
 	return found;
 }
 
-void reader_saved(struct reader *reader, const struct rowref *ref, uint32_t xid)
+/* With the lock held. Whichever snapshot a flight came with, it is the same row. */
+static void supersede(struct reader *reader, const struct rowref *ref)
 {
-	_cleanup_buf_ struct buf copy = {0};
-	_cleanup_free_ char *key = NULL;
-	struct flight *flight = NULL;
-	size_t len;
+	struct flight *flight, *next;
 
-	key = flight_key(ref, &len);
-	pthread_mutex_lock(&reader->lock);
-	if (key)
-		HASH_FIND(hh, reader->flights, key, len, flight);
-	if (flight) {
+	HASH_ITER(hh, reader->flights, flight, next) {
+		if (flight->ref.relation->oid != ref->relation->oid ||
+		    strcmp(flight->ref.name, ref->name) != 0)
+			continue;
 		flight->superseded = true;
 		unlist(reader, flight);
 	}
+}
+
+void reader_saved(struct reader *reader, const struct rowref *ref, uint32_t xid)
+{
+	_cleanup_buf_ struct buf copy = {0};
+
+	pthread_mutex_lock(&reader->lock);
+	supersede(reader, ref);
 	own_note(reader->own, ref->relation->oid, ref->name, xid);
 	pthread_mutex_unlock(&reader->lock);
 

@@ -67,6 +67,8 @@ static int make_session(struct volume *volume, const struct settings *settings, 
 	escape_comma(store_label(store), &options);
 	if (settings->ro)
 		buf_adds(&options, ",ro");
+	if (settings->noexec)
+		buf_adds(&options, ",noexec");
 	if (settings->allow_other)
 		buf_adds(&options, ",allow_other");
 	if (options.failed || fuse_opt_add_arg(&args, "rowfs") < 0 || fuse_opt_add_arg(&args, "-o") < 0 ||

@@ -9,13 +9,13 @@
 #include "rowfs/model/json.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "json_cells.h"
 #include "json_read.h"
 #include "json_refuse.h"
+#include "json_string.h"
 
 enum state { OUTSIDE, MEMBERS, VALUE, ELEMENTS, INSIDE_JSON };
 
@@ -74,56 +74,19 @@ static int refuse_kind(struct parsing *p, const struct json_event *event)
 	return json_refuse_kind(p->e, &p->place, column_of(p), p->array.depth > 0, event);
 }
 
-static unsigned hex4(const char *p)
-{
-	unsigned value = 0;
-
-	for (int i = 0; i < 4; i++) {
-		unsigned char c = (unsigned char)p[i];
-
-		value = value * 16 + (c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10);
-	}
-	return value;
-}
-
-/* Is the escape \uXXXX at `p` a character? On success *ret_len is its length, both halves of a
- * surrogate pair counted; else the reason. */
-static const char *check_escape(const char *p, const char *end, bool nul_allowed, size_t *ret_len)
-{
-	unsigned code = hex4(p + 2);
-
-	*ret_len = 6;
-	if (code == 0 && !nul_allowed)
-		return "\\u0000 cannot be stored: PostgreSQL's text holds no NUL";
-	if (code < 0xd800 || code > 0xdfff)
-		return NULL;
-	*ret_len = 12;
-	if (code < 0xdc00 && end - p >= 12 && p[6] == '\\' && p[7] == 'u' &&
-	    (hex4(p + 8) & 0xfc00) == 0xdc00)
-		return NULL;
-	return "half of a surrogate pair, which is no character";
-}
-
 /* json_read knows that the escapes are well formed; this, that they mean something. */
 static int check_string(struct parsing *p, const struct json_event *event)
 {
-	const char *at = p->text + event->start + 1, *end = p->text + event->end - 1;
+	size_t inside = event->start + 1, len = event->end - 1 - inside, offset;
 	bool in_value = p->state != MEMBERS;
 	/* The one type that stores \u0000, as the six characters that it is. */
 	bool nul_allowed = in_value && type_of(p)->kind == TYPE_JSON;
+	const char *reason = json_string_flaw(p->text + inside, len, nul_allowed, &offset);
 
-	while ((at = memchr(at, '\\', (size_t)(end - at)))) {
-		size_t len = 2;
-		const char *reason = NULL;
-
-		if (at[1] == 'u')
-			reason = check_escape(at, end, nul_allowed, &len);
-		if (reason)
-			return json_refuse(p->e, &p->place, (size_t)(at - p->text),
-			                   in_value ? column_of(p) : NULL, "%s", reason);
-		at += len;
-	}
-	return 0;
+	if (!reason)
+		return 0;
+	return json_refuse(p->e, &p->place, inside + offset, in_value ? column_of(p) : NULL, "%s",
+	                   reason);
 }
 
 static int on_key(struct parsing *p, const struct json_event *event)

@@ -5,8 +5,8 @@
 #include "name_escape.h"
 #include "utf8.h"
 
-/* Types whose output has one shape and that have no kind of their own. */
-enum { OID_BOOL = 16, OID_INT8 = 20, OID_INT2 = 21, OID_INT4 = 23, OID_UUID = 2950 };
+/* Types whose output is narrower than their kind says. */
+enum { OID_INT2 = 21, OID_INT4 = 23, OID_UUID = 2950 };
 
 static bool has_suffix(const char *name, size_t len, const char *suffix)
 {
@@ -110,11 +110,26 @@ static bool could_be_part(const struct relation *relation, size_t i, struct cell
 
 	if (type->kind == TYPE_INTEGER)
 		return could_be_integer(type->oid, part.data, part.len);
-	if (type->kind == TYPE_BOOL || type->oid == OID_BOOL)
+	if (type->kind == TYPE_BOOL)
 		return part.len == 1 && (part.data[0] == 't' || part.data[0] == 'f');
 	if (type->oid == OID_UUID)
 		return could_be_uuid(part.data, part.len);
 	return true;
+}
+
+/* Can the key be so long that its name is cut? Not one of numbers, booleans and a few uuids, for
+ * which looking a hash up would scan the table to find nothing. */
+static bool could_be_long(const struct relation *relation)
+{
+	const size_t part_max = strlen("01234567-89ab-cdef-0123-456789abcdef,");
+
+	for (size_t i = 0; relation->key_kind == KEY_COLUMNS && i < relation->n_parts; i++) {
+		const struct type *type = relation->columns[relation->parts[i].column].type;
+
+		if (type->kind != TYPE_INTEGER && type->kind != TYPE_BOOL && type->oid != OID_UUID)
+			return true;
+	}
+	return relation_key_len(relation) * part_max > NAME_LONG - strlen(NAME_SUFFIX);
 }
 
 /* The value of an upper-case hex digit, -1 for what is none. */
@@ -247,7 +262,7 @@ static enum name_kind parse_hashed(const struct relation *relation, const char *
 
 	if (memcmp(hash - 2, "%~", 2) != 0)
 		return NAME_SCRATCH;
-	if (strspn(hash, "0123456789abcdef") < NAME_HASH_HEX ||
+	if (!could_be_long(relation) || strspn(hash, "0123456789abcdef") < NAME_HASH_HEX ||
 	    !is_kept_prefix(relation, stem, len - NAME_HASH_HEX - 2))
 		return NAME_INVALID;
 	memcpy(ret, hash, NAME_HASH_HEX);

@@ -52,13 +52,6 @@ int sqlstate_errno(const char *sqlstate)
 	return EIO;
 }
 
-bool sqlstate_connection_lost(const char *sqlstate)
-{
-	if (strncmp(sqlstate, "08", 2) == 0)
-		return true;
-	return strncmp(sqlstate, "57P0", 4) == 0 && sqlstate[4] >= '1' && sqlstate[4] <= '5';
-}
-
 bool sqlstate_retry(const char *sqlstate)
 {
 	return strcmp(sqlstate, "40001") == 0 || strcmp(sqlstate, "40P01") == 0;

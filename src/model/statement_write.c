@@ -41,20 +41,64 @@ static void assign(struct build *b, const struct column *column, struct cell val
 	build_param(b, column->type->oid, value);
 }
 
+/* White space around a json value is not part of it in a row's text, so it cannot be part of the
+ * comparison. */
+#define TRIMMED(value) "pg_catalog.btrim(" value ", E' \\t\\n\\r')"
+
+/* `FORMAT` with the column for each '@' and the parameter for each '#'. */
+static void fill_in(struct build *b, const char *format, const struct column *column, size_t number)
+{
+	for (; *format; format++) {
+		if (*format == '@')
+			build_column(b, column);
+		else if (*format == '#')
+			build_ref(b, number);
+		else
+			buf_addc(&b->sql, *format);
+	}
+}
+
+/* Both sides as the type prints them, since the base may have come in another spelling of the same
+ * value: an array with quotes that PostgreSQL leaves out. */
+static void same_output(struct build *b, const struct column *column, size_t number)
+{
+	static const char json[] = TRIMMED("pg_catalog.concat(@)") " OPERATOR(pg_catalog.=) "
+	                           TRIMMED("pg_catalog.concat(#)") " AND @ IS NOT NULL";
+	static const char json_array[] =
+	        "ARRAY(SELECT " TRIMMED("pg_catalog.concat(e)") " FROM pg_catalog.unnest(@) AS u(e))"
+	        " OPERATOR(pg_catalog.=) "
+	        "ARRAY(SELECT " TRIMMED("pg_catalog.concat(e)") " FROM pg_catalog.unnest(#) AS u(e))"
+	        " AND pg_catalog.concat(pg_catalog.array_dims(@)) OPERATOR(pg_catalog.=)"
+	        " pg_catalog.concat(pg_catalog.array_dims(#)) AND @ IS NOT NULL";
+	/* A composite of NULLs IS NULL, but is not one; with the word NULL this looks no operator up. */
+	static const char other[] = "pg_catalog.concat(@) OPERATOR(pg_catalog.=) pg_catalog.concat(#)"
+	                            " AND @ IS DISTINCT FROM NULL";
+	const struct type *type = column->type;
+
+	if (type->kind == TYPE_JSON)
+		fill_in(b, json, column, number);
+	else if (type->kind == TYPE_ARRAY && type->element->kind == TYPE_JSON)
+		fill_in(b, json_array, column, number);
+	else
+		fill_in(b, other, column, number);
+	/* What is NULL prints as nothing, which some type's value may do too. */
+	fill_in(b, " AND # IS DISTINCT FROM NULL", column, number);
+}
+
 /* The column still is what the edit was made from: by its own operator, or by its text where the
  * type has none. */
 static void still_equals(struct build *b, const struct column *column, struct cell base)
 {
-	bool has_operator = column->type->equal_schema != NULL;
-	size_t number = build_value(b, has_operator ? column->type->oid : OID_TEXT, base);
+	size_t number = build_value(b, column->type->oid, base);
 
 	build_sql(b, "(");
-	if (has_operator)
+	if (column->type->equal_schema) {
 		build_column(b, column);
-	else
-		build_output(b, column);
-	build_operator(b, has_operator ? column->type->equal_schema : "pg_catalog", "=");
-	build_ref(b, number);
+		build_operator(b, column->type->equal_schema, "=");
+		build_ref(b, number);
+	} else {
+		same_output(b, column, number);
+	}
 	build_sql(b, " OR ");
 	build_column(b, column);
 	buf_addf(&b->sql, " IS NOT DISTINCT FROM NULL AND $%zu IS NULL)", number);

@@ -199,17 +199,20 @@ static int read_catalog(struct store *store, bool fresh, struct schema **ret, st
 	_cleanup_buf_ struct buf configured = {0};
 	struct session *session;
 	enum outcome outcome;
-	int r = sessions_take(&store->sessions, STORE_CATALOG, fresh, &session, e);
+	int r;
 
+	print_configured(store->settings, &configured);
+	if (configured.failed)
+		return error_set(e, ENOMEM, "out of memory");
+	r = sessions_take(&store->sessions, STORE_CATALOG, fresh, &session, e);
 	if (r < 0)
 		return r;
-	print_configured(store->settings, &configured);
-	outcome = configured.failed ? RUN_FAILED : read_all(session, &load, configured.data, e);
+	outcome = read_all(session, &load, configured.data, e);
 	sessions_put(&store->sessions, STORE_CATALOG, session);
-	if (outcome == RUN_LOST || outcome == RUN_UNSENT)
+	if (outcome == RUN_LOST || outcome == RUN_UNSENT || outcome == RUN_STALE)
 		return -ECONNRESET;
 	if (outcome != RUN_DONE)
-		return e->err ? -e->err : -EIO;
+		return -e->err;
 	if (build(&load) < 0)
 		return error_set(e, ENOMEM, "out of memory");
 	*ret = load.schema;

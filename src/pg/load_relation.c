@@ -147,8 +147,7 @@ static void load_facts(struct load *load, struct relation *relation, int row)
 	relation->can_delete = keyed && load_flag(rows, row, RELATION_DELETE);
 	relation->can_update = keyed && relation->can_update;
 	/* The hidden columns change xmin, but not the text. */
-	relation->has_xmin = !relation->partial && relation->kind != RELATION_VIEW &&
-	                     relation->kind != RELATION_FOREIGN;
+	relation->has_xmin = !relation->partial && load_flag(rows, row, RELATION_HAS_XMIN);
 	relation->mtime_column = mtime_column(load, relation);
 }
 

@@ -5,12 +5,13 @@
 	" AND ($1::text IS NULL OR n.nspname::text = $1)"                                          \
 	" AND has_schema_privilege(n.oid, 'USAGE')"
 
-const char load_spaces_sql[] = "SELECT n.nspname FROM pg_namespace AS n WHERE " VISIBLE_SPACE
-                               " AND ($2::text[] IS NULL OR true) ORDER BY n.oid";
+const char load_spaces_sql[] =
+        "SELECT n.nspname FROM pg_namespace AS n WHERE " VISIBLE_SPACE " ORDER BY n.oid";
 
 /* Privileges on the whole table are asked for once, so that those on columns need not be. */
 #define SHOWN                                                                                      \
-	"shown AS MATERIALIZED (SELECT n.oid AS space, n.nspname, c.oid, c.relname, c.relkind, c.reltuples,"       \
+	"shown AS MATERIALIZED (SELECT n.oid AS space, n.nspname, c.oid, c.relname, c.relkind,"    \
+	" c.relam, c.reltuples,"                                                                   \
 	" has_table_privilege(c.oid, 'SELECT') AS selects,"                                        \
 	" has_table_privilege(c.oid, 'UPDATE') AS updates,"                                        \
 	" has_table_privilege(c.oid, 'INSERT') AS inserts,"                                        \
@@ -29,6 +30,11 @@ const char load_spaces_sql[] = "SELECT n.nspname FROM pg_namespace AS n WHERE " 
 	" domains AS MATERIALIZED (SELECT chain.* FROM chain JOIN pg_type AS t"                    \
 	" ON t.oid = chain.base WHERE t.typtype <> 'd')"
 
+/* Only heaps (2) keep an xmin: a foreign partition says 0, another access method what it likes. */
+#define HAS_XMIN                                                                                   \
+	"NOT EXISTS (SELECT FROM pg_partition_tree(s.oid) AS part"                                 \
+	" JOIN pg_class AS pc ON pc.oid = part.relid WHERE part.isleaf AND pc.relam <> 2)"
+
 /* What pg_relation_is_updatable() says of a view or foreign table: bits by command. */
 #define CAN_INSERT                                                                                 \
 	"(CASE WHEN s.relkind IN ('v', 'f')"                                                       \
@@ -44,7 +50,8 @@ const char load_relations_sql[] =
         " has_table_privilege(s.oid, 'DELETE') AND " CAN_DELETE ","
         /* What a view or a foreign table shows may depend on who asks, too. */
         " s.relkind IN ('v', 'f') OR row_security_active(s.oid),"
-        " s.configured"
+        " s.configured,"
+        " CASE s.relkind WHEN 'p' THEN " HAS_XMIN " ELSE s.relam = 2 END"
         " FROM shown AS s ORDER BY s.space, s.oid";
 
 const char load_columns_sql[] =
@@ -94,40 +101,40 @@ const char load_keys_sql[] =
  * a type that it is stored as (varchar: text), or for all enums, ranges, arrays. Arrays have one
  * only if their elements do, and composites only if every column does: the one is settled when the
  * elements are known, the other is not worth it. */
-const char
-        load_types_sql[] = "WITH RECURSIVE " SHOWN ", " DOMAINS ","
-                           " used(oid) AS (SELECT DISTINCT coalesce(d.base, a.atttypid)"
-                           " FROM shown AS s JOIN pg_attribute AS a ON a.attrelid = s.oid"
-                           " LEFT JOIN domains AS d ON d.oid = a.atttypid"
-                           " WHERE a.attnum > 0 AND NOT a.attisdropped"
-                           " AND (s.relkind NOT IN ('v', 'f') OR s.configured)"
-                           " UNION SELECT coalesce(d.base, e.oid) FROM used"
-                           " JOIN pg_type AS e ON e.typarray = used.oid LEFT JOIN domains AS d ON "
-                           "d.oid = e.oid)"
-                           " SELECT t.oid, coalesce(d.base, e.oid), e.typdelim, equal.nspname"
-                           " FROM used JOIN pg_type AS t ON t.oid = used.oid"
-                           " LEFT JOIN pg_type AS e ON e.typarray = t.oid"
-                           " LEFT JOIN domains AS d ON d.oid = e.oid"
-                           " LEFT JOIN LATERAL (SELECT n.nspname FROM pg_opclass AS oc"
-                           " JOIN pg_amop AS ao ON ao.amopfamily = oc.opcfamily"
-                           " AND ao.amoplefttype = oc.opcintype AND ao.amoprighttype = oc.opcintype"
-                           " AND ao.amopstrategy = CASE oc.opcmethod WHEN 403 THEN 3 ELSE 1 END"
-                           " JOIN pg_operator AS o ON o.oid = ao.amopopr AND o.oprname = '='"
-                           " JOIN pg_namespace AS n ON n.oid = o.oprnamespace"
-                           " WHERE oc.opcdefault AND oc.opcmethod IN (403, 405)" /* btree, hash */
-                           " AND (oc.opcintype = t.oid OR oc.opcintype = CASE WHEN e.oid IS NOT "
-                           "NULL THEN 2277" /* anyarray
-                                             */
-                           " WHEN t.typtype = 'e' THEN 3500 WHEN t.typtype = 'r' THEN 3831" /* anyenum,
-                                                                                               anyrange
-                                                                                             */
-                           " WHEN t.typtype = 'm' THEN 4537 END" /* anymultirange */
-                           " OR EXISTS (SELECT FROM pg_cast AS ca WHERE ca.castsource = t.oid"
-                           " AND ca.casttarget = oc.opcintype AND ca.castmethod = 'b' AND "
-                           "ca.castcontext = 'i'))"
-                           " ORDER BY oc.opcmethod, oc.opcintype = t.oid DESC, oc.opcintype LIMIT "
-                           "1) AS equal ON true"
-                           " ORDER BY t.oid";
+const char load_types_sql[] =
+        "WITH RECURSIVE " SHOWN ", " DOMAINS ","
+        " used(oid) AS (SELECT DISTINCT coalesce(d.base, a.atttypid)"
+        " FROM shown AS s JOIN pg_attribute AS a ON a.attrelid = s.oid"
+        " LEFT JOIN domains AS d ON d.oid = a.atttypid"
+        " WHERE a.attnum > 0 AND NOT a.attisdropped"
+        " AND (s.relkind NOT IN ('v', 'f') OR s.configured)"
+        " UNION SELECT coalesce(d.base, e.oid) FROM used"
+        " JOIN pg_type AS e ON e.typarray = used.oid LEFT JOIN domains AS d ON "
+        "d.oid = e.oid)"
+        " SELECT t.oid, coalesce(d.base, e.oid), e.typdelim, equal.nspname"
+        " FROM used JOIN pg_type AS t ON t.oid = used.oid"
+        " LEFT JOIN pg_type AS e ON e.typarray = t.oid"
+        " LEFT JOIN domains AS d ON d.oid = e.oid"
+        " LEFT JOIN LATERAL (SELECT n.nspname FROM pg_opclass AS oc"
+        " JOIN pg_amop AS ao ON ao.amopfamily = oc.opcfamily"
+        " AND ao.amoplefttype = oc.opcintype AND ao.amoprighttype = oc.opcintype"
+        " AND ao.amopstrategy = CASE oc.opcmethod WHEN 403 THEN 3 ELSE 1 END"
+        " JOIN pg_operator AS o ON o.oid = ao.amopopr AND o.oprname = '='"
+        " JOIN pg_namespace AS n ON n.oid = o.oprnamespace"
+        " WHERE oc.opcdefault AND oc.opcmethod IN (403, 405)" /* btree, hash */
+        " AND (oc.opcintype = t.oid OR oc.opcintype = CASE WHEN e.oid IS NOT "
+        "NULL THEN 2277"                                                 /* anyarray
+                                                                          */
+        " WHEN t.typtype = 'e' THEN 3500 WHEN t.typtype = 'r' THEN 3831" /* anyenum,
+                                                                            anyrange
+                                                                          */
+        " WHEN t.typtype = 'm' THEN 4537 END"                            /* anymultirange */
+        " OR EXISTS (SELECT FROM pg_cast AS ca WHERE ca.castsource = t.oid"
+        " AND ca.casttarget = oc.opcintype AND ca.castmethod = 'b' AND "
+        "ca.castcontext = 'i'))"
+        " ORDER BY oc.opcmethod, oc.opcintype = t.oid DESC, oc.opcintype LIMIT "
+        "1) AS equal ON true"
+        " ORDER BY t.oid";
 
 /* Cheap, since it is asked all the time: a sum over the versions of the catalog's rows, which
  * changes with every row that is added, removed or replaced. Statistics that VACUUM and ANALYZE

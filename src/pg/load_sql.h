@@ -20,6 +20,7 @@ enum {
 	RELATION_DELETE,
 	RELATION_ROW_SECURITY,
 	RELATION_CONFIGURED,
+	RELATION_HAS_XMIN,
 };
 extern const char load_relations_sql[];
 

@@ -78,7 +78,7 @@ static int run(struct store *store, enum store_set set, const struct statement *
 			fresh = true;
 	}
 	count(store_errors);
-	return e->err ? -e->err : -EIO;
+	return -e->err;
 }
 
 static int hand_over(const PGresult *result, store_line_fn *line, void *arg)

@@ -39,6 +39,59 @@ static const char identify[] =
         " (SELECT a.backend_start FROM pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid())"
         " AS a)";
 
+static enum outcome lost(struct session *session, int r, struct error *e)
+{
+	char line[512];
+
+	if (r == -ETIMEDOUT) {
+		error_set(e, EIO, "PostgreSQL did not answer in time");
+		return RUN_TIMED_OUT;
+	}
+	answer_one_line(PQerrorMessage(session->pg), line, sizeof(line));
+	error_set(e, EIO, "the connection to PostgreSQL was lost: %s", line);
+	return RUN_LOST;
+}
+
+static enum outcome refused(struct session *session, const PGresult *result, struct error *e)
+{
+	answer_error(result, e);
+	/* A server process that ends says why first. Only the connection tells: an 08xxx may well
+	 * be about a connection of the server's own, to a foreign server. */
+	if (PQstatus(session->pg) != CONNECTION_OK)
+		return RUN_LOST;
+	if (sqlstate_retry(e->sqlstate))
+		return RUN_CONFLICT;
+	if (sqlstate_reprepare(e->sqlstate, PQresultErrorField(result, PG_DIAG_SOURCE_FUNCTION)))
+		return RUN_STALE;
+	return RUN_FAILED;
+}
+
+/* After a PQsend function said `sent`: wait for the outcome. */
+static enum outcome await(struct session *session, int sent, int64_t deadline_us, PGresult **ret,
+                          struct error *e)
+{
+	_cleanup_result_ PGresult *result = NULL;
+	int r;
+
+	if (!sent) {
+		lost(session, 0, e);
+		return PQstatus(session->pg) == CONNECTION_OK ? RUN_FAILED : RUN_UNSENT;
+	}
+	r = answer_read(session->pg, deadline_us, &result);
+	if (r < 0)
+		return lost(session, r, e);
+	if (!answer_ok(result))
+		return refused(session, result, e);
+	*ret = result;
+	result = NULL;
+	return RUN_DONE;
+}
+
+static int64_t deadline_in(int64_t ms)
+{
+	return clock_monotonic_us() + ms * 1000;
+}
+
 static void ignore_notice(void *arg, const PGresult *result)
 {
 }
@@ -101,8 +154,9 @@ static int set_up(struct session *session, struct source *source, enum store_set
 	print_setup(source, set, &sql);
 	if (sql.failed || PQsetnonblocking(session->pg, 1) < 0)
 		return error_set(e, ENOMEM, "out of memory");
-	if (session_command(session, sql.data, &result, e) != RUN_DONE)
-		return e && e->err ? -e->err : -EIO;
+	if (await(session, PQsendQuery(session->pg, sql.data),
+	          deadline_in(STORE_CONNECT_TIMEOUT_MS), &result, e) != RUN_DONE)
+		return -e->err;
 	session->backend = PQbackendPID(session->pg);
 	error_copy_text(session->started, sizeof(session->started), PQgetvalue(result, 0, 1));
 	return check_identity(source, PQgetvalue(result, 0, 0), e);
@@ -155,71 +209,6 @@ bool session_idle(const struct session *session)
 {
 	return PQstatus(session->pg) == CONNECTION_OK &&
 	       PQtransactionStatus(session->pg) == PQTRANS_IDLE;
-}
-
-static enum outcome lost(struct session *session, int r, struct error *e)
-{
-	char line[512];
-
-	if (r == -ETIMEDOUT) {
-		error_set(e, EIO, "PostgreSQL did not answer within %d s",
-		          (STORE_STATEMENT_TIMEOUT_MS + STORE_ANSWER_GRACE_MS) / 1000);
-		return RUN_TIMED_OUT;
-	}
-	answer_one_line(PQerrorMessage(session->pg), line, sizeof(line));
-	error_set(e, EIO, "the connection to PostgreSQL was lost: %s", line);
-	return RUN_LOST;
-}
-
-static enum outcome refused(struct session *session, const PGresult *result, struct error *e)
-{
-	struct error local;
-
-	answer_error(result, &local);
-	if (e)
-		*e = local;
-	/* A server process that ends says why first. Only the connection tells: an 08xxx may well
-	 * be about a connection of the server's own, to a foreign server. */
-	if (PQstatus(session->pg) != CONNECTION_OK)
-		return RUN_LOST;
-	if (sqlstate_retry(local.sqlstate))
-		return RUN_CONFLICT;
-	if (sqlstate_reprepare(local.sqlstate, PQresultErrorField(result, PG_DIAG_SOURCE_FUNCTION)))
-		return RUN_STALE;
-	return RUN_FAILED;
-}
-
-/* After a PQsend function said `sent`: wait for the outcome. */
-static enum outcome await(struct session *session, int sent, int64_t deadline_us, PGresult **ret,
-                          struct error *e)
-{
-	_cleanup_result_ PGresult *result = NULL;
-	int r;
-
-	if (!sent) {
-		lost(session, 0, e);
-		return PQstatus(session->pg) == CONNECTION_OK ? RUN_FAILED : RUN_UNSENT;
-	}
-	r = answer_read(session->pg, deadline_us, &result);
-	if (r < 0)
-		return lost(session, r, e);
-	if (!answer_ok(result))
-		return refused(session, result, e);
-	*ret = result;
-	result = NULL;
-	return RUN_DONE;
-}
-
-static int64_t answer_deadline(void)
-{
-	return clock_monotonic_us() +
-	       (STORE_STATEMENT_TIMEOUT_MS + STORE_ANSWER_GRACE_MS) * INT64_C(1000);
-}
-
-enum outcome session_command(struct session *session, const char *sql, PGresult **ret,
-                             struct error *e)
-{
-	return await(session, PQsendQuery(session->pg, sql), answer_deadline(), ret, e);
 }
 
 /* What went wrong before the statement was executed did not happen to it. */
@@ -282,7 +271,7 @@ static enum outcome execute(struct session *session, const struct statement *sta
 enum outcome session_run(struct session *session, const struct statement *statement, PGresult **ret,
                          struct error *e)
 {
-	int64_t deadline_us = answer_deadline();
+	int64_t deadline_us = deadline_in(STORE_STATEMENT_TIMEOUT_MS + STORE_ANSWER_GRACE_MS);
 	struct plan *plan = prepared_find(&session->prepared, statement->sql);
 	enum outcome outcome = RUN_DONE;
 

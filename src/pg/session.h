@@ -17,7 +17,9 @@ struct session {
 	struct session *next; /* idle list of its set */
 };
 
-/* Connect and pin the settings. The first session of a source learns its identity, later ones are
+/* Here `e` is never NULL.
+ *
+ * Connect and pin the settings. The first session of a source learns its identity, later ones are
  * compared with it. */
 int session_open(struct source *source, enum store_set set, struct session **ret, struct error *e)
 	_must_check_;
@@ -44,7 +46,3 @@ enum outcome {
  * Afterwards session_idle() says whether the session can be used again. */
 enum outcome session_run(struct session *session, const struct statement *statement, PGresult **ret,
 			 struct error *e) _must_check_;
-
-/* Run SQL text without parameters, several statements if need be; the last result. */
-enum outcome session_command(struct session *session, const char *sql, PGresult **ret,
-			     struct error *e) _must_check_;

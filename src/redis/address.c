@@ -7,6 +7,8 @@
 #include <strings.h>
 #include <sys/un.h>
 
+#include "rowfs/engine/cache.h"
+
 /* Redis numbers its databases with an int; no server has more than a few thousand. */
 enum { ADDRESS_DB_MAX = 65535 };
 
@@ -203,7 +205,7 @@ static int read_password(const char *path, char **ret, struct error *e)
 
 static int find_password(const struct settings *settings, struct address *address, struct error *e)
 {
-	const char *from_environment = getenv(ADDRESS_PASSWORD_VARIABLE);
+	const char *from_environment = getenv(CACHE_PASSWORD_VARIABLE);
 	char *password = NULL;
 	int r;
 

@@ -14,8 +14,6 @@
 #include "rowfs/base/error.h"
 #include "rowfs/base/settings.h"
 
-#define ADDRESS_PASSWORD_VARIABLE "ROWFS_REDIS_PASSWORD"
-
 enum address_kind { ADDRESS_NONE, ADDRESS_TCP, ADDRESS_UNIX };
 
 struct address {

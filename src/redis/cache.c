@@ -12,7 +12,7 @@
 #include "rowfs/base/clock.h"
 #include "rowfs/base/counters.h"
 
-/* What marks a value as a lease; a row's copy begins with a digit or a letter below 'L'. */
+/* What marks a value as a lease: no row copy begins so (see copy_print in the engine). */
 #define LEASE_MARK "L:"
 
 enum { PREFIX_MAX = 256 };

@@ -134,22 +134,30 @@ start() {
 	grep -q 'page 7' "$MNT/public/pages/7.json"
 }
 
+# installed COMMAND: run it where rowfs is installed, as mount(8) finds programs in the system's folders
+# only: in a mount namespace of its own, so that the machine is left alone. What it mounts ends with it.
+installed() {
+	sanitizer_options
+	unshare -m bash -euc 'mount -t tmpfs none /usr/local/bin && cp "$1" /usr/local/bin/rowfs
+		eval "$2"' - "$ROWFS" "$1" 3>&-
+}
+
 @test "mount -t fuse.rowfs, with the words of mount" {
 	((EUID == 0)) || skip "mount(8) needs root"
-	sanitizer_options
-	PATH=$(dirname "$ROWFS"):$PATH mount -t fuse.rowfs "$URI" "$MNT" -o "$OPTIONS,rw,noatime,_netdev" 3>&-
-	grep -q 'page 7' "$MNT/public/pages/7.json"
-	grep " $MNT fuse.rowfs " /proc/self/mounts | grep nosuid | grep -q nodev
-	umount "$MNT"
+	installed "mount -t fuse.rowfs '$URI' '$MNT' -o '$OPTIONS,rw,noatime,_netdev'
+		grep -q 'page 7' '$MNT/public/pages/7.json'
+		grep ' $MNT fuse.rowfs ' /proc/self/mounts
+		umount '$MNT'" >"$BATS_TEST_TMPDIR/mounts"
+	grep nosuid "$BATS_TEST_TMPDIR/mounts" | grep -q nodev
 }
 
 @test "an fstab line" {
 	((EUID == 0)) || skip "mount(8) needs root"
-	sanitizer_options
 	printf '%s %s fuse.rowfs %s,ro,nofail,x-systemd.automount 0 0\n' "$URI" "$MNT" "$OPTIONS" >"$BATS_TEST_TMPDIR/fstab"
-	PATH=$(dirname "$ROWFS"):$PATH mount -T "$BATS_TEST_TMPDIR/fstab" "$MNT" 3>&-
-	grep -q 'page 7' "$MNT/public/pages/7.json"
-	grep " $MNT fuse.rowfs ro," /proc/self/mounts
+	installed "mount -T '$BATS_TEST_TMPDIR/fstab' '$MNT'
+		grep -q 'page 7' '$MNT/public/pages/7.json'
+		grep ' $MNT fuse.rowfs ro,' /proc/self/mounts
+		umount '$MNT'"
 }
 
 @test "uid, gid, umask and allow_other: who may look" {
@@ -166,19 +174,21 @@ start() {
 }
 
 @test "new tables, new columns, dropped tables and changed grants appear within two seconds" {
+	# A sanitized program on a busy machine gets more time.
+	soon=$([[ -n ${ROWFS_SANITIZED:-} ]] && echo 6 || echo 2)
 	start
 	[[ ! -e $MNT/public/notes ]]
 	sql "CREATE TABLE notes (id int PRIMARY KEY, text text); INSERT INTO notes VALUES (1, 'here')"
-	wait_until 2 test -e "$MNT/public/notes/1.json"
+	wait_until "$soon" test -e "$MNT/public/notes/1.json"
 	sql "ALTER TABLE notes ADD COLUMN author text NOT NULL DEFAULT 'ada'"
-	wait_until 2 grep -q '"author": "ada"' "$MNT/public/notes/1.json"
+	wait_until "$soon" grep -q '"author": "ada"' "$MNT/public/notes/1.json"
 	sql 'ALTER TABLE notes RENAME COLUMN text TO words'
-	wait_until 2 grep -q '"words": "here"' "$MNT/public/notes/1.json"
+	wait_until "$soon" grep -q '"words": "here"' "$MNT/public/notes/1.json"
 	sql 'DROP TABLE notes'
 	gone() { [[ ! -e $MNT/public/notes && $(ls "$MNT/public") == pages ]]; }
-	wait_until 2 gone
+	wait_until "$soon" gone
 	sql 'CREATE SCHEMA more; CREATE TABLE more.rows (id int PRIMARY KEY)'
-	wait_until 2 test -d "$MNT/more/rows"
+	wait_until "$soon" test -d "$MNT/more/rows"
 }
 
 @test "scratch files and empty new files that remain are reported at the end" {
@@ -188,8 +198,8 @@ start() {
 	pid=$(daemon_pid)
 	fusermount3 -u "$MNT"
 	wait_until 10 process_gone "$pid"
-	grep -q 'notes.txt\|temporary\|scratch' "$HARNESS/point.log"
-	grep -q '99.json' "$HARNESS/point.log"
+	grep -q 'no rows remain' "$HARNESS/point.log"
+	grep -q "never given a row's text" "$HARNESS/point.log"
 	assert_equal "$(sql 'SELECT count(*) FROM pages')" 30
 }
 

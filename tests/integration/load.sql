@@ -22,7 +22,7 @@ CREATE TABLE k_unique (a int NOT NULL, b int NOT NULL, c int, CONSTRAINT z UNIQU
 	UNIQUE (c));
 CREATE TABLE k_none (a int, UNIQUE (a));
 CREATE TABLE k_partial (a int NOT NULL);      CREATE UNIQUE INDEX ON k_partial (a) WHERE a > 0;
-CREATE TABLE k_expression (a int NOT NULL);   CREATE UNIQUE INDEX ON k_expression (abs(a));
+CREATE TABLE k_expression (a int NOT NULL);   CREATE UNIQUE INDEX ON k_expression (a, abs(a));
 CREATE TABLE k_deferred (a int NOT NULL UNIQUE DEFERRABLE);
 CREATE TABLE k_deferred_primary (a int PRIMARY KEY DEFERRABLE);
 CREATE TABLE k_include (a int NOT NULL, b int);        CREATE UNIQUE INDEX ON k_include (a) INCLUDE (b);
@@ -64,3 +64,13 @@ CREATE TABLE types (id int PRIMARY KEY, "int2" int2, "int8" int8, "float4" float
 	"one" one, "two" two, "twos" two[], "range" int4range, "multirange" int4multirange, "pair" pair, "citext" citext, "cidr" cidr,
 	"jsons" json[], "tsvector" tsvector, "name" name);
 GRANT SELECT ON types TO reader;
+
+-- A foreign partition has no xmin of its own.
+CREATE EXTENSION file_fdw;
+CREATE SERVER files FOREIGN DATA WRAPPER file_fdw;
+CREATE TABLE x_local (id int PRIMARY KEY) PARTITION BY RANGE (id);
+CREATE TABLE x_local_1 PARTITION OF x_local DEFAULT;
+CREATE TABLE x_mixed (id int NOT NULL) PARTITION BY LIST (id);
+CREATE TABLE x_mixed_1 PARTITION OF x_mixed FOR VALUES IN (1) PARTITION BY LIST (id);
+CREATE FOREIGN TABLE x_mixed_2 PARTITION OF x_mixed_1 DEFAULT SERVER files OPTIONS (filename '/nonexistent');
+GRANT SELECT ON x_local, x_mixed TO reader;

@@ -233,14 +233,14 @@ START_TEST(test_key_that_domain_forbids_is_no_row)
 END_TEST
 
 /* The order of pages is the order of the index, and so does without a sort. */
-static const char *const large[] = {"large_int",    "large_text", "large_pair",
-                                    "large_citext", "large_view", "large_heap"};
+static const char *const large[] = {"large_int",  "large_text", "large_pair",    "large_citext",
+                                    "large_view", "large_heap", "large_collated"};
 
 START_TEST(test_pages_use_the_index)
 {
 	const struct relation *relation = table(large[_i]);
-	const char *middle[][2] = {{"50000"},      {"name 50000"}, {"500", "50"},
-	                           {"n500", "50"}, {"50000"},      {"(300,1)"}};
+	const char *middle[][2] = {{"50000"}, {"name 50000"}, {"500", "50"}, {"n500", "50"},
+	                           {"50000"}, {"(300,1)"},    {"name 50000"}};
 	struct cell key[] = {cell_of(middle[_i][0]), cell_of(middle[_i][1])};
 	const struct cells after = {relation_key_len(relation), key};
 	struct statement page = {0}, explain = {0};

@@ -2,10 +2,12 @@
  * statement when the server refuses it, restarts, is killed or stops answering. */
 #include <check.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -100,10 +102,12 @@ START_TEST(test_open_forms)
 	char source[512];
 	const char *host = strchr(cluster_source("client", "store"), '=') + 1;
 	int len = (int)strcspn(host, " ");
+	char directory[128];
 
+	snprintf(directory, sizeof(directory), "%.*s", len, host);
 	snprintf(source, sizeof(source), "postgresql:///store?host=%.*s&user=client", len, host);
 	ck_assert_int_eq(open_source(source), 0);
-	setenv("PGHOST", strndup(host, (size_t)len), 1);
+	setenv("PGHOST", directory, 1);
 	setenv("PGUSER", "client", 1);
 	ck_assert_int_eq(open_source("store"), 0);
 	/* The first of several hosts that answers. */
@@ -179,6 +183,27 @@ START_TEST(test_connect_timeout)
 	ck_assert_int_ge(clock_monotonic_ms() - start, 900);
 	ck_assert_int_lt(clock_monotonic_ms() - start, 4000);
 	ck_assert_str_eq(e.message, "cannot reach PostgreSQL: no answer within 1000 ms");
+}
+END_TEST
+
+/* The same as the first of two hosts: the other one's turn comes. */
+START_TEST(test_silent_host_is_passed_over)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET,
+	                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t size = sizeof(address);
+	int silent = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	char source[512];
+	const char *host = strchr(cluster_source("client", "store"), '=') + 1;
+
+	ck_assert_int_eq(bind(silent, (struct sockaddr *)&address, size), 0);
+	ck_assert_int_eq(listen(silent, 8), 0);
+	ck_assert_int_eq(getsockname(silent, (struct sockaddr *)&address, &size), 0);
+	snprintf(source, sizeof(source),
+	         "host=127.0.0.1,%.*s port=%d,5432 user=client dbname=store connect_timeout=1",
+	         (int)strcspn(host, " "), host, ntohs(address.sin_port));
+	ck_assert_msg(open_source(source) == 0, "%s", e.message);
+	close(silent);
 }
 END_TEST
 
@@ -631,7 +656,7 @@ END_TEST
 static Suite *suite(void)
 {
 	Suite *s = suite_create("store");
-	TCase *c = tcase_create("store");
+	TCase *c = tcase_create("store"), *slow = tcase_create("slow");
 
 	tcase_add_checked_fixture(c, setup, teardown);
 	tcase_add_test(c, test_open);
@@ -640,6 +665,7 @@ static Suite *suite(void)
 	tcase_add_test(c, test_sql_ascii_is_refused);
 	tcase_add_loop_test(c, test_bad_source_tells_no_password, 0, N(no_sources));
 	tcase_add_test(c, test_connect_timeout);
+	tcase_add_test(c, test_silent_host_is_passed_over);
 	tcase_add_loop_test(c, test_settings_survive_role_and_options, 0, N(pins));
 	tcase_add_test(c, test_application_name);
 	tcase_add_test(c, test_read_only);
@@ -656,14 +682,20 @@ static Suite *suite(void)
 	tcase_add_test(c, test_lost_write_is_unknown);
 	tcase_add_test(c, test_backend_gone_compares_start);
 	tcase_add_test(c, test_lost_read_is_repeated);
-	tcase_add_test(c, test_server_that_stops_answering);
 	tcase_add_test(c, test_too_many_connections);
 	tcase_add_test(c, test_sets_are_bounded);
 	tcase_add_test(c, test_another_database_in_its_place_is_refused);
 	tcase_add_test(c, test_lines);
 	tcase_add_test(c, test_size);
-	tcase_set_timeout(c, 120);
+	tcase_set_timeout(c, 60);
 	suite_add_tcase(s, c);
+
+	/* The statement timeout has to pass. */
+	tcase_add_checked_fixture(slow, setup, teardown);
+	tcase_add_test(slow, test_server_that_stops_answering);
+	tcase_set_tags(slow, "slow");
+	tcase_set_timeout(slow, 120);
+	suite_add_tcase(s, slow);
 	return s;
 }
 

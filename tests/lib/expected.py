@@ -231,7 +231,11 @@ def cell(column, text):
         return "null"
     if column["element"]:
         items = parse_array(text, column["delimiter"])
-        return string(text) if items is None else array(column["element"], items)
+        # In several dimensions an inner array could be a value of JSON.
+        nested = any(isinstance(item, list) for item in items or [])
+        if items is None or (nested and column["element"] in ("json", "jsonb")):
+            return string(text)
+        return array(column["element"], items)
     return scalar(column["type"], text, 1)
 
 

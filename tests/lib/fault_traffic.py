@@ -1,6 +1,6 @@
 """Traffic on a mount while its servers are killed, and what must hold throughout.
 
-    fault_traffic.py kills  PAGES CONTROL     20,000 reads and 2,000 saves under 20 + 20 kills
+    fault_traffic.py kills  PAGES CONTROL     20,000 good reads, 2,000 acknowledged saves, 20 + 20 kills
     fault_traffic.py saves  PAGES CONTROL     1,000 saves by 4 writers on rows of their own
     fault_traffic.py one    PAGES CONTROL     400 saves by 4 writers on one row
 
@@ -59,7 +59,8 @@ class Traffic:
         self.failures = []
         self.acknowledged = []      # (id, value read, value saved)
         self.newest = {}            # id → highest `touched` that a read on this mount has returned
-        self.pace = READS           # readers wait when they are so far
+        self.pace = READS           # readers wait when they are so far …
+        self.paced = False          # … and writers, with this, keep in step with them
         self.done = threading.Event()
 
     def path(self, number):
@@ -121,27 +122,26 @@ class Traffic:
 
     def reader(self, n):
         chance = random.Random(self.seed + n)
-        while not self.done.is_set():
-            at = self.count("reads")
-            if at > READS:
-                return
-            while at > self.pace and not self.done.is_set():
+        while not self.done.is_set() and self.counts["reads"] < READS:
+            while self.counts["reads"] > self.pace and not self.done.is_set():
                 time.sleep(0.005)
-            row = self.read(chance.randint(1, ROWS))
-            self.count("good reads" if row else "EIO reads")
-            if at % 100 == 0:
+            if not self.read(chance.randint(1, ROWS)):
+                self.count("EIO reads")
+                time.sleep(0.01)
+            elif self.count("reads") % 100 == 0:
                 self.list()
 
     # Saving: what was acknowledged must be in the audit table.
 
     def save(self, number, value):
-        """The value read if the save was acknowledged, else None."""
+        """The value read if the save was acknowledged, else None. One open reads and writes, so that
+        what was read is what the save is based on."""
         try:
-            with open(self.path(number), encoding="utf-8") as f:
+            with open(self.path(number), "r+", encoding="utf-8") as f:
                 row = parse(f.read())
-            text = json.dumps({"value": value})
-            with open(self.path(number), "w", encoding="utf-8") as f:
-                f.write(text)
+                f.seek(0)
+                f.truncate()
+                f.write(json.dumps({"value": value}))
         except OSError as e:
             self.count(f"{errno.errorcode[e.errno]} saves")
             if e.errno not in (errno.EIO, errno.ESTALE):
@@ -161,7 +161,9 @@ class Traffic:
                 if self.save(number, f"writer {n} save {i}") is not None or not until_acknowledged:
                     break
                 time.sleep(chance.random() * 0.01)
-            self.count("saves")
+            saved = self.count("saves")
+            while self.paced and saved * READS > (self.counts["reads"] + 500) * SAVES and not self.done.is_set():
+                time.sleep(0.005)
 
     # What others do meanwhile.
 
@@ -223,20 +225,21 @@ class Traffic:
 
 
 def kills(traffic, control):
+    traffic.paced = True
     readers = [traffic.start(traffic.reader, n) for n in range(4)]
-    writers = [traffic.start(traffic.writer, n, 4, SAVES // 4, range(1, ROWS + 1), False) for n in range(4)]
+    writers = [traffic.start(traffic.writer, n, 4, SAVES // 4, range(1, ROWS + 1), True) for n in range(4)]
     others = [traffic.start(traffic.toucher), traffic.start(traffic.killer, control)]
     for thread in readers + writers + others[1:]:
         thread.join()
     traffic.done.set()
     traffic.finish(others)
     traffic.recovered()
-    for what, least in (("redis kills", KILLS), ("postgres kills", KILLS), ("good reads", READS // 2),
+    for what, least in (("redis kills", KILLS), ("postgres kills", KILLS), ("reads", READS),
                         ("saves", SAVES), ("touches", 20), ("listings", 20)):
         if traffic.counts[what] < least:
             raise Failed(f"only {traffic.counts[what]} {what}")
-    if len(traffic.acknowledged) < SAVES // 4:
-        raise Failed(f"only {len(traffic.acknowledged)} saves were acknowledged")
+    if len(traffic.acknowledged) != SAVES:
+        raise Failed(f"{len(traffic.acknowledged)} of {SAVES} saves were acknowledged")
 
 
 def saves(traffic, _):

@@ -15,7 +15,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/servers.bash"
 
 TOP=$(readlink -f "$(dirname "${BASH_SOURCE[0]}")/../..")
 : "${ROWFS:=$TOP/build/rowfs}"
-export TOP ROWFS
+export TOP ROWFS LC_ALL=C.UTF-8
 
 # Servers, for setup_file and teardown_file
 
@@ -52,7 +52,7 @@ harness_end() {
 		redis_stop "$dir" KILL
 		[[ ! -d $dir/data ]] || cluster_stop "$dir" immediate || true
 	done
-	rm -rf "$HARNESS"
+	rm -rf --one-file-system "$HARNESS"
 	return "$status"
 }
 

@@ -217,6 +217,16 @@ START_TEST(log_is_reopened_for_logrotate)
 }
 END_TEST
 
+/* Nobody can be told; but the caller's errno is the caller's. */
+START_TEST(log_that_cannot_be_written_is_quiet)
+{
+	ck_assert_int_eq(log_open("/dev/full"), 0);
+	errno = ENOENT;
+	log_error("lost");
+	ck_assert_int_eq(errno, ENOENT);
+}
+END_TEST
+
 START_TEST(log_refuses_what_it_does_not_know)
 {
 	ck_assert_int_eq(log_open("stderr:loud"), -EINVAL);
@@ -244,6 +254,7 @@ int main(void)
 	tcase_add_checked_fixture(log, make_log_directory, remove_log_directory);
 	tcase_add_test(log, log_keeps_a_line_a_line);
 	tcase_add_test(log, log_is_reopened_for_logrotate);
+	tcase_add_test(log, log_that_cannot_be_written_is_quiet);
 	tcase_add_test(log, log_refuses_what_it_does_not_know);
 	suite_add_tcase(suite, log);
 	return suite_run(suite);

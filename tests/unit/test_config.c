@@ -36,6 +36,8 @@ static int read_config(const char *text)
 {
 	int fd = open(path, O_WRONLY | O_TRUNC);
 
+	settings_done(&settings);
+	ck_assert_int_eq(settings_init(&settings), 0);
 	ck_assert_int_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
 	close(fd);
 	return config_read(path, &settings, &error);
@@ -102,8 +104,6 @@ START_TEST(reads_back_what_is_dumped)
 	settings.tables[0] =
 	        (struct table_settings){.relation = strdup("a.b'c"), .key = strdup("x,y")};
 	options_dump(&settings, &first);
-	settings_done(&settings);
-	ck_assert_int_eq(settings_init(&settings), 0);
 	ck_assert_msg(read_config(first.data) == 0, "%s", error.message);
 	options_dump(&settings, &second);
 	ck_assert_str_eq(first.data, second.data);

@@ -144,6 +144,10 @@ START_TEST(numbers_are_bare_where_a_double_carries_them)
 	check_both(&type_float8, "0.30000000000000004", "0.30000000000000004");
 	check_both(&type_float8, "Infinity", "\"Infinity\"");
 	check_both(&type_float8, "NaN", "\"NaN\"");
+	check_both(&type_numeric, "+1", "\"+1\""); /* no number in JSON's grammar */
+	check_both(&type_numeric, "01", "\"01\"");
+	check_both(&type_numeric, ".5", "\".5\"");
+	check_both(&type_numeric, "1.", "\"1.\"");
 }
 END_TEST
 
@@ -357,6 +361,7 @@ static const struct refusal {
         {"{\"name\": \"\xc0\x80\"}", 1, 11, "name", "UTF-8", ""},
         {"{\"name\": \"\xf4\x90\x80\x80\"}", 1, 11, "name", "UTF-8", ""},
         {"{\"id\": 1 /* one */}", 1, 10, "", "comment", ""},
+        {"{\"id\":/*1*/1}", 1, 7, "id", "comment", ""},
         {"{\n\"id\": 1,\n\"id\": 1}", 3, 1, "id", "twice", ""},
         {"{\"id\": 1, \"\\u0069d\": 1}", 1, 11, "id", "twice", ""},
         {"{\"nmae\": 1}", 1, 2, "", "public.sample has no column \"nmae\"",
@@ -392,6 +397,7 @@ static const struct refusal {
         {"{\"name\": \"a\\u0000\"}", 1, 12, "name", "NUL", ""},
         {"{\"name\": \"\\ud83d\"}", 1, 11, "name", "surrogate", ""},
         {"{\"name\": \"\\udc18\"}", 1, 11, "name", "surrogate", ""},
+        {"{\"name\": \"\\udc18\\udc18\"}", 1, 11, "name", "surrogate", ""},
         {"{\"name\": \"\\ud83dx\"}", 1, 11, "name", "surrogate", ""},
         {"{\"name\": \"\\ud83d\\u0041\"}", 1, 11, "name", "surrogate", ""},
         {"{\"name\": \"\\ud83d\\ud83d\\udc18\"}", 1, 11, "name", "surrogate", ""},

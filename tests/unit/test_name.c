@@ -143,7 +143,7 @@ START_TEST(other_spellings_are_no_rows)
 	struct relation relation = text_relation(1, false);
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
-		ck_assert_msg(kind_of(&relation, names[i]) == NAME_INVALID, "%s", names[i]);
+		ck_assert_msg(kind_of(&relation, names[i]) == NAME_INVALID, "name %zu", i);
 	relation = text_relation(2, false);
 	ck_assert_int_eq(kind_of(&relation, "a.json"), NAME_INVALID);
 	ck_assert_int_eq(kind_of(&relation, "a,b,c.json"), NAME_INVALID);
@@ -277,6 +277,7 @@ END_TEST
 START_TEST(hashed_names_are_exact)
 {
 	struct relation relation = text_relation(2, false);
+	struct column columns[2];
 	char digits[65], name[400], prefix[200];
 
 	memset(digits, 'a', 64);
@@ -306,6 +307,14 @@ START_TEST(hashed_names_are_exact)
 	ck_assert_int_eq(WITH(129, "%~"), NAME_INVALID);
 	digits[63] = '\0';
 	ck_assert_int_eq(WITH(129, "%~"), NAME_INVALID);
+	digits[63] = digits[10] = 'a';
+	/* No key of these columns has a long name. */
+	columns[0] = columns[1] = (struct column){.type = &type_uuid};
+	relation = sample_relation(columns, 2, text_parts, 2);
+	ck_assert_int_eq(WITH(129, "%~"), NAME_INVALID);
+	columns[1].type = &type_text;
+	ck_assert_int_eq(WITH(129, "%~"), NAME_HASHED);
+	relation = text_relation(2, false);
 	/* Long, and not cut. */
 	snprintf(name, sizeof(name), "%.*s,y.json", 194, prefix);
 	ck_assert_int_eq(kind_of(&relation, name), NAME_INVALID);

@@ -139,6 +139,7 @@ START_TEST(refuses_and_names)
 	refuse("tll=1", "\"ttl\"");
 	refuse("reids=none", "\"redis\"");
 	refuse("Schema=x", "\"schema\"");
+	refuse("scratched_max=1", "\"scratch_max\"");
 	refuse("frobnicate", "\"frobnicate\"");
 	refuse("frobnicate", "--help");
 	refuse("relatime=1", "relatime");

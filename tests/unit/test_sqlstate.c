@@ -29,19 +29,6 @@ START_TEST(test_errno)
 }
 END_TEST
 
-START_TEST(test_connection_lost)
-{
-	static const char *const lost[] = {"08000", "08006", "57P01", "57P02",
-	                                   "57P03", "57P04", "57P05"};
-	static const char *const not_lost[] = {"57014", "57P06", "57P00", "58000", "", "0A000"};
-
-	for (size_t i = 0; i < sizeof(lost) / sizeof(*lost); i++)
-		ck_assert_msg(sqlstate_connection_lost(lost[i]), "%s", lost[i]);
-	for (size_t i = 0; i < sizeof(not_lost) / sizeof(*not_lost); i++)
-		ck_assert_msg(!sqlstate_connection_lost(not_lost[i]), "%s", not_lost[i]);
-}
-END_TEST
-
 START_TEST(test_retry)
 {
 	ck_assert(sqlstate_retry("40001") && sqlstate_retry("40P01"));
@@ -65,7 +52,6 @@ int main(void)
 	TCase *c = tcase_create("sqlstate");
 
 	tcase_add_loop_test(c, test_errno, 0, sizeof(rows) / sizeof(*rows));
-	tcase_add_test(c, test_connection_lost);
 	tcase_add_test(c, test_retry);
 	tcase_add_test(c, test_reprepare);
 	suite_add_tcase(s, c);

@@ -1,8 +1,9 @@
 /* The shared hot tier, as the engine needs it. src/redis defines these functions; a unit test links
  * a fake instead.
  *
- * A cache may be slow, full, empty, gone or wrong at any moment; nothing here may fail a read. Every
- * call returns within CACHE_TIMEOUT_MS, and at once while the circuit breaker is open. Thread-safe. */
+ * A cache may be slow, full, empty, gone or wrong at any moment; nothing here may fail a read.
+ * Every call returns within CACHE_TIMEOUT_MS, and at once while the circuit breaker is open.
+ * Thread-safe. */
 #pragma once
 
 #include <stdbool.h>
@@ -26,13 +27,17 @@ enum { CACHE_TOKEN_SIZE = 40 };
 /* Larger values are not stored: at 20 MB/s, a poor network, this much takes the whole timeout. */
 enum { CACHE_VALUE_MAX = 1 << 20 };
 
-/* Open. `redis=none` gives a cache that never holds anything: every read misses. Returns 0 also when
- * Redis does not answer (e->err and the message then say why, else e->err is 0: the caller decides
- * what that means); -EINVAL for an address that cannot be understood, -errno for a password file
- * that cannot be read, -EACCES for a refused password, which no waiting cures. (One that is refused
- * later, after a restart of Redis, keeps the breaker open until it is accepted.) */
+/* The environment variable that may hold Redis' password, beside redis_passfile= and the address.
+ */
+#define CACHE_PASSWORD_VARIABLE "ROWFS_REDIS_PASSWORD"
+
+/* Open. `redis=none` gives a cache that never holds anything: every read misses. Returns 0 also
+ * when Redis does not answer (e->err and the message then say why, else e->err is 0: the caller
+ * decides what that means); -EINVAL for an address that cannot be understood, -errno for a password
+ * file that cannot be read, -EACCES for a refused password, which no waiting cures. (One that is
+ * refused later, after a restart of Redis, keeps the breaker open until it is accepted.) */
 int cache_open(const struct settings *settings, const char *identity, struct cache **ret,
-	       struct error *e) _must_check_;
+               struct error *e) _must_check_;
 void cache_close(struct cache *cache);
 
 /* 0 if Redis answers a PING now, else -errno with the reason. Also what closes the breaker: the
@@ -43,18 +48,19 @@ int cache_probe(struct cache *cache, struct error *e) _must_check_;
 
 enum cache_answer { CACHE_HIT, CACHE_MISS, CACHE_BUSY /* somebody holds the lease */, CACHE_DOWN };
 
-/* GET. `key` is without the "rf:{identity}:" prefix. On a hit `ret` (reset first) holds the value. */
+/* GET. `key` is without the "rf:{identity}:" prefix. On a hit `ret` (reset first) holds the value.
+ */
 enum cache_answer cache_get(struct cache *cache, const char *key, size_t key_len, struct buf *ret);
 
 /* Take the lease on an absent key; true with the token if this caller now holds it. Awaited: a fill
  * is only safe when the lease stood before the row was read. `replace` non-NULL: a value that was
  * found to be no good (garbage, other fingerprint), which the lease may replace. */
 bool cache_lease(struct cache *cache, const char *key, size_t key_len, const struct buf *replace,
-		 char ret_token[CACHE_TOKEN_SIZE]);
+                 char ret_token[CACHE_TOKEN_SIZE]);
 
 /* Store `value` for `px` milliseconds if the key still holds `token`. Not awaited. */
 void cache_fill(struct cache *cache, const char *key, size_t key_len, const char *token,
-		const void *value, size_t len, int64_t px);
+                const void *value, size_t len, int64_t px);
 
 /* UNLINK: what is held, leases included, is gone. Not awaited. */
 void cache_drop(struct cache *cache, const char *key, size_t key_len);

@@ -48,7 +48,8 @@ void edit_surrender(struct edit *edit, struct buf *ret_text);
 
 struct edit_request {
 	void (*done)(struct edit_request *request, int err); /* err: 0 or -errno */
-	struct edit_request *next;
+	struct edit_request *next; /* the edit's own, as is what follows */
+	pid_t thread_group;
 };
 
 /* Commit what is dirty; see above for what is not. `thread_group` is the caller's, 0 if unknown: a child that

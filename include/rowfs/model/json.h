@@ -2,7 +2,7 @@
  *
  * Printing is ours: the server already hands numbers over as the text wanted. Parsing is yajl's,
  * which keeps numbers as their digits; what it does not refuse (a key twice, lone surrogates,
- * NUL), this does. */
+ * NUL, control characters, some invalid UTF-8, nesting beyond 10,000), this does. */
 #pragma once
 
 #include "rowfs/base/buf.h"
@@ -34,7 +34,8 @@ enum json_progress { JSON_EMPTY, JSON_INCOMPLETE, JSON_COMPLETE, JSON_BROKEN };
 
 enum json_progress json_progress(const char *text, size_t len);
 
-/* Append a string as JSON, in quotes; for status and error lines too. */
+/* Append a string as JSON, in quotes; for status and error lines too. Bytes that are not UTF-8 (a
+ * file name may have any) become U+FFFD, so that the line stays JSON. */
 void json_print_string(const char *string, size_t len, struct buf *out);
 
 /* Do two values of one type say the same? Numbers compare by value, json and jsonb by their tokens

@@ -6,9 +6,6 @@
 /* Positive errno for a five-character SQLSTATE; EIO for what is not listed. */
 int sqlstate_errno(const char *sqlstate);
 
-/* The server process is gone or going: 08xxx, 57P01 to 57P05. */
-bool sqlstate_connection_lost(const char *sqlstate);
-
 /* Worth the same statement again: serialisation failures and deadlocks. */
 bool sqlstate_retry(const char *sqlstate);
 

@@ -1,0 +1,191 @@
+#include "private_redis.h"
+
+#include <hiredis/hiredis.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+char directory[] = "/tmp/rowfs-test-redis-XXXXXX";
+char socket_path[64], address[80];
+
+pid_t server;
+struct cache *cache;
+struct settings settings;
+struct error error;
+
+static redisContext *control;
+
+static redisContext *connect_control(void)
+{
+	int64_t end = clock_monotonic_ms() + START_MS;
+
+	while (clock_monotonic_ms() < end) {
+		redisContext *c = redisConnectUnix(socket_path);
+
+		if (c && !c->err)
+			return c;
+		if (c)
+			redisFree(c);
+		poll(NULL, 0, 5);
+	}
+	ck_abort_msg("redis-server does not start");
+	return NULL;
+}
+
+void server_start(const char *const more[])
+{
+	const char *argv[32] = {"redis-server", "--port",     "0",      "--unixsocket",
+	                        socket_path,    "--save",     "",       "--appendonly",
+	                        "no",           "--loglevel", "warning"};
+	int n = 11;
+
+	while (more && *more)
+		argv[n++] = *more++;
+	unlink(socket_path);
+	server = fork();
+	if (server == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (!freopen("/dev/null", "w", stdout) || chdir(directory) < 0)
+			_exit(1);
+		execvp(argv[0], (char **)argv);
+		_exit(1);
+	}
+	control = connect_control();
+}
+
+void server_end(int signal)
+{
+	kill(server, signal);
+	kill(server, SIGCONT);
+	waitpid(server, NULL, 0);
+	server = 0;
+	redisFree(control);
+	control = NULL;
+}
+
+const char *ask(const char *format, ...)
+{
+	static char text[512];
+	redisReply *reply;
+	va_list arguments;
+
+	va_start(arguments, format);
+	reply = redisvCommand(control, format, arguments);
+	va_end(arguments);
+	ck_assert_ptr_nonnull(reply);
+	if (reply->type == REDIS_REPLY_INTEGER)
+		snprintf(text, sizeof(text), "%lld", reply->integer);
+	else
+		snprintf(text, sizeof(text), "%s",
+		         reply->type == REDIS_REPLY_NIL ? "(nil)"
+		         : reply->str                   ? reply->str
+		                                        : "");
+	freeReplyObject(reply);
+	return text;
+}
+
+void ask_anew(void)
+{
+	redisFree(control);
+	control = connect_control();
+}
+
+uint64_t counted(enum counter counter)
+{
+	return atomic_load(&counters[counter]);
+}
+
+void open_cache(const char *redis)
+{
+	settings.redis = (char *)redis;
+	error = (struct error){0};
+	ck_assert_msg(cache_open(&settings, "7.16384", &cache, &error) == 0, "%s", error.message);
+}
+
+void close_cache(void)
+{
+	cache_close(cache);
+	cache = NULL;
+}
+
+void redis_setup(void)
+{
+	server_start(NULL);
+	open_cache(address);
+	ck_assert_msg(error.err == 0, "%s", error.message);
+}
+
+void redis_teardown(void)
+{
+	if (cache)
+		close_cache();
+	if (server)
+		server_end(SIGKILL);
+}
+
+enum cache_answer get(const char *key, struct buf *ret)
+{
+	return cache_get(cache, key, strlen(key), ret);
+}
+
+bool lease(const char *key, char token[CACHE_TOKEN_SIZE])
+{
+	return cache_lease(cache, key, strlen(key), NULL, token);
+}
+
+void fill(const char *key, const char *token, const char *value)
+{
+	cache_fill(cache, key, strlen(key), token, value, strlen(value), 60000);
+}
+
+void drop(const char *key)
+{
+	cache_drop(cache, key, strlen(key));
+}
+
+void holds(const char *key, const char *value)
+{
+	_cleanup_buf_ struct buf got = {0};
+
+	ck_assert_int_eq(get(key, &got), CACHE_HIT);
+	ck_assert_str_eq(got.data, value);
+}
+
+void put(const char *key, const char *value)
+{
+	char token[CACHE_TOKEN_SIZE];
+
+	ck_assert(lease(key, token));
+	fill(key, token, value);
+}
+
+void becomes_reachable(void)
+{
+	int64_t end = clock_monotonic_ms() + START_MS;
+
+	while (cache_probe(cache, &error) && clock_monotonic_ms() < end)
+		poll(NULL, 0, 10);
+	ck_assert_msg(cache_probe(cache, &error) == 0, "%s", error.message);
+}
+
+enum { NO_REDIS = 77 };
+
+int redis_suite_run(Suite *suite)
+{
+	int status;
+
+	if (system("redis-server --version >/dev/null 2>&1") != 0) {
+		puts("1..0 # SKIP redis-server is missing");
+		return getenv("CK_TAP_LOG_FILE_NAME") ? 0 : NO_REDIS;
+	}
+	if (!mkdtemp(directory))
+		return 1;
+	snprintf(socket_path, sizeof(socket_path), "%s/redis.sock", directory);
+	snprintf(address, sizeof(address), "unix:%s", socket_path);
+	status = suite_run(suite);
+	unlink(socket_path);
+	rmdir(directory);
+	return status;
+}

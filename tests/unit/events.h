@@ -1,0 +1,8 @@
+/* What the engine asked of the worlds outside, in order. Each fake adds a word for each call, so
+ * that a test states a whole story in one line: "get lease fetch fill". Thread-safe. */
+#pragma once
+
+void event_add(const char *word);
+
+/* The words since the last call, with blanks between; valid until the next call. */
+const char *events_take(void);

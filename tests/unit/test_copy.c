@@ -1,0 +1,290 @@
+#include "rowfs/engine/copy.h"
+
+#include <string.h>
+
+#include "suite.h"
+
+enum { TTL_MS = 1000, RANDOM_VALUES = 20000, MUTATIONS = 20000 };
+
+static const struct relation items = {.oid = 16422, .fingerprint = 0x8c1f0e55a3b2d417};
+static const char row[] = "{\n  \"id\": 42,\n  \"name\": \"Zelt\",\n  \"price\": 129.00\n}\n";
+
+static struct text *text_of(const char *data, size_t len, struct timespec mtime, uint32_t xid)
+{
+	struct version version = version_of(data, len, &mtime);
+	struct text *text = text_new(data, len, &version, xid);
+
+	ck_assert_ptr_nonnull(text);
+	return text;
+}
+
+static struct text *row_text(void)
+{
+	return text_of(row, strlen(row), (struct timespec){1763805200, 123456000}, 7421);
+}
+
+static struct text *parse(const void *value, size_t len, int64_t ttl_ms, bool *ret_garbage)
+{
+	_cleanup_buf_ struct buf copy = {0};
+
+	/* In an allocation of just that size, so that a sanitizer sees a step too far. */
+	buf_add(&copy, value, len);
+	copy.data = realloc(copy.data, len + 1);
+	return copy_parse(&items, &copy, ttl_ms, ret_garbage);
+}
+
+static void check_same(const struct text *a, const struct text *b)
+{
+	ck_assert_ptr_nonnull(b);
+	ck_assert_uint_eq(a->len, b->len);
+	ck_assert_mem_eq(a->data, b->data, a->len + 1);
+	ck_assert_uint_eq(a->xid, b->xid);
+	ck_assert(version_equal(&a->version, &b->version));
+}
+
+START_TEST(what_is_printed_is_parsed)
+{
+	static const struct {
+		const char *text;
+		struct timespec mtime;
+		uint32_t xid;
+	} cases[] = {
+	        {row, {1763805200, 123456000}, 7421},
+	        {"{}\n", {0, 0}, 0},
+	        {"", {315532800, 0}, UINT32_MAX},
+	        {"a\nb\n\n", {-1, 999999999}, 1},
+	        {"ttl:1 0 0 0.0\n", {INT64_C(1) << 40, 1}, 3},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct text *text =
+		        text_of(cases[i].text, strlen(cases[i].text), cases[i].mtime, cases[i].xid);
+		_cleanup_buf_ struct buf copy = {0};
+		struct text *back;
+		bool garbage = true;
+
+		copy_print(&items, text, TTL_MS, &copy);
+		back = copy_parse(&items, &copy, TTL_MS, &garbage);
+		check_same(text, back);
+		ck_assert(!garbage);
+		text_unref(back);
+		text_unref(text);
+	}
+	ck_assert_uint_eq(text_bytes(), 0);
+}
+END_TEST
+
+/* A NUL is no row text's, but what is printed comes back whatever it is. */
+START_TEST(any_bytes_come_back)
+{
+	uint64_t random = random_seed();
+
+	for (int i = 0; i < 2000; i++) {
+		char bytes[200];
+		size_t len = random_below(&random, sizeof(bytes));
+		_cleanup_buf_ struct buf copy = {0};
+		struct text *text, *back;
+		bool garbage;
+
+		for (size_t k = 0; k < len; k++)
+			bytes[k] = (char)random_next(&random);
+		text = text_of(bytes, len,
+		               (struct timespec){(time_t)random_next(&random) >> 20,
+		                                 (long)random_below(&random, 1000000000)},
+		               (uint32_t)random_next(&random));
+		copy_print(&items, text, TTL_MS, &copy);
+		back = parse(copy.data, copy.len, TTL_MS, &garbage);
+		check_same(text, back);
+		text_unref(back);
+		text_unref(text);
+	}
+}
+END_TEST
+
+START_TEST(the_key_is_oid_and_name)
+{
+	struct rowref ref = {.relation = &items, .name = (char *)"a%2Fb,7.json"};
+	_cleanup_buf_ struct buf key = {0};
+
+	copy_key(&ref, &key);
+	ck_assert_str_eq(key.data, "a:16422:a%2Fb,7");
+}
+END_TEST
+
+START_TEST(a_copy_of_other_columns_is_not_used_and_is_no_garbage)
+{
+	struct relation altered = items;
+	_cleanup_buf_ struct buf copy = {0};
+	struct text *text = row_text();
+	bool garbage = true;
+
+	altered.fingerprint ^= 1;
+	copy_print(&altered, text, TTL_MS, &copy);
+	ck_assert_ptr_null(copy_parse(&items, &copy, TTL_MS, &garbage));
+	ck_assert(!garbage);
+	text_unref(text);
+}
+END_TEST
+
+START_TEST(a_copy_that_may_live_longer_is_not_used)
+{
+	_cleanup_buf_ struct buf copy = {0};
+	struct text *text = row_text(), *back;
+	bool garbage = true;
+
+	copy_print(&items, text, TTL_MS, &copy);
+	ck_assert_ptr_null(copy_parse(&items, &copy, TTL_MS - 1, &garbage));
+	ck_assert(!garbage);
+	back = copy_parse(&items, &copy, TTL_MS + 1, &garbage);
+	check_same(text, back);
+	text_unref(back);
+	text_unref(text);
+}
+END_TEST
+
+/* --- Garbage --------------------------------------------------------------------------------- */
+
+START_TEST(garbage_is_told)
+{
+	static const char *const values[] = {
+	        "",
+	        "\n",
+	        "hello\n",
+	        "L:0123456789abcdef0123456789abcdef",
+	        "{\"id\": 42}\n",
+	        "ttl:1000 8c1f0e55a3b2d417 7421 1763805200.123456000 0000000000000000",
+	        "ttl:1000 8c1f0e55a3b2d417 7421 1763805200.123456000 0000000000000000 x\n{}\n",
+	        "ttl:1000 8c1f0e55a3b2d417 7421 1763805200.123456000\n{}\n",
+	        "ttl:1000 8c1f0e55a3b2d417 7421 1763805200.123456000 0000000000000000\n{}\n",
+	        "ttl:1000 8c1f0e55a3b2d417 7421\n{}\n",
+	        "ttl:x 8c1f0e55a3b2d417 7421 1763805200.123456000\n{}\n",
+	        "ttl:1000 xyz 7421 1763805200.123456000\n{}\n",
+	        "- 8c1f0e55a3b2d417 7421 1763805200.123456000\n{}\n",
+	};
+
+	for (size_t i = 0; i < sizeof(values) / sizeof(*values); i++) {
+		bool garbage = false;
+
+		ck_assert_msg(!parse(values[i], strlen(values[i]), TTL_MS, &garbage), "%s",
+		              values[i]);
+		ck_assert_msg(garbage, "%s", values[i]);
+	}
+}
+END_TEST
+
+/* Whatever a value is, what is taken for a copy has the text that was put in. */
+static bool check_no_other_text(const void *value, size_t len)
+{
+	bool garbage;
+	struct text *back = parse(value, len, TTL_MS, &garbage);
+
+	if (!back)
+		return false;
+	ck_assert_uint_eq(back->len, strlen(row));
+	ck_assert_str_eq(back->data, row);
+	text_unref(back);
+	return true;
+}
+
+START_TEST(a_copy_that_was_cut_is_garbage)
+{
+	_cleanup_buf_ struct buf copy = {0};
+	struct text *text = row_text();
+
+	copy_print(&items, text, TTL_MS, &copy);
+	for (size_t len = 0; len < copy.len; len++) {
+		bool garbage = false;
+		struct text *back = parse(copy.data, len, TTL_MS, &garbage);
+
+		ck_assert_msg(!back, "the first %zu of %zu bytes were taken for \"%s\"", len,
+		              copy.len, back->data);
+		ck_assert(garbage);
+	}
+	text_unref(text);
+}
+END_TEST
+
+START_TEST(a_copy_with_something_after_it_is_garbage)
+{
+	_cleanup_buf_ struct buf copy = {0};
+	struct text *text = row_text();
+	bool garbage = false;
+
+	copy_print(&items, text, TTL_MS, &copy);
+	buf_adds(&copy, "\n");
+	ck_assert_ptr_null(copy_parse(&items, &copy, TTL_MS, &garbage));
+	ck_assert(garbage);
+	text_unref(text);
+}
+END_TEST
+
+START_TEST(random_bytes_are_never_a_copy)
+{
+	uint64_t random = random_seed() + 1;
+
+	for (int i = 0; i < RANDOM_VALUES; i++) {
+		char bytes[120];
+		size_t len = random_below(&random, sizeof(bytes)), head = 0;
+
+		if (i % 2) {
+			memcpy(bytes, "ttl:1000 8c1f0e55a3b2d417 ", 26);
+			head = random_below(&random, 27);
+		}
+		for (size_t k = head; k < len; k++)
+			bytes[k] = "0123456789abcdef .:-+x\n\0"[random_below(&random, 24)];
+		ck_assert(!check_no_other_text(bytes, len));
+	}
+}
+END_TEST
+
+/* Bytes changed, taken out, put in. */
+START_TEST(a_damaged_copy_is_never_another_text)
+{
+	uint64_t random = random_seed() + 2;
+	struct text *text = row_text();
+	_cleanup_buf_ struct buf copy = {0};
+	unsigned taken = 0;
+
+	copy_print(&items, text, TTL_MS, &copy);
+	for (int i = 0; i < MUTATIONS; i++) {
+		char bytes[512];
+		size_t len = copy.len;
+
+		memcpy(bytes, copy.data, len);
+		for (size_t n = 1 + random_below(&random, 3); n > 0; n--) {
+			size_t at = random_below(&random, len), more = random_below(&random, 3);
+
+			if (more == 0)
+				memmove(bytes + at, bytes + at + 1, --len - at);
+			if (more == 1)
+				memmove(bytes + at + 1, bytes + at, len++ - at);
+			if (more > 0)
+				bytes[at] = (char)random_next(&random);
+		}
+		taken += check_no_other_text(bytes, len);
+	}
+	/* Some of the damage is to the times, and nothing else of the header can be changed. */
+	ck_assert_uint_lt(taken, MUTATIONS / 4);
+	text_unref(text);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("copy");
+	TCase *test = tcase_create("copy");
+
+	tcase_set_timeout(test, 60);
+	tcase_add_test(test, what_is_printed_is_parsed);
+	tcase_add_test(test, any_bytes_come_back);
+	tcase_add_test(test, the_key_is_oid_and_name);
+	tcase_add_test(test, a_copy_of_other_columns_is_not_used_and_is_no_garbage);
+	tcase_add_test(test, a_copy_that_may_live_longer_is_not_used);
+	tcase_add_test(test, garbage_is_told);
+	tcase_add_test(test, a_copy_that_was_cut_is_garbage);
+	tcase_add_test(test, a_copy_with_something_after_it_is_garbage);
+	tcase_add_test(test, random_bytes_are_never_a_copy);
+	tcase_add_test(test, a_damaged_copy_is_never_another_text);
+	suite_add_tcase(suite, test);
+	return suite_run(suite);
+}
