@@ -55,6 +55,12 @@ static int add_start(struct listing *listing, uint64_t row, const struct cells *
 	return 0;
 }
 
+static void forget_starts(struct listing *listing, size_t from)
+{
+	while (listing->n_starts > from)
+		cells_done(&listing->starts[--listing->n_starts].after);
+}
+
 int listing_new(struct engine *engine, uint32_t oid, struct listing **ret)
 {
 	struct listing *listing = calloc(1, sizeof *listing);
@@ -91,8 +97,7 @@ void listing_free(struct listing *listing)
 	if (!listing)
 		return;
 	clear(listing);
-	for (size_t i = 0; i < listing->n_starts; i++)
-		cells_done(&listing->starts[i].after);
+	forget_starts(listing, 0);
 	free(listing->starts);
 	free(listing->entries);
 	buf_done(&listing->names);
@@ -170,6 +175,20 @@ static int fetch(struct listing *listing, const struct start *start, struct erro
 	return store_run(listing->engine->store, STORE_READ, &statement, take_line, listing, NULL, e);
 }
 
+/* Where the page after the current one starts. A page that was fetched again may end elsewhere than it
+ * did; then the pages that followed must not be used any more, or rows would fall between them. */
+static int set_next_start(struct listing *listing)
+{
+	size_t next = listing->wanted + 1;
+	uint64_t row = listing->first + listing->n_entries;
+
+	if (!listing->end && next < listing->n_starts && listing->starts[next].row == row &&
+	    cells_equal(&listing->starts[next].after, &listing->last))
+		return 0;
+	forget_starts(listing, next);
+	return listing->end ? 0 : add_start(listing, row, &listing->last, next_limit(listing));
+}
+
 /* The page is whole: names stand still now, and it is known where the next page starts. */
 static int settle(struct listing *listing, const struct start *start)
 {
@@ -177,9 +196,7 @@ static int settle(struct listing *listing, const struct start *start)
 		listing->entries[i].name = listing->names.data + (uintptr_t)listing->entries[i].name;
 	listing->first = start->row;
 	listing->end = listing->read < start->limit;
-	if (listing->end || start != &listing->starts[listing->n_starts - 1])
-		return 0;
-	return add_start(listing, start->row + listing->n_entries, &listing->last, next_limit(listing));
+	return set_next_start(listing);
 }
 
 static void seek_task(struct lane_task *task)

@@ -25,7 +25,6 @@ struct refusals {
 	pthread_mutex_t lock;
 	uint64_t max_bytes;
 	int dir;
-	_Atomic unsigned sequence;          /* of kept texts, to tell those of one second apart */
 	struct refusal ring[REFUSALS_KEPT]; /* [lock] */
 	int logged_err;                     /* [lock] what the log was told last, and when */
 	int64_t logged_ms;                  /* [lock] */
@@ -131,32 +130,35 @@ static int write_all(int fd, const char *text, size_t len)
 	return 0;
 }
 
-/* A file name of the time, a number and the path, '/' as '+'. */
-static void kept_name(unsigned sequence, const char *path, char *ret, size_t size)
+/* A file name of the time, to the microsecond, and the path, '/' as '+'. */
+static void kept_name(int64_t us, const char *path, char *ret, size_t size)
 {
 	size_t path_len = strlen(path);
 	const char *tail = path_len > 180 ? path + path_len - 180 : path;
-	time_t now = time(NULL);
+	time_t seconds = (time_t)(us / 1000000);
 	struct tm tm;
 	size_t n;
 
-	gmtime_r(&now, &tm);
+	gmtime_r(&seconds, &tm);
 	n = strftime(ret, size, "%Y%m%dT%H%M%SZ-", &tm);
-	snprintf(ret + n, size - n, "%06u-%s", sequence % 1000000, tail);
+	snprintf(ret + n, size - n, "%06u-%s", (unsigned)(us % 1000000), tail);
 	for (char *c = ret; *c; c++)
 		if (*c == '/')
 			*c = '+';
 }
 
 /* Returns 0 and the file's name, or -errno. */
-static int keep(struct refusals *refusals, unsigned sequence, const struct asker *asker,
-		const char *text, size_t len, char *ret_name, size_t size)
+static int keep(struct refusals *refusals, const struct asker *asker, const char *text, size_t len,
+		char *ret_name, size_t size)
 {
+	int64_t us = clock_us(CLOCK_REALTIME);
 	_cleanup_close_ int fd = -1;
 	int r;
 
-	kept_name(sequence, asker->path, ret_name, size);
-	fd = openat(refusals->dir, ret_name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	do { /* of two that come at once, here or in another mount, one is a microsecond later */
+		kept_name(us++, asker->path, ret_name, size);
+		fd = openat(refusals->dir, ret_name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	} while (fd < 0 && errno == EEXIST);
 	if (fd < 0)
 		return -errno;
 	r = write_all(fd, text, len);
@@ -196,8 +198,9 @@ static void print_line(const struct asker *asker, const struct error *e, const c
 		buf_addf(out, " [SQLSTATE %s]", e->sqlstate);
 	if (kept)
 		buf_addf(out, " (the text is kept in .rowfs/rejected/%s)", kept);
+	/* No file name or message shall make up a line, or drive the terminal that shows it. */
 	for (size_t i = 0; i < out->len; i++)
-		if (out->data[i] == '\n')
+		if ((unsigned char)out->data[i] < 0x20 || out->data[i] == 0x7f)
 			out->data[i] = ' ';
 	buf_addc(out, '\n');
 }
@@ -263,7 +266,7 @@ void refusals_add(struct refusals *refusals, const struct asker *asker, const st
 	count(refusals);
 	if (text) {
 		make_room(refusals, len);
-		r = keep(refusals, refusals->sequence++, asker, text, len, name, sizeof name);
+		r = keep(refusals, asker, text, len, name, sizeof name);
 		kept = name;
 	}
 	print_line(asker, e, r < 0 ? NULL : kept, &line);

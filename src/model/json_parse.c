@@ -40,6 +40,7 @@ struct array_value {
 struct parsing {
 	const struct relation *relation;
 	const char *text;
+	size_t len;
 	struct patch *patch;
 	struct json_cells cells;
 	enum state state;
@@ -123,9 +124,35 @@ static void separate(struct parsing *p)
 	p->array.comma = true;
 }
 
+static bool is_space(char c)
+{
+	return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+/* json keeps the white space around a value, and json_print() prints it: what there is beyond the
+ * one space after a colon or comma, and the newline before the row's closing brace, is the value's
+ * own. */
+static void widen(const struct parsing *p, size_t *start, size_t *end)
+{
+	size_t from = *start, to = *end;
+
+	while (from > 0 && is_space(p->text[from - 1]))
+		from--;
+	if (from < *start && p->text[from] == ' ' && p->text[from - 1] != '[')
+		from++;
+	while (to < p->len && is_space(p->text[to]))
+		to++;
+	if (to > *end && to < p->len && p->text[to] == '}' && p->text[to - 1] == '\n')
+		to--;
+	*start = from;
+	*end = to;
+}
+
 /* A whole json value, from `start` to `end` of the text. */
 static int add_json(struct parsing *p, enum state outer, size_t start, size_t end)
 {
+	if (type_of(p)->kind == TYPE_JSON)
+		widen(p, &start, &end);
 	if (outer == ELEMENTS) {
 		separate(p);
 		json_cells_add_quoted(&p->cells, p->text + start, end - start);
@@ -341,7 +368,8 @@ int json_parse(const struct relation *relation, const char *text, size_t len, st
                struct error *e)
 {
 	_cleanup_patch_ struct patch patch = {0};
-	struct parsing p = {.relation = relation, .text = text, .patch = &patch, .e = e};
+	struct parsing p = {
+	        .relation = relation, .text = text, .len = len, .patch = &patch, .e = e};
 	int r = json_cells_start(relation, len, &patch, &p.cells);
 
 	if (r < 0)

@@ -189,7 +189,8 @@ static void page_of_ctid(struct build *b, const struct cells *after, unsigned li
 		build_param(b, OID_TID, after->at[0]);
 	}
 	/* The heap is read in ctid order, from its start or from $1 (a TID range scan), as sessions
-	 * pin synchronize_seqscans off. ORDER BY would sort the whole table for every page. */
+	 * pin synchronize_seqscans off and do without parallel workers. ORDER BY would sort the
+	 * whole table for every page. */
 	limit_to(b, limit);
 }
 

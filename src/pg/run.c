@@ -42,6 +42,8 @@ static enum outcome attempt(struct store *store, enum store_set set, bool fresh,
 		e->backend = session->backend;
 		error_copy_text(e->backend_start, sizeof(e->backend_start), session->started);
 	}
+	if (outcome == RUN_TIMED_OUT)
+		sessions_distrust(&store->sessions);
 	/* What else it has prepared is likely stale as well. */
 	if (outcome == RUN_STALE)
 		sessions_drop(&store->sessions, set, session);
@@ -81,14 +83,14 @@ static int run(struct store *store, enum store_set set, const struct statement *
 	return -e->err;
 }
 
-static int hand_over(const PGresult *result, store_line_fn *line, void *arg)
+static int hand_over(const PGresult *result, store_line_fn *line, void *arg, struct error *e)
 {
 	size_t n = (size_t)PQnfields(result);
 	_cleanup_free_ struct cell *cells = calloc(n + 1, sizeof(*cells));
 	int r = 0;
 
 	if (!cells)
-		return -ENOMEM;
+		return error_set(e, ENOMEM, "out of memory");
 	for (int row = 0; r == 0 && row < PQntuples(result); row++) {
 		for (size_t i = 0; i < n; i++) {
 			bool null = PQgetisnull(result, row, (int)i);
@@ -115,5 +117,5 @@ int store_run(struct store *store, enum store_set set, const struct statement *s
 	}
 	if (ret_affected)
 		*ret_affected = strtoull(PQcmdTuples(result), NULL, 10);
-	return line ? hand_over(result, line, arg) : 0;
+	return line ? hand_over(result, line, arg, e) : 0;
 }

@@ -26,8 +26,10 @@ static const char pinned[] =
         "SET extra_float_digits TO 1;"
         "SET lc_monetary TO 'C';"
         "SET XML OPTION CONTENT;"
-        /* Listings of tables without a key rely on the heap being read from its start. */
+        /* Listings of tables without a key rely on the heap being read from its start to its end.
+         */
         "SET synchronize_seqscans TO off;"
+        "SET max_parallel_workers_per_gather TO 0;"
         /* It compiles for a second what then runs for a millisecond, every time. */
         "SET jit TO off;";
 

@@ -131,7 +131,8 @@ int sessions_take(struct sessions *sessions, enum store_set set, bool fresh, str
 
 	if (r < 0)
 		return r;
-	if (session && !fresh && session_alive(session)) {
+	if (session && !fresh && session->generation == sessions->generation &&
+	    session_alive(session)) {
 		*ret = session;
 		return 0;
 	}
@@ -150,10 +151,17 @@ void sessions_drop(struct sessions *sessions, enum store_set set, struct session
 
 void sessions_put(struct sessions *sessions, enum store_set set, struct session *session)
 {
-	if (session_idle(session))
-		release(sessions, set, session);
-	else
+	if (!session_idle(session)) {
 		sessions_drop(sessions, set, session);
+		return;
+	}
+	session->generation = sessions->generation;
+	release(sessions, set, session);
+}
+
+void sessions_distrust(struct sessions *sessions)
+{
+	sessions->generation++;
 }
 
 unsigned sessions_count(struct sessions *sessions)

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "breaker.h"
 #include "session.h"
@@ -14,6 +15,7 @@ enum { SESSIONS_WAIT_MS = 5000, SESSIONS_TOO_MANY_WAIT_MS = 1000 };
 struct sessions {
 	struct source *source;
 	struct breaker breaker;
+	_Atomic unsigned generation; /* sessions that last answered before it began are not reused */
 	pthread_mutex_t lock; /* of the sets */
 	struct {
 		struct session *idle; /* the last one used first, so that the rest may go cold */
@@ -36,5 +38,9 @@ void sessions_put(struct sessions *sessions, enum store_set set, struct session 
 
 /* Give it back to be closed. */
 void sessions_drop(struct sessions *sessions, enum store_set set, struct session *session);
+
+/* The server has stopped answering: do not let others find that out one idle session after another,
+ * each for as long as it took this caller. */
+void sessions_distrust(struct sessions *sessions);
 
 unsigned sessions_count(struct sessions *sessions);

@@ -37,7 +37,7 @@ int cluster_begin(void)
 		puts("1..0 # SKIP no PostgreSQL server here");
 		return 77;
 	}
-	snprintf(directory, sizeof(directory), "%s/rowfs.XXXXXX", parent ? parent : "/tmp");
+	snprintf(directory, sizeof(directory), "%s/rowfs.XXXXXX", parent ? parent : P_tmpdir);
 	if (!mkdtemp(directory) || call("cluster_create", "") != 0 ||
 	    call("cluster_start", "") != 0)
 		abort();

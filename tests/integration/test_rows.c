@@ -47,8 +47,6 @@ static int run(enum store_set set, struct statement *statement)
 {
 	int r = cluster_run(store, set, statement, &out, &e);
 
-	if (r < 0)
-		fprintf(stderr, "%s: %s\n", statement->sql, e.message);
 	statement_done(statement);
 	return r;
 }

@@ -56,6 +56,13 @@ harness_end() {
 	return "$status"
 }
 
+# same_trees EXPECTED FOUND: diff -r finds nothing; of a lot it shows the beginning.
+same_trees() {
+	diff -r "$1" "$2" >"$BATS_TEST_TMPDIR/diff" 2>&1 && return 0
+	head -n 40 "$BATS_TEST_TMPDIR/diff" >&2
+	return 1
+}
+
 # Databases
 
 sql() {
@@ -204,7 +211,9 @@ mount_ready() {
 
 # Reports of the sanitizers go to files, which mounts_end looks for.
 sanitizer_options() {
-	export ASAN_OPTIONS="detect_leaks=1:log_path=$HARNESS/mounts/asan:detect_stack_use_after_return=1"
+	local more=${ASAN_OPTIONS:+:$ASAN_OPTIONS}
+
+	export ASAN_OPTIONS="detect_leaks=1:detect_stack_use_after_return=1:log_path=$HARNESS/mounts/asan$more"
 	export UBSAN_OPTIONS="print_stacktrace=1:halt_on_error=1:log_path=$HARNESS/mounts/asan"
 	export LSAN_OPTIONS="log_path=$HARNESS/mounts/asan"
 }

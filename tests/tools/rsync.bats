@@ -42,7 +42,7 @@ backup_and_again() {
 
 	rsync -a "$MNT/shop/" "$BACKUP/"
 	assert_equal "$(sizes "$BACKUP")" "$(sizes "$MNT/shop")"
-	diff -r "$BACKUP" "$MNT/shop"
+	same_trees "$BACKUP" "$MNT/shop"
 	assert_equal "$(find "$BACKUP" -newermt "1 minute")" ""
 	idle "$MNT"
 

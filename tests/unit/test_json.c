@@ -73,6 +73,24 @@ static void check_both(const struct type *type, const char *cell, const char *va
 	              patch.cells[0].data);
 }
 
+/* A row that is printed and read back says the same, byte for byte; for json the cell is the same. */
+static void check_exact(const struct type *type, const char *text)
+{
+	_cleanup_buf_ struct buf printed = {0}, again = {0};
+	_cleanup_patch_ struct patch patch = {0};
+	struct relation relation = one(type);
+	struct cell cell = cell_of(text);
+	struct error e = {0};
+
+	json_print(&relation, &cell, &printed);
+	ck_assert_msg(json_parse(&relation, printed.data, printed.len, &patch, &e) == 0, "%s: %s",
+	              printed.data, e.message);
+	if (type->kind == TYPE_JSON)
+		ck_assert_str_eq(patch.cells[0].data, text);
+	json_print(&relation, patch.cells, &again);
+	ck_assert_str_eq(again.data, printed.data);
+}
+
 START_TEST(a_row_is_laid_out_as_documented)
 {
 	struct column columns[] = {
@@ -201,7 +219,7 @@ START_TEST(json_null_is_wrapped)
 		check_both(types[i], NULL, "null");
 		check_both(types[i], "\"%\"", "\"%\"");
 		check_parse(types[i], "{\"%\": null}", "null");
-		check_parse(types[i], " {\"%\" : [ 1 ] } ", "[ 1 ]");
+		check_parse(types[i], " {\"%\" : [ 1 ]}", "[ 1 ]");
 		check_parse(types[i], "{\"%\": {\"%\": 1}}", "{\"%\": 1}");
 		check_parse(types[i], "{\"\\u0025\": 5}", "5");
 		check_parse(types[i], "{\"%\": 1, \"b\": 2}", "{\"%\": 1, \"b\": 2}");
@@ -503,7 +521,23 @@ START_TEST(places_of_values_are_kept)
 	ck_assert_uint_eq(patch.column[0], 22);
 	ck_assert_uint_eq(patch.line[4], 5);
 	ck_assert_uint_eq(patch.column[4], 2);
-	ck_assert_str_eq(patch.cells[4].data, "[\n1]");
+	ck_assert_str_eq(patch.cells[4].data, "\n [\n1]");
+}
+END_TEST
+
+START_TEST(json_keeps_the_white_space_around_it)
+{
+	static const char *const values[] = {"  1", "1 ", "\t{\"a\": 1}\r\n", "\n[ ]\n", " null ",
+	                                     "\n {\"%\": 1} \n"};
+	static const char *const arrays[] = {"{\" 1 \",\"\n{ }\",\"  null\"}", "{\"  [ ] \"}"};
+
+	for (size_t i = 0; i < sizeof(values) / sizeof(*values); i++)
+		check_exact(&type_json, values[i]);
+	for (size_t i = 0; i < sizeof(arrays) / sizeof(*arrays); i++)
+		check_exact(&type_jsons, arrays[i]);
+	/* Not what a person's layout adds: one space after a colon or comma, a newline at the end. */
+	check_parse(&type_json, "{\"a\": 1}\n", "{\"a\": 1}");
+	check_parse(&type_jsonb, "  {\"a\": 1}  ", "{\"a\": 1}");
 }
 END_TEST
 
@@ -703,6 +737,7 @@ int main(void)
 	tcase_add_test(parse, nul_bytes_are_refused);
 	tcase_add_loop_test(parse, depth_is_limited, 0, 2);
 	tcase_add_test(parse, places_of_values_are_kept);
+	tcase_add_test(parse, json_keeps_the_white_space_around_it);
 	tcase_add_test(parse, an_object_without_columns_is_a_patch);
 	tcase_add_test(parse, progress_of_a_text);
 	tcase_add_test(parse, values_compare_by_what_they_say);

@@ -295,7 +295,8 @@ START_TEST(rewinding_shows_the_table_as_it_is_then)
 }
 END_TEST
 
-/* Rows that came before a page's start push others over its edge: they must not fall between two pages. */
+/* Rows that came before a page's start push others over its edge: they must not fall between two
+ * pages. */
 START_TEST(what_moved_over_a_pages_edge_is_neither_missed_nor_repeated)
 {
 	struct listing *listing = open_listing(ITEMS);
@@ -319,8 +320,8 @@ START_TEST(what_moved_over_a_pages_edge_is_neither_missed_nor_repeated)
 }
 END_TEST
 
-/* One pass over a table that changes all the time: rows that are there from its beginning to its end come
- * once, rows that never were do not, and all come in order. */
+/* One pass over a table that changes all the time: rows that are there from its beginning to its
+ * end come once, rows that never were do not, and all come in order. */
 static void read_changing(struct listing *listing, uint64_t *random)
 {
 	bool always[IDS_MAX], ever[IDS_MAX], came[IDS_MAX] = {false};

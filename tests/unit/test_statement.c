@@ -290,10 +290,12 @@ START_TEST(test_patch)
 	   " WHERE t.\"id\" OPERATOR(\"pg_catalog\".=) $3"
 	   " AND (t.\"na\"\"me\" OPERATOR(\"pg_catalog\".=) $4 OR t.\"na\"\"me\""
 	   " IS NOT DISTINCT FROM NULL AND $4 IS NULL)"
-	   " AND (CASE WHEN t.\"doc\" IS DISTINCT FROM NULL THEN pg_catalog.concat(t.\"doc\") END"
-	   " OPERATOR(\"pg_catalog\".=) $5 OR t.\"doc\" IS NOT DISTINCT FROM NULL AND $5 IS NULL)"
+	   " AND (pg_catalog.btrim(pg_catalog.concat(t.\"doc\"), E' \\t\\n\\r')"
+	   " OPERATOR(pg_catalog.=) pg_catalog.btrim(pg_catalog.concat($5), E' \\t\\n\\r')"
+	   " AND t.\"doc\" IS NOT NULL AND $5 IS DISTINCT FROM NULL"
+	   " OR t.\"doc\" IS NOT DISTINCT FROM NULL AND $5 IS NULL)"
 	   " RETURNING pg_catalog.pg_current_xact_id()::pg_catalog.xid",
-	   "25=new 114=NULL 23=1 25=old 25={}");
+	   "25=new 114=NULL 23=1 25=old 114={}");
 	ck_assert(statement.writes);
 }
 END_TEST

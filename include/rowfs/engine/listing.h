@@ -6,7 +6,8 @@
  *   page              0        |           1           |  the current one: entries in memory
  *   starts           NULL      |  key of row 99        |  key of row 1123   (all kept, for seekdir)
  *
- * A page that is fetched again (a seek backward) shows the table as it is then. One thread at a time: the
+ * A page that is fetched again (a seek backward) shows the table as it is then; if it ends elsewhere than it
+ * did, the pages after it are cut anew, so that no row falls between two. One thread at a time: the
  * kernel holds the file position of a directory handle while it reads. */
 #pragma once
 

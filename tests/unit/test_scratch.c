@@ -1,0 +1,439 @@
+#include "rowfs/engine/scratch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "rowfs/base/log.h"
+#include "rowfs/engine/text.h"
+#include "sample_engine.h"
+#include "suite.h"
+
+enum { ROOM = 1000 };
+
+static const char identity[] = "7000000000000000001.5";
+static struct sample sample; /* for its settings and directory; no engine */
+static struct scratch *scratch;
+
+static void open_scratch(void)
+{
+	struct error e = {0};
+
+	ck_assert_msg(scratch_open(&sample.settings, identity, &scratch, &e) == 0, "%s", e.message);
+}
+
+static void open_all(void)
+{
+	sample_prepare(&sample);
+	sample.settings.scratch_max = ROOM;
+	open_scratch();
+}
+
+static void close_all(void)
+{
+	scratch_close(scratch);
+	sample_close(&sample);
+}
+
+static int table(uint32_t relation)
+{
+	int dir = scratch_table(scratch, relation, true);
+
+	ck_assert_int_ge(dir, 0);
+	return dir;
+}
+
+static int create(int dir, const char *name)
+{
+	int fd = openat(dir, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+	ck_assert_int_ge(fd, 0);
+	return fd;
+}
+
+static ssize_t write_bytes(int fd, size_t len, off_t offset)
+{
+	static const char bytes[4 * ROOM];
+
+	ck_assert_uint_le(len, sizeof(bytes));
+	return scratch_write(scratch, fd, bytes, len, offset);
+}
+
+static int put(int dir, const char *name, const char *text)
+{
+	return scratch_put(scratch, dir, name, text, strlen(text), getuid(), getgid());
+}
+
+static void check_content(int dir, const char *name, const char *want)
+{
+	_cleanup_close_ int fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
+	_cleanup_buf_ struct buf text = {0};
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(scratch_get(fd, &text), 0);
+	ck_assert_uint_eq(text.len, strlen(want));
+	ck_assert_str_eq(text.data, want);
+}
+
+/* --- Places ---------------------------------------------------------------------------------- */
+
+static mode_t mode_of(const char *path)
+{
+	char whole[400];
+	struct stat st;
+
+	snprintf(whole, sizeof(whole), "%s/%s", sample.dir, path);
+	ck_assert_int_eq(stat(whole, &st), 0);
+	return st.st_mode & 07777;
+}
+
+START_TEST(each_table_has_a_folder_of_its_own)
+{
+	_cleanup_close_ int first = table(16422);
+	_cleanup_close_ int second = table(16423);
+	_cleanup_close_ int again = scratch_table(scratch, 16422, false);
+
+	ck_assert_int_eq(put(first, "42.json~", "first"), 0);
+	ck_assert_int_eq(put(second, "42.json~", "second"), 0);
+	check_content(again, "42.json~", "first");
+	check_content(second, "42.json~", "second");
+	ck_assert_uint_eq(mode_of("spool"), 0700);
+	ck_assert_uint_eq(mode_of("spool/7000000000000000001.5"), 0700);
+	ck_assert_uint_eq(mode_of("spool/7000000000000000001.5/16422"), 0700);
+	ck_assert_int_eq(sample_files(&sample, "spool/7000000000000000001.5"), 2);
+}
+END_TEST
+
+START_TEST(a_folder_is_made_when_it_is_needed)
+{
+	ck_assert_int_eq(scratch_table(scratch, 16422, false), -ENOENT);
+	ck_assert_int_eq(sample_files(&sample, "spool/7000000000000000001.5"), 0);
+	close(table(16422));
+	close(table(16422));
+	ck_assert_int_eq(sample_files(&sample, "spool/7000000000000000001.5"), 1);
+}
+END_TEST
+
+START_TEST(another_database_has_another_spool)
+{
+	struct scratch *other;
+	_cleanup_close_ int dir = table(1);
+
+	ck_assert_int_eq(put(dir, "x", "x"), 0);
+	ck_assert_int_eq(scratch_open(&sample.settings, "7.6", &other, NULL), 0);
+	ck_assert_int_eq(scratch_table(other, 1, false), -ENOENT);
+	ck_assert_uint_eq(scratch_used(other), 0);
+	scratch_close(other);
+}
+END_TEST
+
+START_TEST(a_spool_that_cannot_be_made_is_named)
+{
+	struct settings settings = {.state_dir = (char *)"/nonexistent/state"};
+	struct scratch *none = NULL;
+	struct error e = {0};
+
+	ck_assert_int_eq(scratch_open(&settings, identity, &none, &e), -ENOENT);
+	ck_assert_ptr_null(none);
+	ck_assert_ptr_nonnull(strstr(e.message, "/nonexistent/state/spool"));
+	scratch_close(NULL);
+}
+END_TEST
+
+/* --- Files ----------------------------------------------------------------------------------- */
+
+START_TEST(putting_replaces)
+{
+	_cleanup_close_ int dir = table(1);
+	struct stat st;
+
+	ck_assert_int_eq(put(dir, "a", "a long text"), 0);
+	ck_assert_int_eq(put(dir, "a", "short"), 0);
+	check_content(dir, "a", "short");
+	ck_assert_int_eq(put(dir, "a", ""), 0);
+	check_content(dir, "a", "");
+	ck_assert_int_eq(fstatat(dir, "a", &st, 0), 0);
+	ck_assert_uint_eq(st.st_mode & 07777, 0600);
+	if (geteuid() == 0) {
+		ck_assert_int_eq(scratch_put(scratch, dir, "b", "x", 1, 1000, 1001), 0);
+		ck_assert_int_eq(fstatat(dir, "b", &st, 0), 0);
+		ck_assert_uint_eq(st.st_uid, 1000);
+		ck_assert_uint_eq(st.st_gid, 1001);
+	}
+}
+END_TEST
+
+START_TEST(putting_follows_no_link)
+{
+	_cleanup_close_ int dir = table(1);
+
+	ck_assert_int_eq(put(dir, "target", "mine"), 0);
+	ck_assert_int_eq(symlinkat("target", dir, "link"), 0);
+	ck_assert_int_eq(put(dir, "link", "yours"), -ELOOP);
+	check_content(dir, "target", "mine");
+	ck_assert_int_eq(put(dir, "no/such", "x"), -ENOENT);
+}
+END_TEST
+
+START_TEST(what_is_too_long_for_a_row_is_not_read)
+{
+	_cleanup_close_ int dir = table(1);
+	_cleanup_close_ int fd = create(dir, "big");
+	_cleanup_buf_ struct buf text = {0};
+
+	ck_assert_int_eq(ftruncate(fd, (off_t)TEXT_MAX + 1), 0);
+	ck_assert_int_eq(scratch_get(fd, &text), -EFBIG);
+	ck_assert_uint_eq(text.len, 0);
+	ck_assert_int_eq(ftruncate(fd, 3), 0);
+	ck_assert_int_eq(scratch_get(fd, &text), 0);
+	ck_assert_uint_eq(text.len, 3);
+	ck_assert_int_eq(scratch_get(-1, &text), -EBADF);
+}
+END_TEST
+
+START_TEST(reading_does_not_depend_on_the_position)
+{
+	_cleanup_close_ int dir = table(1);
+	_cleanup_close_ int fd = create(dir, "a");
+	_cleanup_buf_ struct buf text = {0};
+
+	ck_assert_int_eq(write(fd, "hello", 5), 5);
+	ck_assert_int_eq(scratch_get(fd, &text), 0);
+	ck_assert_str_eq(text.data, "hello");
+}
+END_TEST
+
+/* --- Quota ----------------------------------------------------------------------------------- */
+
+START_TEST(the_room_is_used_up_to_its_last_byte)
+{
+	_cleanup_close_ int dir = table(1);
+	_cleanup_close_ int fd = create(dir, "a");
+
+	ck_assert_int_eq(scratch_room(scratch, ROOM), 0);
+	ck_assert_int_eq(scratch_room(scratch, ROOM + 1), -ENOSPC);
+	ck_assert_int_eq(write_bytes(fd, ROOM - 1, 0), ROOM - 1);
+	ck_assert_uint_eq(scratch_used(scratch), ROOM - 1);
+	ck_assert_int_eq(write_bytes(fd, 2, ROOM - 1), -ENOSPC);
+	ck_assert_int_eq(write_bytes(fd, 1, ROOM - 1), 1);
+	ck_assert_int_eq(write_bytes(fd, 1, ROOM), -ENOSPC);
+	ck_assert_int_eq(scratch_room(scratch, 1), -ENOSPC);
+	ck_assert_int_eq(scratch_room(scratch, 0), 0);
+}
+END_TEST
+
+START_TEST(overwriting_takes_no_room)
+{
+	_cleanup_close_ int dir = table(1);
+	_cleanup_close_ int fd = create(dir, "a");
+
+	ck_assert_int_eq(write_bytes(fd, ROOM, 0), ROOM);
+	ck_assert_int_eq(write_bytes(fd, ROOM, 0), ROOM);
+	ck_assert_int_eq(write_bytes(fd, ROOM, 1), -ENOSPC);
+	ck_assert_uint_eq(scratch_used(scratch), ROOM);
+}
+END_TEST
+
+START_TEST(a_hole_counts_as_written)
+{
+	_cleanup_close_ int dir = table(1);
+	_cleanup_close_ int fd = create(dir, "a");
+
+	ck_assert_int_eq(write_bytes(fd, 1, ROOM), -ENOSPC);
+	ck_assert_int_eq(write_bytes(fd, 1, ROOM - 1), 1);
+	ck_assert_uint_eq(scratch_used(scratch), ROOM);
+}
+END_TEST
+
+START_TEST(what_is_deleted_or_cut_makes_room_again)
+{
+	_cleanup_close_ int dir = table(1);
+	_cleanup_close_ int first = create(dir, "a");
+	_cleanup_close_ int second = create(dir, "b");
+
+	ck_assert_int_eq(write_bytes(first, 600, 0), 600);
+	ck_assert_int_eq(write_bytes(second, 400, 0), 400);
+	ck_assert_int_eq(write_bytes(second, 1, 400), -ENOSPC);
+	ck_assert_int_eq(unlinkat(dir, "a", 0), 0);
+	ck_assert_int_eq(write_bytes(second, 600, 400), 600);
+	ck_assert_int_eq(write_bytes(second, 1, 1000), -ENOSPC);
+	ck_assert_int_eq(ftruncate(second, 100), 0);
+	ck_assert_int_eq(write_bytes(second, 900, 100), 900);
+}
+END_TEST
+
+START_TEST(tables_and_folders_share_the_room)
+{
+	_cleanup_close_ int first = table(1);
+	_cleanup_close_ int second = table(2);
+	_cleanup_close_ int inner = -1;
+	_cleanup_close_ int fd = -1;
+
+	ck_assert_int_eq(mkdirat(first, ".~tmp~", 0700), 0);
+	inner = openat(first, ".~tmp~", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	fd = create(inner, "x");
+	ck_assert_int_eq(write_bytes(fd, 700, 0), 700);
+	ck_assert_int_eq(put(second, "y", "300 bytes would do, this does not take so many"), 0);
+	close(fd);
+	fd = create(second, "z");
+	ck_assert_int_eq(write_bytes(fd, 300, 0), -ENOSPC);
+}
+END_TEST
+
+START_TEST(putting_keeps_to_the_room)
+{
+	_cleanup_close_ int dir = table(1);
+	_cleanup_close_ int fd = create(dir, "a");
+
+	ck_assert_int_eq(write_bytes(fd, ROOM - 3, 0), ROOM - 3);
+	ck_assert_int_eq(put(dir, "b", "four"), -ENOSPC);
+	ck_assert_int_eq(put(dir, "c", "333"), 0);
+	check_content(dir, "c", "333");
+}
+END_TEST
+
+START_TEST(a_failed_write_says_why)
+{
+	_cleanup_close_ int dir = table(1);
+
+	ck_assert_int_eq(write_bytes(-1, 1, 0), -EBADF);
+	ck_assert_int_eq(write_bytes(dir, 1, 0), -EBADF);
+	ck_assert_uint_le(scratch_used(scratch), ROOM / 2);
+}
+END_TEST
+
+/* --- From one mount to the next -------------------------------------------------------------- */
+
+/* What the log says while the spool is closed and opened again. */
+static const char *log_of_restart(void)
+{
+	static char text[4096];
+	char path[200];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/log", sample.dir);
+	unlink(path);
+	ck_assert_int_eq(log_open(path), 0);
+	scratch_close(scratch);
+	open_scratch();
+	ck_assert_int_eq(log_open("stderr"), 0);
+	file = fopen(path, "r");
+	ck_assert_ptr_nonnull(file);
+	text[fread(text, 1, sizeof(text) - 1, file)] = '\0';
+	fclose(file);
+	return text;
+}
+
+START_TEST(files_outlive_the_mount_and_are_told)
+{
+	_cleanup_close_ int dir = table(1);
+	const char *text;
+
+	ck_assert_int_eq(put(dir, "a", "12345"), 0);
+	text = log_of_restart();
+	ck_assert_ptr_nonnull(strstr(text, "1 file that"));
+	ck_assert_ptr_nonnull(strstr(text, "1 temporary file of an earlier mount"));
+	ck_assert_ptr_nonnull(strstr(text, identity));
+	ck_assert_uint_eq(scratch_used(scratch), 5);
+	check_content(dir, "a", "12345");
+
+	ck_assert_int_eq(put(dir, "b", "x"), 0);
+	ck_assert_int_eq(mkdirat(dir, "d", 0700), 0);
+	text = log_of_restart();
+	ck_assert_ptr_nonnull(strstr(text, "2 files that"));
+	ck_assert_ptr_nonnull(strstr(text, "2 temporary files of an earlier mount"));
+}
+END_TEST
+
+START_TEST(empty_folders_go_without_a_word)
+{
+	_cleanup_close_ int kept = table(2);
+
+	close(table(1));
+	ck_assert_int_eq(put(kept, "a", "x"), 0);
+	log_of_restart();
+	ck_assert_int_eq(scratch_table(scratch, 1, false), -ENOENT);
+	check_content(kept, "a", "x");
+	ck_assert_int_eq(unlinkat(kept, "a", 0), 0);
+	ck_assert_str_eq(log_of_restart(), "");
+	ck_assert_int_eq(sample_files(&sample, "spool/7000000000000000001.5"), 0);
+}
+END_TEST
+
+/* --- All at once ----------------------------------------------------------------------------- */
+
+enum { THREADS = 4, CHUNK = 100, BIG_ROOM = 200000 };
+
+static void *write_until_full(void *arg)
+{
+	static _Atomic int threads;
+	_cleanup_close_ int dir = table(1 + (uint32_t)(threads % 2));
+	char name[16];
+	off_t offset = 0;
+	ssize_t n;
+	int fd;
+
+	snprintf(name, sizeof(name), "%d", ++threads);
+	fd = create(dir, name);
+	while ((n = write_bytes(fd, CHUNK, offset)) > 0)
+		offset += n;
+	ck_assert_int_eq(n, -ENOSPC);
+	close(fd);
+	*(off_t *)arg = offset;
+	return NULL;
+}
+
+START_TEST(threads_fill_the_room_and_not_much_more)
+{
+	pthread_t threads[THREADS];
+	off_t written[THREADS], total = 0;
+
+	scratch_close(scratch);
+	sample.settings.scratch_max = BIG_ROOM;
+	open_scratch();
+	for (int t = 0; t < THREADS; t++)
+		ck_assert_int_eq(pthread_create(&threads[t], NULL, write_until_full, &written[t]),
+		                 0);
+	for (int t = 0; t < THREADS; t++) {
+		pthread_join(threads[t], NULL);
+		total += written[t];
+	}
+	ck_assert_int_gt(total, BIG_ROOM - THREADS * CHUNK);
+	/* They look for room before they write, so a few may find the same. */
+	ck_assert_int_lt(total, BIG_ROOM + BIG_ROOM / 4);
+	ck_assert_int_eq(scratch_room(scratch, CHUNK), -ENOSPC);
+	ck_assert_uint_eq(scratch_used(scratch), (uint64_t)total);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("scratch");
+	TCase *test = tcase_create("scratch");
+
+	tcase_set_timeout(test, 60);
+	tcase_add_checked_fixture(test, open_all, close_all);
+	tcase_add_test(test, each_table_has_a_folder_of_its_own);
+	tcase_add_test(test, a_folder_is_made_when_it_is_needed);
+	tcase_add_test(test, another_database_has_another_spool);
+	tcase_add_test(test, a_spool_that_cannot_be_made_is_named);
+	tcase_add_test(test, putting_replaces);
+	tcase_add_test(test, putting_follows_no_link);
+	tcase_add_test(test, what_is_too_long_for_a_row_is_not_read);
+	tcase_add_test(test, reading_does_not_depend_on_the_position);
+	tcase_add_test(test, the_room_is_used_up_to_its_last_byte);
+	tcase_add_test(test, overwriting_takes_no_room);
+	tcase_add_test(test, a_hole_counts_as_written);
+	tcase_add_test(test, what_is_deleted_or_cut_makes_room_again);
+	tcase_add_test(test, tables_and_folders_share_the_room);
+	tcase_add_test(test, putting_keeps_to_the_room);
+	tcase_add_test(test, a_failed_write_says_why);
+	tcase_add_test(test, files_outlive_the_mount_and_are_told);
+	tcase_add_test(test, empty_folders_go_without_a_word);
+	tcase_add_test(test, threads_fill_the_room_and_not_much_more);
+	suite_add_tcase(suite, test);
+	return suite_run(suite);
+}
