@@ -132,7 +132,7 @@ static bool is_space(char c)
 /* json keeps the white space around a value, and json_print() prints it: what there is beyond the
  * one space after a colon or comma, and the newline before the row's closing brace, is the value's
  * own. */
-static void widen(const struct parsing *p, size_t *start, size_t *end)
+static void widen(const struct parsing *p, bool wrapped, size_t *start, size_t *end)
 {
 	size_t from = *start, to = *end;
 
@@ -142,17 +142,17 @@ static void widen(const struct parsing *p, size_t *start, size_t *end)
 		from++;
 	while (to < p->len && is_space(p->text[to]))
 		to++;
-	if (to > *end && to < p->len && p->text[to] == '}' && p->text[to - 1] == '\n')
+	if (!wrapped && to > *end && to < p->len && p->text[to] == '}' && p->text[to - 1] == '\n')
 		to--;
 	*start = from;
 	*end = to;
 }
 
 /* A whole json value, from `start` to `end` of the text. */
-static int add_json(struct parsing *p, enum state outer, size_t start, size_t end)
+static int add_json(struct parsing *p, enum state outer, bool wrapped, size_t start, size_t end)
 {
 	if (type_of(p)->kind == TYPE_JSON)
-		widen(p, &start, &end);
+		widen(p, wrapped, &start, &end);
 	if (outer == ELEMENTS) {
 		separate(p);
 		json_cells_add_quoted(&p->cells, p->text + start, end - start);
@@ -166,7 +166,7 @@ static int add_json(struct parsing *p, enum state outer, size_t start, size_t en
 static int on_json(struct parsing *p, const struct json_event *event)
 {
 	if (event->kind != JSON_OBJECT && event->kind != JSON_ARRAY)
-		return add_json(p, p->state, event->start, event->end);
+		return add_json(p, p->state, false, event->start, event->end);
 	p->json = (struct json_value){.outer = p->state, .start = event->start, .depth = 1};
 	p->state = INSIDE_JSON;
 	return 0;
@@ -177,8 +177,8 @@ static int end_json(struct parsing *p, const struct json_event *event)
 	const struct json_value *json = &p->json;
 
 	if (json->members == 1 && json->wraps)
-		return add_json(p, json->outer, json->inner_start, json->inner_end);
-	return add_json(p, json->outer, json->start, event->end);
+		return add_json(p, json->outer, true, json->inner_start, json->inner_end);
+	return add_json(p, json->outer, false, json->start, event->end);
 }
 
 static int on_inside(struct parsing *p, const struct json_event *event)
