@@ -33,12 +33,14 @@ static int make_directory(struct buf *path, const char *more)
 /* nftw() has no argument for its callback; measuring and clearing away happen on one thread each. */
 static _Thread_local uint64_t walk_bytes;
 static _Thread_local unsigned walk_files;
+static _Thread_local char walk_first[256]; /* name of the first file met */
 
 static int visit_size(const char *path, const struct stat *st, int type, struct FTW *ftw)
 {
 	if (type == FTW_F || type == FTW_SL) {
+		if (walk_files++ == 0)
+			snprintf(walk_first, sizeof walk_first, "%s", path + ftw->base);
 		walk_bytes += (uint64_t)st->st_size;
-		walk_files++;
 	}
 	return 0;
 }
@@ -91,8 +93,8 @@ int scratch_open(const struct settings *settings, const char *identity, struct s
 	scratch->max = settings->scratch_max;
 	atomic_init(&scratch->used, measure(scratch));
 	if (walk_files)
-		log_warning("%u temporary file%s of an earlier mount are still in their places (%s)",
-			    walk_files, walk_files == 1 ? "" : "s", scratch->path);
+		log_warning("temporary files of an earlier mount are still in their places: %s%s (%s)",
+			    walk_first, walk_files > 1 ? " and more" : "", scratch->path);
 	*ret = scratch;
 	return 0;
 }
@@ -103,8 +105,9 @@ void scratch_close(struct scratch *scratch)
 		return;
 	nftw(scratch->path, visit_clear, 16, FTW_PHYS | FTW_DEPTH);
 	if (measure(scratch), walk_files)
-		log_warning("%u file%s that are no rows remain in %s; the next mount shows them again",
-			    walk_files, walk_files == 1 ? "" : "s", scratch->path);
+		log_warning("%u temporary file%s remain%s, the first is %s; the next mount shows them again (%s)",
+			    walk_files, walk_files == 1 ? "" : "s", walk_files == 1 ? "s" : "",
+			    walk_first, scratch->path);
 	close(scratch->dir);
 	free(scratch->path);
 	free(scratch);

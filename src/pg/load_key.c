@@ -25,8 +25,7 @@ static int column_named(const struct load *load, int first, int last, const char
 }
 
 /* The part of the index's key in row `row`, and whether the role may see its column. */
-static bool index_part(struct load *load, bool matview, int first, int last, int row,
-                       struct key_choice *choice)
+static bool index_part(struct load *load, int first, int last, int row, struct key_choice *choice)
 {
 	int column = column_numbered(load, first, last, load_text(load->keys, row, KEY_COLUMN));
 
@@ -36,8 +35,7 @@ static bool index_part(struct load *load, bool matview, int first, int last, int
 	choice->parts[choice->n].column = column;
 	choice->parts[choice->n].operator_schema = load_text(load->keys, row, KEY_OPERATOR_SCHEMA);
 	choice->parts[choice->n].collation = load_text(load->keys, row, KEY_COLLATION);
-	choice->parts[choice->n].nullable =
-	        matview && !load_flag(load->columns, column, COLUMN_NOT_NULL);
+	choice->parts[choice->n].nullable = !load_flag(load->columns, column, COLUMN_NOT_NULL);
 	choice->n++;
 	return true;
 }
@@ -47,13 +45,12 @@ static bool index_key(struct load *load, int relation, int first, int last,
                       struct key_choice *choice)
 {
 	uint32_t oid = load_oid(load->relations, relation, RELATION_OID);
-	bool matview = *load_text(load->relations, relation, RELATION_KIND) == 'm';
 	bool visible = true;
 
 	for (; load->key < PQntuples(load->keys); load->key++) {
 		if (load_oid(load->keys, load->key, KEY_RELATION) != oid)
 			break;
-		visible = visible && index_part(load, matview, first, last, load->key, choice);
+		visible = visible && index_part(load, first, last, load->key, choice);
 	}
 	return visible;
 }

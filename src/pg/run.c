@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "rowfs/base/clock.h"
 #include "rowfs/base/counters.h"
 #include "store.h"
 
@@ -55,8 +56,7 @@ static enum outcome attempt(struct store *store, enum store_set set, bool fresh,
 /* Two that failed because of each other should not meet again. */
 static void step_aside(unsigned tried)
 {
-	static _Thread_local unsigned seed;
-	struct timespec pause = {.tv_nsec = (long)tried * (10 + rand_r(&seed) % 30) * 1000000};
+	struct timespec pause = {.tv_nsec = tried * (10 + clock_monotonic_us() % 30) * 1000000};
 
 	nanosleep(&pause, NULL);
 }

@@ -198,7 +198,7 @@ installed() {
 	pid=$(daemon_pid)
 	fusermount3 -u "$MNT"
 	wait_until 10 process_gone "$pid"
-	grep -q 'no rows remain' "$HARNESS/point.log"
+	grep -q 'notes.txt' "$HARNESS/point.log"
 	grep -q "never given a row's text" "$HARNESS/point.log"
 	assert_equal "$(sql 'SELECT count(*) FROM pages')" 30
 }
