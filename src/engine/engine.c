@@ -151,6 +151,7 @@ int engine_open(const struct settings *settings, struct store *store, struct cac
 	ret->settings = settings;
 	ret->store = store;
 	ret->cache = cache;
+	ret->settle_ms = COMMIT_SETTLE_MS;
 	text_set_limit(settings->memory_max);
 	r = catalog_open(store, &ret->catalog, e);
 	if (r == 0)

@@ -139,16 +139,6 @@ void build_key(struct build *b, const struct relation *relation, const struct ce
 	}
 }
 
-void build_output(struct build *b, const struct column *column)
-{
-	build_sql(b, "CASE WHEN ");
-	build_column(b, column);
-	/* With the word NULL this looks no operator up. */
-	build_sql(b, " IS DISTINCT FROM NULL THEN pg_catalog.concat(");
-	build_column(b, column);
-	build_sql(b, ") END");
-}
-
 /* Between 1970 and now: infinity, and rows dated ahead of time, would confuse every tool. */
 static void mtime_of_column(struct build *b, const struct column *column)
 {

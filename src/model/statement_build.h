@@ -54,9 +54,5 @@ uint32_t build_part_type(const struct relation *relation, size_t part);
 /* `t.k OPERATOR(s.=) $n AND …` for the whole key. */
 void build_key(struct build *b, const struct relation *relation, const struct cells *key);
 
-/* The value as the type's output function prints it, or NULL. A cast to text is something else for
- * char(n), which it strips, and for bool; and a composite of NULLs IS NULL, but is not one. */
-void build_output(struct build *b, const struct column *column);
-
 /* `head, columns FROM relation`: what row_view() reads. */
 void build_select(struct build *b, const struct schema *schema, const struct relation *relation);

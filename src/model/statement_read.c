@@ -17,7 +17,8 @@ int statement_fetch(const struct schema *schema, const struct relation *relation
 	return build_finish(&b, ret);
 }
 
-/* `length:text` in UTF-8, as name_hash() sees the part; "-:" for NULL. */
+/* `length:text` in UTF-8, as name_hash() sees the part; "-:" for NULL. concat() prints a value as its
+ * type's output function does; a cast to text would strip char(n) and spell bool out. */
 static void hashed_part(struct build *b, const struct column *column)
 {
 	build_sql(b, "CASE WHEN ");
@@ -82,5 +83,14 @@ int statement_canonical(const struct relation *relation, const struct cells *key
 			build_sql(&b, ", ");
 		canonical_part(&b, relation, i, key->at[i]);
 	}
+	return build_finish(&b, ret);
+}
+
+int statement_value(const struct column *column, struct cell value, struct statement *ret)
+{
+	_cleanup_build_ struct build b = {0};
+
+	build_sql(&b, "SELECT ");
+	build_param(&b, column->type->oid, value);
 	return build_finish(&b, ret);
 }

@@ -12,10 +12,10 @@
 /* Wait for poll events on the connection's socket; 0, -ETIMEDOUT, or -ECONNRESET if it has none. */
 int answer_poll(PGconn *pg, short events, int64_t deadline_us) _must_check_;
 
-/* Read everything the server sends up to the end of the command. Returns 0 and the result: the error
- * if there is one, also when it follows a success (deferred constraints are checked at the commit,
- * after the rows are reported); else the last result. -ETIMEDOUT or -ECONNRESET: the answer never
- * came, the connection is to be closed. */
+/* Read everything the server sends up to the end of the command. Returns 0 and the result: the
+ * error if there is one, also when it follows a success (deferred constraints are checked at the
+ * commit, after the rows are reported); else the last result. -ETIMEDOUT or -ECONNRESET: the answer
+ * never came, the connection is to be closed. */
 int answer_read(PGconn *pg, int64_t deadline_us, PGresult **ret) _must_check_;
 
 /* Is it a success? */

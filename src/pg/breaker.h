@@ -1,7 +1,7 @@
-/* Failing fast while PostgreSQL cannot be reached. After a failed attempt to connect, everybody gets
- * its error at once for a pause, which doubles while failures go on; then one caller tries, and the
- * others still get the old error until he has succeeded. So a dead server costs one thread its
- * connect timeout now and then, and nobody else anything. */
+/* Failing fast while PostgreSQL cannot be reached. After a failed attempt to connect, everybody
+ * gets its error at once for a pause, which doubles while failures go on; then one caller tries,
+ * and the others still get the old error until he has succeeded. So a dead server costs one thread
+ * its connect timeout now and then, and nobody else anything. */
 #pragma once
 
 #include <pthread.h>
@@ -13,12 +13,12 @@
 enum { BREAKER_PAUSE_MIN_MS = 200, BREAKER_PAUSE_MAX_MS = 2000 };
 
 struct breaker {
-	pthread_mutex_t lock;  /* of everything below */
-	unsigned failures;     /* in a row */
-	bool trying;           /* after a failure: somebody is */
-	int64_t until_us;      /* end of the pause */
-	unsigned seed;         /* of the jitter */
-	struct error last;     /* what the last failure said; err 0: reached */
+	pthread_mutex_t lock; /* of everything below */
+	unsigned failures;    /* in a row */
+	bool trying;          /* after a failure: somebody is */
+	int64_t until_us;     /* end of the pause */
+	unsigned seed;        /* of the jitter */
+	struct error last;    /* what the last failure said; err 0: reached */
 };
 
 void breaker_init(struct breaker *breaker);

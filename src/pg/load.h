@@ -1,5 +1,5 @@
-/* Building the snapshot from what the queries of load_sql.h answered. Reading is one transaction, so
- * that the parts fit together; building does no I/O. */
+/* Building the snapshot from what the queries of load_sql.h answered. Reading is one transaction,
+ * so that the parts fit together; building does no I/O. */
 #pragma once
 
 #include <libpq-fe.h>
@@ -35,7 +35,7 @@ int load_relation(struct load *load, struct space *space, int row) _must_check_;
 
 /* The configuration's entry for a relation, or NULL. */
 const struct table_settings *load_table_settings(const struct settings *settings, const char *space,
-						 const char *relation);
+                                                 const char *relation);
 
 /* A key as it is chosen, before anything is allocated. */
 
@@ -49,7 +49,7 @@ struct key_choice {
 	} parts[KEY_PARTS_MAX];
 };
 
-/* What identifies the rows of a relation; false: nothing that this role may see, so it is not shown.
- * Its columns are the rows [first, last) of the columns' answer, its index's the keys' rows from
- * load->key on. */
+/* What identifies the rows of a relation; false: nothing that this role may see, so it is not
+ * shown. Its columns are the rows [first, last) of the columns' answer, its index's the keys' rows
+ * from load->key on. */
 bool load_choose_key(struct load *load, int relation, int first, int last, struct key_choice *ret);

@@ -97,9 +97,16 @@ const char load_keys_sql[] =
         " LEFT JOIN pg_namespace AS cn ON cn.oid = co.collnamespace"
         " WHERE k.place <= c.indnkeyatts ORDER BY c.space, c.indrelid, k.place";
 
-/* A type's equality: that of its default btree, else hash operator class; the class may be one for
- * a type that it is stored as (varchar: text), or for all enums, ranges, arrays. Arrays have one
- * only if their elements do, and composites only if every column does: the one is settled when the
+/* The pseudo-types whose operator class serves all arrays, enums, ranges and multiranges. */
+#define FAMILY                                                                                     \
+	"CASE WHEN e.oid IS NOT NULL THEN 'anyarray'::regtype"                                     \
+	" WHEN t.typtype = 'e' THEN 'anyenum'::regtype"                                            \
+	" WHEN t.typtype = 'r' THEN 'anyrange'::regtype"                                           \
+	" WHEN t.typtype = 'm' THEN to_regtype('anymultirange') END"
+
+/* A type's equality: that of its default btree (403), else hash (405) operator class; the class may
+ * be one for a type that it is stored as (varchar: text), or for its family. Arrays have one only
+ * if their elements do, and composites only if every column does: the one is settled when the
  * elements are known, the other is not worth it. */
 const char load_types_sql[] =
         "WITH RECURSIVE " SHOWN ", " DOMAINS ","
@@ -109,8 +116,8 @@ const char load_types_sql[] =
         " WHERE a.attnum > 0 AND NOT a.attisdropped"
         " AND (s.relkind NOT IN ('v', 'f') OR s.configured)"
         " UNION SELECT coalesce(d.base, e.oid) FROM used"
-        " JOIN pg_type AS e ON e.typarray = used.oid LEFT JOIN domains AS d ON "
-        "d.oid = e.oid)"
+        " JOIN pg_type AS e ON e.typarray = used.oid"
+        " LEFT JOIN domains AS d ON d.oid = e.oid)"
         " SELECT t.oid, coalesce(d.base, e.oid), e.typdelim, equal.nspname"
         " FROM used JOIN pg_type AS t ON t.oid = used.oid"
         " LEFT JOIN pg_type AS e ON e.typarray = t.oid"
@@ -121,26 +128,18 @@ const char load_types_sql[] =
         " AND ao.amopstrategy = CASE oc.opcmethod WHEN 403 THEN 3 ELSE 1 END"
         " JOIN pg_operator AS o ON o.oid = ao.amopopr AND o.oprname = '='"
         " JOIN pg_namespace AS n ON n.oid = o.oprnamespace"
-        " WHERE oc.opcdefault AND oc.opcmethod IN (403, 405)" /* btree, hash */
-        " AND (oc.opcintype = t.oid OR oc.opcintype = CASE WHEN e.oid IS NOT "
-        "NULL THEN 2277"                                                 /* anyarray
-                                                                          */
-        " WHEN t.typtype = 'e' THEN 3500 WHEN t.typtype = 'r' THEN 3831" /* anyenum,
-                                                                            anyrange
-                                                                          */
-        " WHEN t.typtype = 'm' THEN 4537 END"                            /* anymultirange */
+        " WHERE oc.opcdefault AND oc.opcmethod IN (403, 405)"
+        " AND (oc.opcintype = t.oid OR oc.opcintype = " FAMILY
         " OR EXISTS (SELECT FROM pg_cast AS ca WHERE ca.castsource = t.oid"
-        " AND ca.casttarget = oc.opcintype AND ca.castmethod = 'b' AND "
-        "ca.castcontext = 'i'))"
-        " ORDER BY oc.opcmethod, oc.opcintype = t.oid DESC, oc.opcintype LIMIT "
-        "1) AS equal ON true"
+        " AND ca.casttarget = oc.opcintype AND ca.castmethod = 'b' AND ca.castcontext = 'i'))"
+        " ORDER BY oc.opcmethod, oc.opcintype = t.oid DESC, oc.opcintype LIMIT 1) AS equal ON true"
         " ORDER BY t.oid";
 
 /* Cheap, since it is asked all the time: a sum over the versions of the catalog's rows, which
  * changes with every row that is added, removed or replaced. Statistics that VACUUM and ANALYZE
  * keep in pg_class are overwritten in place and leave the version alone; tables of other sessions'
  * own, indexes' and TOAST tables' columns do not count. */
-#define VERSIONS(of) "sum(hashint8extended(" of ".xmin::text::int8, " of ".oid::int8))"
+#define VERSION_OF_X "hashint8extended(x.xmin::text::int8, "
 const char load_fingerprint_sql[] =
         "WITH space AS MATERIALIZED (SELECT n.oid, n.xmin FROM pg_namespace AS n"
         " WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'),"
@@ -148,35 +147,19 @@ const char load_fingerprint_sql[] =
         " WHERE c.relkind IN ('r', 'p', 'm', 'v', 'f') AND c.relpersistence <> 't'"
         " AND c.relnamespace IN (SELECT space.oid FROM space))"
         " SELECT concat_ws(' ',"
-        " (SELECT " VERSIONS(
-                "space") " FROM space),"
-                         " (SELECT " VERSIONS(
-                                 "class") " FROM class),"
-                                          " (SELECT sum(hashint8extended(a.xmin::text::int8, "
-                                          "a.attnum)) FROM pg_attribute AS a"
-                                          " WHERE a.attrelid >= 16384 AND a.attnum > 0"
-                                          " AND a.attrelid IN (SELECT class.oid FROM class)),"
-                                          " (SELECT sum(hashint8extended(i.xmin::text::int8, "
-                                          "i.indexrelid::int8)) FROM pg_index AS i"
-                                          " WHERE i.indrelid IN (SELECT class.oid FROM class)),"
-                                          " (SELECT " VERSIONS(
-                                                  "t") " FROM pg_type AS t WHERE t.oid >= 16384 "
-                                                       "AND t.typrelid = 0"
-                                                       " AND t.typnamespace IN (SELECT space.oid "
-                                                       "FROM space)),"
-                                                       " (SELECT " VERSIONS(
-                                                               "p") " FROM pg_policy AS p),"
-                                                                    " (SELECT "
-                                                                    "sum(hashint8extended(m.xmin::"
-                                                                    "text::int8, m.member::int8)) "
-                                                                    "FROM pg_auth_members AS m),"
-                                                                    " (SELECT concat(r.oid, "
-                                                                    "r.rolsuper, r.rolbypassrls, "
-                                                                    "r.rolinherit) FROM pg_roles "
-                                                                    "AS r"
-                                                                    " WHERE r.rolname = "
-                                                                    "current_user),"
-                                                                    " current_setting('track_"
-                                                                    "commit_timestamp')),"
-                                                                    " current_setting('track_"
-                                                                    "commit_timestamp')::bool";
+        " (SELECT sum(" VERSION_OF_X "x.oid::int8)) FROM space AS x),"
+        " (SELECT sum(" VERSION_OF_X "x.oid::int8)) FROM class AS x),"
+        " (SELECT sum(" VERSION_OF_X "x.attnum)) FROM pg_attribute AS x"
+        " WHERE x.attrelid >= 16384 AND x.attnum > 0" /* FirstNormalObjectId */
+        " AND x.attrelid IN (SELECT class.oid FROM class)),"
+        " (SELECT sum(" VERSION_OF_X "x.indexrelid::int8)) FROM pg_index AS x"
+        " WHERE x.indrelid IN (SELECT class.oid FROM class)),"
+        " (SELECT sum(" VERSION_OF_X "x.oid::int8)) FROM pg_type AS x"
+        " WHERE x.oid >= 16384 AND x.typrelid = 0"
+        " AND x.typnamespace IN (SELECT space.oid FROM space)),"
+        " (SELECT sum(" VERSION_OF_X "x.oid::int8)) FROM pg_policy AS x),"
+        " (SELECT sum(" VERSION_OF_X "x.member::int8)) FROM pg_auth_members AS x),"
+        " (SELECT concat(r.oid, r.rolsuper, r.rolbypassrls, r.rolinherit) FROM pg_roles AS r"
+        " WHERE r.rolname = current_user),"
+        " current_setting('track_commit_timestamp')),"
+        " current_setting('track_commit_timestamp')::bool";

@@ -1,6 +1,6 @@
 /* The queries that read the catalog. They are set-based, one for each kind of object, whatever the
- * number of tables; catalog sessions have nothing but pg_catalog in their search_path, so names need
- * no qualification, and printed names get one where it is needed.
+ * number of tables; catalog sessions have nothing but pg_catalog in their search_path, so names
+ * need no qualification, and printed names get one where it is needed.
  *
  * $1: the only schema to show, or NULL; $2: text[] of "schema.name", the relations that have a key
  * in the configuration. Relations, columns and keys come in the same order: schema, relation. */
@@ -13,7 +13,7 @@ enum {
 	RELATION_SPACE,
 	RELATION_OID,
 	RELATION_NAME,
-	RELATION_KIND,       /* pg_class.relkind */
+	RELATION_KIND, /* pg_class.relkind */
 	RELATION_TUPLES,
 	RELATION_SELECT_ALL, /* SELECT on the whole table, system columns too */
 	RELATION_INSERT,
@@ -52,5 +52,6 @@ enum {
 };
 extern const char load_types_sql[];
 
-/* Text that stands for the catalog's state, and whether commit timestamps are kept. No parameters. */
+/* Without parameters: text that stands for the catalog's state, and whether commit timestamps are
+ * kept. */
 extern const char load_fingerprint_sql[];

@@ -1,5 +1,5 @@
-/* One connection, set up: what a session pins, its prepared statements, and running one statement on
- * it. One thread at a time owns a session (pg/sessions.h). */
+/* One connection, set up: what a session pins, its prepared statements, and running one statement
+ * on it. One thread at a time owns a session (pg/sessions.h). */
 #pragma once
 
 #include <stdbool.h>
@@ -22,8 +22,8 @@ struct session {
  *
  * Connect and pin the settings. The first session of a source learns its identity, later ones are
  * compared with it. */
-int session_open(struct source *source, enum store_set set, struct session **ret, struct error *e)
-	_must_check_;
+int session_open(struct source *source, enum store_set set, struct session **ret,
+                 struct error *e) _must_check_;
 void session_close(struct session *session);
 
 /* After idling: is it still there, as far as this side can know without asking? */
@@ -46,4 +46,4 @@ enum outcome {
 /* Run a statement in its own transaction. RUN_DONE gives the result; any other outcome fills `e`.
  * Afterwards session_idle() says whether the session can be used again. */
 enum outcome session_run(struct session *session, const struct statement *statement, PGresult **ret,
-			 struct error *e) _must_check_;
+                         struct error *e) _must_check_;

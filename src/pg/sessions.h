@@ -8,15 +8,15 @@
 #include "breaker.h"
 #include "session.h"
 
-/* Lanes keep callers from queueing here, so a full set is one that is stuck; and when the server has
- * no connection left, somebody may soon give one back. */
+/* Lanes keep callers from queueing here, so a full set is one that is stuck; and when the server
+ * has no connection left, somebody may soon give one back. */
 enum { SESSIONS_WAIT_MS = 5000, SESSIONS_TOO_MANY_WAIT_MS = 1000 };
 
 struct sessions {
 	struct source *source;
 	struct breaker breaker;
-	_Atomic unsigned generation; /* sessions that last answered before it began are not reused */
-	pthread_mutex_t lock; /* of the sets */
+	_Atomic unsigned generation; /* what last answered before it began is not reused */
+	pthread_mutex_t lock;        /* of the sets */
 	struct {
 		struct session *idle; /* the last one used first, so that the rest may go cold */
 		unsigned open, limit; /* `open` counts those being made, too */
@@ -31,7 +31,7 @@ void sessions_done(struct sessions *sessions);
 
 /* A session for one statement. `fresh`: a new connection, since an old one has just failed. */
 int sessions_take(struct sessions *sessions, enum store_set set, bool fresh, struct session **ret,
-		  struct error *e) _must_check_;
+                  struct error *e) _must_check_;
 
 /* Give it back; it is kept if session_idle(). */
 void sessions_put(struct sessions *sessions, enum store_set set, struct session *session);

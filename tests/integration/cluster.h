@@ -21,7 +21,8 @@ const char *cluster_source(const char *user, const char *database);
  * next call. `format` is printf's. */
 const char *cluster_sql(const char *database, const char *format, ...) _printf_(2, 3);
 
-/* A superuser's session that runs SQL and then sits there, its transaction open, until released. */
+/* A superuser's session that runs SQL and then sits there, its transaction or its temporary tables
+ * still open, until released. */
 void cluster_hold(const char *database, const char *sql);
 void cluster_release(void);
 

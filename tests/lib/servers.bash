@@ -136,10 +136,12 @@ process_gone() {
 	[[ -z $state || $state == Z ]]
 }
 
-# unmount DIR: the polite way first, then without waiting for those who still use it.
+# unmount DIR: the polite way for ten seconds; then those who still wait for an answer are let go.
 unmount() {
 	is_mounted "$1" || return 0
-	wait_until 10 fusermount3 -q -u "$1" 2>/dev/null || fusermount3 -q -u -z "$1"
+	wait_until 10 fusermount3 -q -u "$1" 2>/dev/null && return 0
+	if ((EUID == 0)); then umount -f "$1" 2>/dev/null || true; fi
+	fusermount3 -q -u -z "$1"
 }
 
 # mountpoint(1) would ask the file system; the kernel's list answers also when that is stuck.

@@ -74,6 +74,19 @@ START_TEST(what_is_printed_is_parsed)
 }
 END_TEST
 
+START_TEST(it_reads_as_documented)
+{
+	struct text *text = text_of(row, strlen(row), (struct timespec){1763805200, 56000}, 7421);
+	_cleanup_buf_ struct buf copy = {0}, want = {0};
+
+	buf_addf(&want, "ttl:1000 8c1f0e55a3b2d417 7421 1763805200.000056000 %016llx\n%s",
+	         (unsigned long long)text->version.hash, row);
+	copy_print(&items, text, TTL_MS, &copy);
+	ck_assert_str_eq(copy.data, want.data);
+	text_unref(text);
+}
+END_TEST
+
 /* A NUL is no row text's, but what is printed comes back whatever it is. */
 START_TEST(any_bytes_come_back)
 {
@@ -169,6 +182,30 @@ START_TEST(garbage_is_told)
 		              values[i]);
 		ck_assert_msg(garbage, "%s", values[i]);
 	}
+}
+END_TEST
+
+START_TEST(garbage_in_the_header_is_garbage_whatever_follows)
+{
+	struct text *text = row_text();
+	_cleanup_buf_ struct buf copy = {0}, spoilt = {0};
+	bool garbage = false;
+	size_t head;
+
+	ck_assert_ptr_null(copy_parse(&items, &copy, TTL_MS, &garbage)); /* nothing at all */
+	ck_assert(garbage);
+	copy_print(&items, text, TTL_MS, &copy);
+	head = strcspn(copy.data, "\n");
+	for (size_t i = 0; i < 2; i++) {
+		buf_reset(&spoilt);
+		buf_add(&spoilt, copy.data, head);
+		buf_adds(&spoilt, (const char *[]){" x", " "}[i]);
+		buf_adds(&spoilt, copy.data + head);
+		garbage = false;
+		ck_assert_ptr_null(copy_parse(&items, &spoilt, TTL_MS, &garbage));
+		ck_assert(garbage);
+	}
+	text_unref(text);
 }
 END_TEST
 
@@ -276,11 +313,13 @@ int main(void)
 
 	tcase_set_timeout(test, 60);
 	tcase_add_test(test, what_is_printed_is_parsed);
+	tcase_add_test(test, it_reads_as_documented);
 	tcase_add_test(test, any_bytes_come_back);
 	tcase_add_test(test, the_key_is_oid_and_name);
 	tcase_add_test(test, a_copy_of_other_columns_is_not_used_and_is_no_garbage);
 	tcase_add_test(test, a_copy_that_may_live_longer_is_not_used);
 	tcase_add_test(test, garbage_is_told);
+	tcase_add_test(test, garbage_in_the_header_is_garbage_whatever_follows);
 	tcase_add_test(test, a_copy_that_was_cut_is_garbage);
 	tcase_add_test(test, a_copy_with_something_after_it_is_garbage);
 	tcase_add_test(test, random_bytes_are_never_a_copy);

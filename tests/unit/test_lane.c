@@ -115,18 +115,27 @@ START_TEST(a_task_without_a_seat_waits_without_a_thread)
 }
 END_TEST
 
-START_TEST(a_second_seat_is_used_while_the_first_is_taken)
+/* So many as there are seats run beside each other, and no more. */
+START_TEST(every_seat_is_used_before_anybody_waits)
 {
+	enum { ALL = 3 };
 	struct latch latch = LATCH_INIT;
-	struct lane *lane = lane_of(2);
-	struct job holder = job_in(lane), other = job_in(lane);
-	pthread_t thread = occupy(&holder, &latch);
+	struct lane *lane = lane_of(ALL);
+	struct job holders[ALL], extra = job_in(lane);
+	pthread_t threads[ALL];
 
-	lane_run(lane, &other.task);
-	ck_assert_uint_eq(other.turn, 1);
-	check_load(lane, 1, 0);
+	for (unsigned i = 0; i < ALL; i++) {
+		holders[i] = job_in(lane);
+		threads[i] = occupy(&holders[i], &latch);
+		check_load(lane, i + 1, 0);
+	}
+	lane_run(lane, &extra.task);
+	ck_assert_uint_eq(extra.turn, 0);
+	check_load(lane, ALL, 1);
 	latch_open(&latch);
-	pthread_join(thread, NULL);
+	for (unsigned i = 0; i < ALL; i++)
+		pthread_join(threads[i], NULL);
+	ck_assert_uint_ne(extra.turn, 0);
 	lane_free(lane);
 }
 END_TEST
@@ -230,7 +239,8 @@ START_TEST(a_crowd_never_takes_more_than_the_seats)
 		pthread_join(threads[t], NULL);
 	check_load(crowd.lane, 0, 0);
 	ck_assert_uint_eq(crowd.ended, THREADS * (TASKS + 133 + 133 * 2));
-	ck_assert_uint_eq(crowd.most, SEATS);
+	ck_assert_uint_le(crowd.most, SEATS);
+	ck_assert_uint_gt(crowd.most, 1);
 	lane_free(crowd.lane);
 }
 END_TEST
@@ -243,7 +253,7 @@ int main(void)
 	tcase_set_timeout(test, 30);
 	tcase_add_test(test, a_free_seat_runs_at_once_on_the_callers_thread);
 	tcase_add_test(test, a_task_without_a_seat_waits_without_a_thread);
-	tcase_add_test(test, a_second_seat_is_used_while_the_first_is_taken);
+	tcase_add_test(test, every_seat_is_used_before_anybody_waits);
 	tcase_add_test(test, a_task_may_run_another);
 	tcase_add_test(test, free_waits_for_what_runs_and_what_is_queued);
 	tcase_add_test(test, a_crowd_never_takes_more_than_the_seats);

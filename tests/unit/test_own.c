@@ -137,6 +137,21 @@ START_TEST(one_more_and_nothing_is_accepted_but_what_it_remembers)
 }
 END_TEST
 
+START_TEST(the_one_forgotten_is_the_one_not_seen_for_longest)
+{
+	struct own *own = own_of(LONG_MS);
+
+	for (unsigned n = 0; n < OWN_MAX; n++)
+		note_number(own, n);
+	note_number(own, 0);
+	note_number(own, OWN_MAX);
+	ck_assert(own_accepts(own, 1, "0.json", 1));
+	ck_assert(!own_accepts(own, 1, "1.json", 2));
+	ck_assert(own_accepts(own, 1, "2.json", 3));
+	own_free(own);
+}
+END_TEST
+
 START_TEST(after_an_overflow_it_takes_one_window_to_accept_again)
 {
 	struct own *own = own_of(2500);
@@ -204,6 +219,7 @@ int main(void)
 	tcase_add_test(test, it_counts_for_a_window_from_the_last_note);
 	tcase_add_test(test, as_many_as_it_holds_are_remembered);
 	tcase_add_test(test, one_more_and_nothing_is_accepted_but_what_it_remembers);
+	tcase_add_test(test, the_one_forgotten_is_the_one_not_seen_for_longest);
 	tcase_add_test(test, after_an_overflow_it_takes_one_window_to_accept_again);
 	tcase_add_test(test, threads_share_it);
 	suite_add_tcase(suite, test);

@@ -11,9 +11,6 @@
 
 #include "rowfs/engine/engine.h"
 
-/* A PostgreSQL restart takes a second or two; a closing editor should not hang for much longer. */
-enum { COMMIT_SETTLE_MS = 10000 };
-
 /* `text` is a patch of `base`: what differs is written where the row still equals the base. */
 int commit_update(struct engine *engine, const struct rowref *ref, const struct text *base,
 		  const char *text, size_t len, struct error *e) _must_check_;

@@ -15,6 +15,9 @@
  * needs no database. */
 enum { ENGINE_WORKERS = 2 * (STORE_READERS + STORE_WRITERS) };
 
+/* A PostgreSQL restart takes a second or two; a closing editor should not hang for much longer. */
+enum { COMMIT_SETTLE_MS = 10000 };
+
 struct engine {
 	const struct settings *settings;
 	struct store *store;
@@ -26,6 +29,7 @@ struct engine {
 	struct refusals *refusals;
 	struct lane *reads;  /* STORE_READERS seats */
 	struct lane *writes; /* STORE_WRITERS seats */
+	int64_t settle_ms;   /* how long a lost save is asked after: COMMIT_SETTLE_MS */
 	struct beat *beat;   /* background thread */
 	_Atomic uint64_t database_bytes; /* for df; refreshed by the background thread */
 	struct last_insert *last_insert;

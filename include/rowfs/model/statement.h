@@ -46,6 +46,10 @@ int statement_page(const struct schema *schema, const struct relation *relation,
 int statement_canonical(const struct relation *relation, const struct cells *key,
 			struct statement *ret) _must_check_;
 
+/* One value of a column, which is refused if PostgreSQL cannot read it. */
+int statement_value(const struct column *column, struct cell value, struct statement *ret)
+	_must_check_;
+
 /* UPDATE the columns marked in `changed` to `patch`'s values where they still equal `base`. */
 int statement_patch(const struct relation *relation, const struct cells *key, const struct cell *base,
 		    const struct patch *patch, const bool *changed, struct statement *ret)

@@ -1,0 +1,157 @@
+#include "commit_run.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "rowfs/base/clock.h"
+#include "rowfs/base/counters.h"
+#include "rowfs/engine/kernel.h"
+
+static int take_line(void *arg, const struct cell *cells, size_t n)
+{
+	struct answer *answer = arg;
+
+	answer->lines++;
+	answer->xid = n && cells[0].data ? (uint32_t)strtoul(cells[0].data, NULL, 10) : 0;
+	cells_done(&answer->key);
+	return n > 1 ? cells_copy(cells + 1, n - 1, &answer->key) : 0;
+}
+
+int commit_run(struct engine *engine, const struct statement *statement, struct answer *ret,
+	       struct error *e)
+{
+	int r = store_run(engine->store, STORE_WRITE, statement, take_line, ret, NULL, e);
+
+	if (r == -ESTALE)
+		catalog_suspect(engine->catalog);
+	return r;
+}
+
+void commit_tell(struct engine *engine, const struct rowref *ref, uint32_t xid)
+{
+	reader_saved(engine->reader, ref, xid);
+	kernel_row_changed(ref->relation->oid, ref->name);
+}
+
+void commit_announce(struct engine *engine, const struct rowref *ref, uint32_t xid)
+{
+	count(commits);
+	commit_tell(engine, ref, xid);
+}
+
+int commit_no_memory(struct error *e)
+{
+	return error_set(e, ENOMEM, "out of memory");
+}
+
+/* --- Settling a lost answer ------------------------------------------------------------------ */
+
+static void pause_ms(long ms)
+{
+	nanosleep(&(struct timespec){.tv_nsec = ms * 1000000}, NULL);
+}
+
+int commit_unknown(struct error *e)
+{
+	struct error because = *e;
+
+	(void)error_set(e, EIO, "outcome unknown: the connection to PostgreSQL broke while the change "
+				"was being committed; read the row again before you repeat it");
+	memcpy(e->detail, because.message, sizeof e->detail);
+	return -EIO;
+}
+
+int64_t commit_deadline(const struct engine *engine)
+{
+	return clock_monotonic_ms() + engine->settle_ms;
+}
+
+int commit_wait_decided(struct engine *engine, int64_t deadline, struct error *e)
+{
+	do {
+		if (store_backend_gone(engine->store, e) == 1)
+			return 0;
+		pause_ms(50);
+	} while (clock_monotonic_ms() < deadline);
+	return commit_unknown(e);
+}
+
+int commit_look(struct engine *engine, const struct rowref *ref, int64_t deadline, struct text **ret,
+		struct error *e)
+{
+	struct error failure;
+	int r;
+
+	for (;;) {
+		r = reader_fetch(engine->reader, ref, STORE_WRITE, ret, &failure);
+		if (r != -EIO || clock_monotonic_ms() >= deadline)
+			break;
+		pause_ms(50);
+	}
+	if (r == -ENOENT)
+		return 0;
+	if (r < 0)
+		*e = failure;
+	return r;
+}
+
+/* --- What the caller may not do, and what was wrong with it ----------------------------------- */
+
+int commit_check_writable(const struct relation *relation, struct error *e)
+{
+	if (relation->kind == RELATION_MATVIEW)
+		return error_set(e, EACCES, "the rows of a materialised view cannot be changed");
+	if (relation->key_kind != KEY_COLUMNS)
+		return error_set(e, EACCES, "the table has no key, so its rows cannot be changed: give it a "
+					    "primary key, or a unique index over NOT NULL columns");
+	return 0;
+}
+
+int commit_key(const struct rowref *ref, const struct patch *row, struct cells *ret)
+{
+	const struct relation *relation = ref->relation;
+	struct cell key[KEY_PARTS_MAX];
+
+	if (!ref->hash[0])
+		return cells_copy(ref->key.at, ref->key.n, ret);
+	for (size_t i = 0; i < relation->n_parts; i++)
+		key[i] = row->cells[relation->parts[i].column];
+	return cells_copy(key, relation->n_parts, ret);
+}
+
+static int ignore_line(void *arg, const struct cell *cells, size_t n)
+{
+	return 0;
+}
+
+static bool is_refused(struct engine *engine, const struct column *column, struct cell value)
+{
+	_cleanup_statement_ struct statement statement = {0};
+	struct error e;
+
+	return value.data && statement_value(column, value, &statement) == 0 &&
+	       store_run(engine->store, STORE_WRITE, &statement, ignore_line, NULL, NULL, &e) == -EINVAL;
+}
+
+void commit_blame(struct engine *engine, const struct relation *relation, const struct patch *patch,
+		  const bool *chosen, struct error *e)
+{
+	struct error said = *e;
+
+	/* Class 22: data exceptions. */
+	if (strncmp(e->sqlstate, "22", 2) != 0 || e->field[0] || e->outcome_unknown)
+		return;
+	for (size_t i = 0; i < relation->n_columns; i++) {
+		const struct column *column = &relation->columns[i];
+
+		if (!patch->present[i] || (chosen && !chosen[i]) ||
+		    !is_refused(engine, column, patch->cells[i]))
+			continue;
+		snprintf(e->field, sizeof e->field, "%s", column->name);
+		snprintf(e->message, sizeof e->message, "column \"%s\": %.900s", column->name, said.message);
+		e->line = patch->line[i];
+		e->column = patch->column[i];
+		return;
+	}
+}

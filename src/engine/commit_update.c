@@ -1,0 +1,173 @@
+/* UPDATE: a text becomes the columns in which it differs from its base. */
+#include <errno.h>
+#include <stdio.h>
+
+#include "commit_run.h"
+#include "rowfs/model/diff.h"
+
+struct update {
+	const struct rowref *ref;
+	struct cells key;
+	struct patch base, edited;
+	bool *changed;
+	size_t n_changed;
+};
+
+static void update_done(struct update *update)
+{
+	cells_done(&update->key);
+	patch_done(&update->base);
+	patch_done(&update->edited);
+	free(update->changed);
+}
+
+static int update_prepare(const struct rowref *ref, const struct text *base, const char *text,
+			  size_t len, struct update *ret, struct error *e)
+{
+	const struct relation *relation = ref->relation;
+	int r;
+
+	ret->ref = ref;
+	r = json_parse(relation, text, len, &ret->edited, e);
+	if (r < 0)
+		return r;
+	r = json_parse(relation, base->data, base->len, &ret->base, e);
+	if (r == -EINVAL) /* columns came or went since it was printed */
+		return error_set(e, ESTALE, "the table's columns have changed since the row was read");
+	if (r < 0)
+		return r;
+	ret->changed = calloc(relation->n_columns + 1, sizeof *ret->changed);
+	if (!ret->changed || commit_key(ref, &ret->base, &ret->key) < 0)
+		return commit_no_memory(e);
+	return diff_patch(relation, &ret->key, ret->base.cells, &ret->edited, ret->changed,
+			  &ret->n_changed, e);
+}
+
+enum verdict { OURS, BASE, OTHERS, GONE };
+
+/* What the row holds in the columns that were to change. `ret_column`: of OTHERS, the first that is
+ * neither; where some are ours and the rest the base's, the first that is not the base's. */
+static enum verdict compare(const struct update *update, const struct patch *now, size_t *ret_column)
+{
+	const struct relation *relation = update->ref->relation;
+	bool ours = true, base = true, neither = false;
+
+	for (size_t i = 0; i < relation->n_columns; i++) {
+		const struct type *type = relation->columns[i].type;
+
+		if (!update->changed[i])
+			continue;
+		bool is_ours = json_same_value(type, now->cells[i], update->edited.cells[i]);
+		bool is_base = json_same_value(type, now->cells[i], update->base.cells[i]);
+
+		if (!is_base && (base || (!is_ours && !neither)))
+			*ret_column = i;
+		neither |= !is_ours && !is_base;
+		ours &= is_ours;
+		base &= is_base;
+	}
+	return ours ? OURS : base ? BASE : OTHERS;
+}
+
+static int judge(struct engine *engine, const struct update *update, int64_t deadline,
+		 enum verdict *ret, size_t *ret_column, uint32_t *ret_xid, struct error *e)
+{
+	_cleanup_text_ struct text *text = NULL;
+	_cleanup_patch_ struct patch now = {0};
+	int r = commit_look(engine, update->ref, deadline, &text, e);
+
+	if (r < 0)
+		return r;
+	if (!text) {
+		*ret = GONE;
+		return 0;
+	}
+	r = json_parse(update->ref->relation, text->data, text->len, &now, e);
+	if (r < 0)
+		return r;
+	*ret = compare(update, &now, ret_column);
+	*ret_xid = text->xid;
+	return 0;
+}
+
+static int conflict(const struct update *update, enum verdict verdict, size_t column, struct error *e)
+{
+	const char *name;
+
+	if (verdict == GONE)
+		return error_set(e, ESTALE, "conflict: the row was deleted by somebody else");
+	name = update->ref->relation->columns[column].name;
+	(void)error_set(e, ESTALE, "conflict: column \"%s\" was changed by somebody else meanwhile", name);
+	snprintf(e->field, sizeof e->field, "%s", name);
+	snprintf(e->hint, sizeof e->hint, "read the row again and make the change on top of it");
+	return -ESTALE;
+}
+
+/* One try. Returns 1 when it must be made again. */
+static int update_try(struct engine *engine, const struct update *update,
+		      const struct statement *statement, uint32_t *ret_xid, struct error *e)
+{
+	struct answer answer = {0};
+	enum verdict verdict;
+	int64_t deadline = 0;
+	size_t column = 0;
+	bool lost;
+	int r = commit_run(engine, statement, &answer, e);
+
+	*ret_xid = answer.xid;
+	if (r == 0 && answer.lines)
+		return 0;
+	lost = r < 0 && e->outcome_unknown;
+	if (r < 0 && !lost)
+		return r;
+	if (lost) {
+		deadline = commit_deadline(engine);
+		r = commit_wait_decided(engine, deadline, e);
+		if (r < 0)
+			return r;
+	}
+	r = judge(engine, update, deadline, &verdict, &column, ret_xid, e);
+	if (r < 0)
+		return lost ? commit_unknown(e) : r;
+	if (verdict == OURS)
+		return 0;
+	if (verdict != BASE)
+		return lost ? commit_unknown(e) : conflict(update, verdict, column, e);
+	if (lost)
+		return 1;
+	return error_set(e, EPERM, "the database kept the row as it was: a trigger or rule refused "
+				   "the change without saying why");
+}
+
+int commit_update(struct engine *engine, const struct rowref *ref, const struct text *base,
+		  const char *text, size_t len, struct error *e)
+{
+	_cleanup_statement_ struct statement statement = {0};
+	_cleanup_(update_done) struct update update = {0};
+	uint32_t xid = 0;
+	int r = update_prepare(ref, base, text, len, &update, e);
+
+	if (r < 0 || update.n_changed == 0)
+		return r;
+	r = commit_check_writable(ref->relation, e);
+	if (r < 0)
+		return r;
+	r = statement_patch(ref->relation, &update.key, update.base.cells, &update.edited,
+			    update.changed, &statement);
+	if (r < 0)
+		return commit_no_memory(e);
+	for (int attempt = 0; attempt < COMMIT_ATTEMPTS; attempt++) {
+		r = update_try(engine, &update, &statement, &xid, e);
+		if (r <= 0)
+			break;
+	}
+	if (r > 0)
+		r = commit_unknown(e);
+	if (r == 0)
+		commit_announce(engine, ref, xid);
+	else
+		reader_saved(engine->reader, ref, 0); /* whatever was cached may be why it failed */
+	if (r == -EINVAL)
+		commit_blame(engine, ref->relation, &update.edited, update.changed, e);
+	return r;
+}
