@@ -17,8 +17,8 @@ int statement_fetch(const struct schema *schema, const struct relation *relation
 	return build_finish(&b, ret);
 }
 
-/* `length:text` in UTF-8, as name_hash() sees the part; "-:" for NULL. concat() prints a value as its
- * type's output function does; a cast to text would strip char(n) and spell bool out. */
+/* `length:text` in UTF-8, as name_hash() sees the part; "-:" for NULL. concat() prints a value as
+ * its type's output function does; a cast to text would strip char(n) and spell bool out. */
 static void hashed_part(struct build *b, const struct column *column)
 {
 	build_sql(b, "CASE WHEN ");
