@@ -107,6 +107,8 @@ int commit_rename(struct engine *engine, const struct rowref *from, const struct
 
 	if (r < 0)
 		return r;
+	if (onto && from->relation->partial)
+		return error_set(e, EPERM, "some of this table's columns are hidden from you and would be lost");
 	if (to->hash[0] && !onto)
 		return error_set(e, EINVAL, "the key of a new name must be short enough to stand in it");
 	r = resolve(engine, from, &from_key, e);

@@ -96,6 +96,11 @@ static void expire(struct own *own, int64_t now)
 {
 	while (own->by_age && own->by_age->until <= now)
 		drop(own, own->by_age);
+}
+
+/* For one more entry. */
+static void make_room(struct own *own, int64_t now)
+{
 	while (HASH_COUNT(own->by_key) >= OWN_MAX) {
 		own->overflow_until = now + own->window;
 		drop(own, own->by_age);
@@ -116,6 +121,7 @@ void own_note(struct own *own, uint32_t relation, const char *name, uint32_t xid
 		DL_DELETE(own->by_age, entry);
 		DL_APPEND(own->by_age, entry);
 	} else {
+		make_room(own, now);
 		entry = add(own, key, len);
 	}
 	if (entry) {

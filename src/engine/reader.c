@@ -29,6 +29,7 @@ struct flight {
 	struct read_request *waiting; /* [lock] */
 	bool joinable;                /* [lock] in the table */
 	bool superseded;              /* [lock] */
+	atomic_bool abandoned;        /* the last who waited was killed */
 	enum outcome outcome;
 	struct buf replace;           /* REPLACE: that value */
 	size_t key_len;
@@ -173,8 +174,8 @@ static int explain(struct reader *reader, const struct rowref *ref, enum store_s
 	return -e->err;
 }
 
-int reader_fetch(struct reader *reader, const struct rowref *ref, enum store_set set,
-		 struct text **ret, struct error *e)
+static int fetch(struct reader *reader, const struct rowref *ref, enum store_set set,
+		 const atomic_bool *abandoned, struct text **ret, struct error *e)
 {
 	_cleanup_statement_ struct statement statement = {0};
 	struct fetched fetched = {.ref = ref};
@@ -182,6 +183,7 @@ int reader_fetch(struct reader *reader, const struct rowref *ref, enum store_set
 	int r = fetch_statement(ref, &statement);
 
 	count(store_fetches);
+	statement.abandoned = abandoned;
 	if (r == 0)
 		r = store_run(reader->store, set, &statement, take_line, &fetched, NULL, &local);
 	if (r < 0) {
@@ -196,6 +198,12 @@ int reader_fetch(struct reader *reader, const struct rowref *ref, enum store_set
 	if (e)
 		*e = local;
 	return r;
+}
+
+int reader_fetch(struct reader *reader, const struct rowref *ref, enum store_set set,
+		 struct text **ret, struct error *e)
+{
+	return fetch(reader, ref, set, NULL, ret, e);
 }
 
 /* --- Redis ----------------------------------------------------------------------------------- */
@@ -311,7 +319,7 @@ static void flight_run(struct lane_task *task)
 	struct error e = {0};
 	bool leased = take_lease(flight, token), superseded;
 	int64_t began = clock_monotonic_ms();
-	int r = reader_fetch(reader, &flight->ref, STORE_READ, &text, &e);
+	int r = fetch(reader, &flight->ref, STORE_READ, &flight->abandoned, &text, &e);
 
 	pthread_mutex_lock(&reader->lock);
 	unlist(reader, flight);
@@ -410,16 +418,23 @@ void reader_get(struct reader *reader, const struct rowref *ref, struct read_req
 bool reader_abandon(struct reader *reader, struct read_request *request)
 {
 	struct read_request **at;
+	struct flight *flight;
 	bool found = false;
 
 	pthread_mutex_lock(&reader->lock);
-	if (request->flight) {
-		for (at = &request->flight->waiting; *at && *at != request; at = &(*at)->next)
+	flight = request->flight;
+	if (flight) {
+		for (at = &flight->waiting; *at && *at != request; at = &(*at)->next)
 			;
 		found = *at != NULL;
 		if (found)
 			*at = request->next;
 		request->flight = NULL;
+	}
+	if (found && !flight->waiting) {
+		/* Its query is cancelled: whoever comes now needs one of his own. */
+		unlist(reader, flight);
+		atomic_store(&flight->abandoned, true);
 	}
 	pthread_mutex_unlock(&reader->lock);
 	return found;

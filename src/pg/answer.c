@@ -30,8 +30,43 @@ int answer_poll(PGconn *pg, short events, int64_t deadline_us)
 	return r == 0 ? -ETIMEDOUT : 0;
 }
 
+/* How soon a read that nobody waits for is noticed. */
+enum { ABANDONED_US = 50000 };
+
+static void cancel(PGconn *pg)
+{
+	PGcancel *cancel = PQgetCancel(pg);
+	char why[256];
+
+	/* If this fails the statement timeout ends it. */
+	if (cancel)
+		(void)PQcancel(cancel, why, sizeof(why));
+	PQfreeCancel(cancel);
+}
+
+/* answer_poll(), with an eye on `*abandoned`, which becomes NULL once it has been acted upon. */
+static int poll_abandoned(PGconn *pg, short events, int64_t deadline_us,
+                          const atomic_bool **abandoned)
+{
+	while (*abandoned) {
+		int64_t slice_us = clock_monotonic_us() + ABANDONED_US;
+		int r;
+
+		if (slice_us >= deadline_us)
+			break;
+		r = answer_poll(pg, events, slice_us);
+		if (r != -ETIMEDOUT)
+			return r;
+		if (atomic_load(*abandoned)) {
+			cancel(pg);
+			*abandoned = NULL;
+		}
+	}
+	return answer_poll(pg, events, deadline_us);
+}
+
 /* Until PQgetResult() would not block. */
-static int wait_for_result(PGconn *pg, int64_t deadline_us)
+static int wait_for_result(PGconn *pg, int64_t deadline_us, const atomic_bool **abandoned)
 {
 	for (;;) {
 		int unsent = PQflush(pg);
@@ -41,7 +76,7 @@ static int wait_for_result(PGconn *pg, int64_t deadline_us)
 		if (unsent == 0 && !PQisBusy(pg))
 			return 0;
 
-		int r = answer_poll(pg, unsent ? POLLIN | POLLOUT : POLLIN, deadline_us);
+		int r = poll_abandoned(pg, unsent ? POLLIN | POLLOUT : POLLIN, deadline_us, abandoned);
 
 		if (r < 0)
 			return r;
@@ -50,12 +85,12 @@ static int wait_for_result(PGconn *pg, int64_t deadline_us)
 	}
 }
 
-int answer_read(PGconn *pg, int64_t deadline_us, PGresult **ret)
+int answer_read(PGconn *pg, int64_t deadline_us, const atomic_bool *abandoned, PGresult **ret)
 {
 	_cleanup_result_ PGresult *kept = NULL;
 
 	for (;;) {
-		int r = wait_for_result(pg, deadline_us);
+		int r = wait_for_result(pg, deadline_us, &abandoned);
 
 		if (r < 0 && !(kept && !answer_ok(kept)))
 			return r;

@@ -3,6 +3,7 @@
  * monotonic clock. */
 #pragma once
 
+#include <stdatomic.h>
 #include <stdint.h>
 
 #include <libpq-fe.h>
@@ -15,8 +16,10 @@ int answer_poll(PGconn *pg, short events, int64_t deadline_us) _must_check_;
 /* Read everything the server sends up to the end of the command. Returns 0 and the result: the
  * error if there is one, also when it follows a success (deferred constraints are checked at the
  * commit, after the rows are reported); else the last result. -ETIMEDOUT or -ECONNRESET: the answer
- * never came, the connection is to be closed. */
-int answer_read(PGconn *pg, int64_t deadline_us, PGresult **ret) _must_check_;
+ * never came, the connection is to be closed. When `abandoned` (may be NULL) becomes true, the server is
+ * asked to give up; its answer, an error most likely, is still awaited. */
+int answer_read(PGconn *pg, int64_t deadline_us, const atomic_bool *abandoned, PGresult **ret)
+        _must_check_;
 
 /* Is it a success? */
 bool answer_ok(const PGresult *result);

@@ -79,7 +79,7 @@ static enum outcome await(struct session *session, int sent, int64_t deadline_us
 		lost(session, 0, e);
 		return PQstatus(session->pg) == CONNECTION_OK ? RUN_FAILED : RUN_UNSENT;
 	}
-	r = answer_read(session->pg, deadline_us, &result);
+	r = answer_read(session->pg, deadline_us, session->abandoned, &result);
 	if (r < 0)
 		return lost(session, r, e);
 	if (!answer_ok(result))
@@ -285,5 +285,8 @@ enum outcome session_run(struct session *session, const struct statement *statem
 	}
 	if (outcome != RUN_DONE)
 		return outcome;
-	return execute(session, statement, plan, deadline_us, ret, e);
+	session->abandoned = statement->abandoned;
+	outcome = execute(session, statement, plan, deadline_us, ret, e);
+	session->abandoned = NULL;
+	return outcome;
 }

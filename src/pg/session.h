@@ -14,6 +14,7 @@ struct session {
 	struct prepared prepared;
 	int backend;      /* the server process: its id, and when it started, which together name */
 	char started[40]; /* it for good */
+	const atomic_bool *abandoned; /* of the statement that runs, see struct statement */
 	unsigned generation;  /* of the sessions, when it last answered */
 	struct session *next; /* idle list of its set */
 };

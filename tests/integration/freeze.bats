@@ -128,3 +128,16 @@ slowest_answer() {
 		return 1
 	}
 }
+
+@test "a reader that is killed is gone at once, and its query is cancelled" {
+	sql "CREATE VIEW slow AS SELECT 1 AS id, (SELECT pg_sleep(25))::text AS nap"
+	printf 'table "public.slow" {\n\tkey = "id"\n}\n' >"$BATS_TEST_TMPDIR/rowfs.conf"
+	mount_rowfs slow "config=$BATS_TEST_TMPDIR/rowfs.conf"
+	napping() { [[ $(sql "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'") == "$1" ]]; }
+	cat "$MNT/public/slow/1.json" >/dev/null 2>&1 3>&- &
+	reader=$!
+	wait_until 10 napping 1
+	kill -KILL "$reader"
+	wait_until 1 process_gone "$reader"
+	wait_until 2 napping 0
+}

@@ -143,8 +143,11 @@ START_TEST(the_one_forgotten_is_the_one_not_seen_for_longest)
 
 	for (unsigned n = 0; n < OWN_MAX; n++)
 		note_number(own, n);
+	/* A row that it knows takes no more room. */
 	note_number(own, 0);
+	ck_assert(own_accepts(own, 1, "never-seen.json", 1));
 	note_number(own, OWN_MAX);
+	ck_assert(!own_accepts(own, 1, "never-seen.json", 1));
 	ck_assert(own_accepts(own, 1, "0.json", 1));
 	ck_assert(!own_accepts(own, 1, "1.json", 2));
 	ck_assert(own_accepts(own, 1, "2.json", 3));

@@ -7,6 +7,8 @@
  * for domains: so a key that the domain forbids is a row that does not exist, and not an error. */
 #pragma once
 
+#include <stdatomic.h>
+
 #include "rowfs/base/cleanup.h"
 #include "rowfs/model/json.h"
 #include "rowfs/model/row.h"
@@ -17,6 +19,9 @@ struct statement {
 	uint32_t *types;     /* parameter type oids */
 	struct cell *values; /* borrowed from what the caller passed */
 	bool writes;         /* not to be repeated when its answer was lost */
+	/* Becomes true when nobody waits for the answer any more, which cancels a read that still runs.
+	 * NULL: somebody always does. Set by the caller. */
+	const atomic_bool *abandoned;
 };
 
 void statement_done(struct statement *statement);
