@@ -13,8 +13,8 @@ example_in() {
 	mnt=$1/mnt
 }
 
-# The servers' own folder: in $var when the account that runs them can reach it there and the name of
-# their socket fits in its 107 bytes, else a short temporary one, whose name is kept in $var/servers.
+# The servers' own folder: in $var when the account that runs them can reach it there and the names of
+# their sockets fit in 107 bytes and need no quoting, else a short temporary one, which $var/servers names.
 servers_dir() {
 	local dir=$var/server socket
 
@@ -24,7 +24,7 @@ servers_dir() {
 	fi
 	mkdir -p "$dir"
 	socket=$dir/postgres/.s.PGSQL.5432
-	if ((${#socket} > 107)) || ! as_server test -x "$dir"; then
+	if ((${#socket} > 107)) || [[ $dir =~ [^A-Za-z0-9/._-] ]] || ! as_server test -x "$dir"; then
 		dir=$(mktemp -d /var/tmp/rowfs-shop.XXXXXX)
 		chmod 755 "$dir"
 	fi

@@ -432,8 +432,10 @@ bool reader_abandon(struct reader *reader, struct read_request *request)
 		request->flight = NULL;
 	}
 	if (found && !flight->waiting) {
-		/* Its query is cancelled: whoever comes now needs one of his own. */
+		/* Its query is cancelled: whoever comes now needs one of his own. An answer that comes all
+		 * the same counts for nothing, since no save can supersede it any more. */
 		unlist(reader, flight);
+		flight->superseded = true;
 		atomic_store(&flight->abandoned, true);
 	}
 	pthread_mutex_unlock(&reader->lock);

@@ -12,10 +12,10 @@
 
 enum { ROWS_MAX = 16, LINE_MAX_CELLS = 16 };
 
-enum verb { FETCH, PAGE, CANONICAL, UPDATE, INSERT, DELETE, REPLACE, VERBS };
+enum verb { FETCH, PAGE, CANONICAL, VALUE, UPDATE, INSERT, DELETE, REPLACE, VERBS };
 
-static const char *const verb_names[] = {"fetch",  "page",   "canonical", "update",
-                                         "insert", "delete", "replace"};
+static const char *const verb_names[] = {"fetch",  "page",   "canonical", "value",
+                                         "update", "insert", "delete",    "replace"};
 
 struct store {
 	pthread_mutex_t lock;
@@ -176,6 +176,8 @@ static enum verb verb_of(const char *sql)
 		return REPLACE;
 	if (begins(sql, "SELECT CAST"))
 		return CANONICAL;
+	if (begins(sql, "SELECT $"))
+		return VALUE;
 	return strstr(sql, " LIMIT ") ? PAGE : FETCH;
 }
 
@@ -187,6 +189,7 @@ static int answer(enum verb verb, const struct fake_call *call)
 	case CANONICAL:
 		return canonical(call);
 	case PAGE:
+	case VALUE:
 		return 0;
 	case INSERT:
 		return fake_line(call, 2, "900", "77");

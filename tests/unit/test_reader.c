@@ -277,12 +277,20 @@ START_TEST(without_a_time_to_live_nothing_is_copied)
 }
 END_TEST
 
+static int expect_set(void *arg, const struct fake_call *call)
+{
+	ck_assert_int_eq(call->set, *(enum store_set *)arg);
+	return FAKE_PASS;
+}
+
 START_TEST(fetching_is_between_the_caller_and_postgresql)
 {
 	_cleanup_text_ struct text *text = NULL;
+	enum store_set set = STORE_WRITE;
 	struct error e = {0};
 
 	put_copy(&new_row);
+	fake_store_on(expect_set, &set);
 	ck_assert_int_eq(reader_fetch(sample.engine.reader, &ref, STORE_WRITE, &text, &e), 0);
 	ck_assert_uint_eq(text->xid, 7421);
 	check_events("fetch");
@@ -459,7 +467,8 @@ END_TEST
 struct slow {
 	struct latch latch;
 	_Atomic unsigned fetches;
-	unsigned hold; /* how many of them wait */
+	unsigned hold;                /* how many of them wait */
+	const atomic_bool *abandoned; /* of the statement that waits */
 };
 
 static int slowly(void *arg, const struct fake_call *call)
@@ -470,6 +479,7 @@ static int slowly(void *arg, const struct fake_call *call)
 	if (++slow->fetches > slow->hold)
 		return FAKE_PASS;
 	r = fake_store_line(call, &old_row);
+	slow->abandoned = call->statement->abandoned;
 	latch_pass(&slow->latch);
 	return r;
 }
@@ -731,17 +741,44 @@ START_TEST(who_stops_waiting_is_told_nothing_more)
 }
 END_TEST
 
-START_TEST(a_read_that_nobody_waits_for_still_fills)
+/* The query of a read that nobody waits for is cancelled, so who comes then makes his own. */
+START_TEST(a_read_that_nobody_waits_for_is_not_joined)
+{
+	struct slow slow = {LATCH_INIT, .hold = 1};
+	struct getter first;
+	struct ask second;
+
+	begin_slow(&first, &ref, &slow);
+	ask_begin(&second, &ref);
+	ck_assert(reader_abandon(sample.engine.reader, &first.ask.request));
+	ck_assert(!*slow.abandoned); /* somebody still waits */
+	ck_assert(reader_abandon(sample.engine.reader, &second.request));
+	ck_assert(*slow.abandoned);
+	fake_store_put(&new_row);
+	ck_assert_int_eq(get(&ref), 900);
+	latch_open(&slow.latch);
+	pthread_join(first.thread, NULL);
+	ck_assert(!ask_answered(&first.ask));
+	ck_assert(!ask_answered(&second));
+}
+END_TEST
+
+/* Its answer may come all the same, and later than a save. */
+START_TEST(a_read_that_nobody_waits_for_counts_for_nothing)
 {
 	struct slow slow = {LATCH_INIT, .hold = 1};
 	struct getter first;
 
+	fake_cache_lose_drops(true);
 	begin_slow(&first, &ref, &slow);
 	ck_assert(reader_abandon(sample.engine.reader, &first.ask.request));
+	fake_store_put(&new_row);
+	reader_saved(sample.engine.reader, &ref, 900);
 	latch_open(&slow.latch);
 	pthread_join(first.thread, NULL);
-	ck_assert(!ask_answered(&first.ask));
-	ck_assert(redis_holds(old_text));
+	check_events("get lease fetch drop"); /* no fill */
+	put_copy(&old_row);
+	ck_assert_int_eq(get(&ref), 900);
 }
 END_TEST
 
@@ -894,7 +931,8 @@ int main(void)
 	tcase_add_test(test, rows_do_not_wait_for_each_other);
 	tcase_add_test(test, a_hit_needs_no_seat);
 	tcase_add_test(test, who_stops_waiting_is_told_nothing_more);
-	tcase_add_test(test, a_read_that_nobody_waits_for_still_fills);
+	tcase_add_test(test, a_read_that_nobody_waits_for_is_not_joined);
+	tcase_add_test(test, a_read_that_nobody_waits_for_counts_for_nothing);
 	tcase_add_test(test, it_is_too_late_to_stop_waiting_after_the_answer);
 	tcase_add_test(other, without_a_time_to_live_nothing_is_copied);
 	tcase_add_test(other, strong_reads_never_share_an_older_answer);

@@ -378,7 +378,7 @@ static void *write_until_full(void *arg)
 
 	snprintf(name, sizeof(name), "%d", ++threads);
 	fd = create(dir, name);
-	while ((n = write_bytes(fd, CHUNK, offset)) > 0)
+	while ((n = write_bytes(fd, CHUNK, offset)) > 0 && offset < 2 * BIG_ROOM)
 		offset += n;
 	ck_assert_int_eq(n, -ENOSPC);
 	close(fd);
