@@ -173,9 +173,14 @@ void edit_surrender(struct edit *edit, struct buf *ret_text)
 
 static int refresh_base(struct edit *edit, struct error *e)
 {
+	int r;
+
 	if (edit->intent != EDIT_UPDATE || edit->base)
 		return 0;
-	return reader_fetch(edit->engine->reader, &edit->ref, STORE_WRITE, &edit->base, e);
+	r = reader_fetch(edit->engine->reader, &edit->ref, STORE_WRITE, &edit->base, e);
+	if (r == -ENOENT)
+		return error_set(e, ESTALE, "conflict: the row was deleted by somebody else");
+	return r;
 }
 
 static int write_through(struct edit *edit, struct error *e)

@@ -153,17 +153,10 @@ ssize_t scratch_write(struct scratch *scratch, int fd, const void *data, size_t 
 	return n;
 }
 
-int scratch_put(struct scratch *scratch, int dir, const char *name, const void *data, size_t len,
-		uid_t uid, gid_t gid)
+static int write_whole(struct scratch *scratch, int fd, const void *data, size_t len)
 {
-	_cleanup_close_ int fd =
-		openat(dir, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
 	size_t done = 0;
 
-	if (fd < 0)
-		return -errno;
-	if (geteuid() == 0 && fchown(fd, uid, gid) < 0)
-		return -errno;
 	while (done < len) {
 		ssize_t n = scratch_write(scratch, fd, (const char *)data + done, len - done,
 					  (off_t)done);
@@ -173,6 +166,29 @@ int scratch_put(struct scratch *scratch, int dir, const char *name, const void *
 		done += (size_t)n;
 	}
 	return 0;
+}
+
+/* Under another name first, so that what has the name is lost only when all of the new is there. */
+int scratch_put(struct scratch *scratch, int dir, const char *name, const void *data, size_t len,
+		uid_t uid, gid_t gid)
+{
+	static _Atomic unsigned sequence;
+	_cleanup_close_ int fd = -1;
+	char other[40];
+	int r;
+
+	do {
+		snprintf(other, sizeof other, ".rowfs-%d-%u", (int)getpid(), sequence++);
+		fd = openat(dir, other, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	} while (fd < 0 && errno == EEXIST);
+	if (fd < 0)
+		return -errno;
+	r = geteuid() == 0 && fchown(fd, uid, gid) < 0 ? -errno : write_whole(scratch, fd, data, len);
+	if (r == 0 && renameat(dir, other, dir, name) < 0)
+		r = -errno;
+	if (r < 0)
+		unlinkat(dir, other, 0);
+	return r;
 }
 
 int scratch_get(int fd, struct buf *ret)

@@ -82,8 +82,11 @@ static void read_edit(fuse_req_t req, struct file *file, size_t size, off_t offs
 		fuse_reply_buf(req, out.data, out.len);
 }
 
-static void read_text(fuse_req_t req, const struct text *text, size_t size, off_t offset)
+/* The kernel may release the handle as soon as it has the reply, while this call is still returning from it:
+ * a reference of its own keeps the text. */
+static void read_text(fuse_req_t req, struct text *pinned, size_t size, off_t offset)
 {
+	_cleanup_text_ struct text *text = text_ref(pinned);
 	size_t at = (size_t)offset, rest = at < text->len ? text->len - at : 0;
 
 	fuse_reply_buf(req, rest ? text->data + at : NULL, rest < size ? rest : size);

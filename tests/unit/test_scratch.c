@@ -67,6 +67,15 @@ static int put(int dir, const char *name, const char *text)
 	return scratch_put(scratch, dir, name, text, strlen(text), getuid(), getgid());
 }
 
+/* Entries of a table's folder. */
+static int files_of(unsigned relation)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "spool/%s/%u", identity, relation);
+	return sample_files(&sample, path);
+}
+
 static void check_content(int dir, const char *name, const char *want)
 {
 	_cleanup_close_ int fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
@@ -166,15 +175,20 @@ START_TEST(putting_replaces)
 }
 END_TEST
 
+/* As rename(2) does: the name is replaced, not what it leads to. */
 START_TEST(putting_follows_no_link)
 {
 	_cleanup_close_ int dir = table(1);
 
 	ck_assert_int_eq(put(dir, "target", "mine"), 0);
 	ck_assert_int_eq(symlinkat("target", dir, "link"), 0);
-	ck_assert_int_eq(put(dir, "link", "yours"), -ELOOP);
+	ck_assert_int_eq(put(dir, "link", "yours"), 0);
 	check_content(dir, "target", "mine");
+	check_content(dir, "link", "yours");
 	ck_assert_int_eq(put(dir, "no/such", "x"), -ENOENT);
+	ck_assert_int_eq(mkdirat(dir, "folder", 0700), 0);
+	ck_assert_int_eq(put(dir, "folder", "x"), -EISDIR);
+	ck_assert_int_eq(files_of(1), 3);
 }
 END_TEST
 
@@ -288,10 +302,14 @@ START_TEST(putting_keeps_to_the_room)
 	_cleanup_close_ int dir = table(1);
 	_cleanup_close_ int fd = create(dir, "a");
 
-	ck_assert_int_eq(write_bytes(fd, ROOM - 3, 0), ROOM - 3);
+	ck_assert_int_eq(write_bytes(fd, ROOM - 6, 0), ROOM - 6);
+	ck_assert_int_eq(put(dir, "b", "seven77"), -ENOSPC);
+	ck_assert_int_eq(files_of(1), 1);
+	ck_assert_int_eq(put(dir, "b", "333"), 0);
+	/* What there is no room for does not cost what is there. */
 	ck_assert_int_eq(put(dir, "b", "four"), -ENOSPC);
-	ck_assert_int_eq(put(dir, "c", "333"), 0);
-	check_content(dir, "c", "333");
+	check_content(dir, "b", "333");
+	ck_assert_int_eq(files_of(1), 2);
 }
 END_TEST
 
@@ -335,7 +353,8 @@ START_TEST(files_outlive_the_mount_and_are_told)
 	ck_assert_int_eq(put(dir, "a", "12345"), 0);
 	text = log_of_restart();
 	ck_assert_ptr_nonnull(strstr(text, "1 temporary file remains"));
-	ck_assert_ptr_nonnull(strstr(text, "temporary files of an earlier mount are still in their places: "));
+	ck_assert_ptr_nonnull(
+	        strstr(text, "temporary files of an earlier mount are still in their places: "));
 	ck_assert_ptr_nonnull(strstr(text, identity));
 	ck_assert_uint_eq(scratch_used(scratch), 5);
 	check_content(dir, "a", "12345");
