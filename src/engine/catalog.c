@@ -8,6 +8,7 @@
 
 struct catalog {
 	struct store *store;
+	pthread_mutex_t renewing; /* held while the catalog is read, so that many who need it read it once */
 	pthread_mutex_t lock;
 	struct schema *current; /* [lock] */
 	atomic_bool suspect;
@@ -32,6 +33,7 @@ int catalog_open(struct store *store, struct catalog **ret, struct error *e)
 		free(catalog);
 		return r;
 	}
+	pthread_mutex_init(&catalog->renewing, NULL);
 	pthread_mutex_init(&catalog->lock, NULL);
 	*ret = catalog;
 	return 0;
@@ -42,6 +44,7 @@ void catalog_close(struct catalog *catalog)
 	if (!catalog)
 		return;
 	schema_unref(catalog->current);
+	pthread_mutex_destroy(&catalog->renewing);
 	pthread_mutex_destroy(&catalog->lock);
 	free(catalog);
 }
@@ -87,6 +90,19 @@ void catalog_poll(struct catalog *catalog)
 		return;
 	}
 	swap(catalog, fresh);
+}
+
+void catalog_renew(struct catalog *catalog, const struct schema *known)
+{
+	_cleanup_schema_ struct schema *current = NULL;
+	struct schema *fresh;
+	struct error e;
+
+	pthread_mutex_lock(&catalog->renewing);
+	current = catalog_get(catalog);
+	if (current == known && load(catalog, &fresh, &e) == 0)
+		swap(catalog, fresh);
+	pthread_mutex_unlock(&catalog->renewing);
 }
 
 void catalog_suspect(struct catalog *catalog)

@@ -140,13 +140,15 @@ static int update_try(struct engine *engine, const struct update *update,
 }
 
 int commit_update(struct engine *engine, const struct rowref *ref, const struct text *base,
-		  const char *text, size_t len, struct error *e)
+		  const char *text, size_t len, uint32_t *ret_xid, struct error *e)
 {
 	_cleanup_statement_ struct statement statement = {0};
 	_cleanup_(update_done) struct update update = {0};
 	uint32_t xid = 0;
 	int r = update_prepare(ref, base, text, len, &update, e);
 
+	if (ret_xid)
+		*ret_xid = 0;
 	if (r < 0 || update.n_changed == 0)
 		return r;
 	r = commit_check_writable(ref->relation, e);
@@ -163,6 +165,8 @@ int commit_update(struct engine *engine, const struct rowref *ref, const struct 
 	}
 	if (r > 0)
 		r = commit_unknown(e);
+	if (ret_xid)
+		*ret_xid = xid;
 	if (r == 0)
 		commit_announce(engine, ref, xid);
 	else

@@ -17,6 +17,7 @@ struct edit {
 
 	pthread_mutex_t lock;
 	struct buf text;            /* [lock] */
+	_Atomic size_t size;        /* of it, for those who only look */
 	int64_t charged;            /* [lock] bytes of the memory budget */
 	uint64_t generation;        /* [lock] counts changes to the text */
 	uint64_t committed;         /* [lock] generation that PostgreSQL has */
@@ -29,7 +30,9 @@ struct edit {
 	/* Of the commit on its way; only its task touches these while busy. */
 	struct lane_task task;
 	enum edit_intent intent;
-	struct text *base; /* NULL with EDIT_UPDATE: ask again */
+	struct text *base;
+	bool stale;        /* a save has made the base another */
+	uint32_t xid;      /* of that save */
 	struct buf sent;
 	uint64_t sent_generation;
 	struct edit_request *sender;
@@ -48,7 +51,11 @@ static int resize(struct edit *edit, size_t size)
 		edit->charged += more;
 	}
 	buf_resize(&edit->text, size);
-	return edit->text.failed ? -ENOMEM : 0;
+	edit->size = edit->text.len;
+	if (!edit->text.failed)
+		return 0;
+	edit->text.failed = false; /* what it holds is still whole */
+	return -ENOMEM;
 }
 
 static int begin_with(struct edit *edit, const struct text *text)
@@ -153,34 +160,92 @@ int edit_truncate(struct edit *edit, size_t size)
 
 size_t edit_size(struct edit *edit)
 {
-	size_t size;
-
-	pthread_mutex_lock(&edit->lock);
-	size = edit->text.len;
-	pthread_mutex_unlock(&edit->lock);
-	return size;
+	return edit->size;
 }
 
-void edit_surrender(struct edit *edit, struct buf *ret_text)
+bool edit_is_clean(struct edit *edit)
 {
+	bool clean;
+
 	pthread_mutex_lock(&edit->lock);
-	buf_add(ret_text, edit->text.data, edit->text.len);
-	edit->surrendered = true;
+	clean = !edit->busy && edit->generation == edit->committed;
 	pthread_mutex_unlock(&edit->lock);
+	return clean;
+}
+
+bool edit_is_of(struct edit *edit, uint32_t relation, const char *name)
+{
+	bool is;
+
+	pthread_mutex_lock(&edit->lock);
+	is = !edit->surrendered && edit->ref.relation->oid == relation &&
+	     strcmp(edit->ref.name, name) == 0;
+	pthread_mutex_unlock(&edit->lock);
+	return is;
+}
+
+int edit_surrender(struct edit *edit, struct buf *ret_text)
+{
+	bool busy;
+
+	pthread_mutex_lock(&edit->lock);
+	busy = edit->busy;
+	if (!busy) {
+		buf_add(ret_text, edit->text.data, edit->text.len);
+		edit->surrendered = true;
+	}
+	pthread_mutex_unlock(&edit->lock);
+	return busy ? -EBUSY : 0;
 }
 
 /* --- Committing ------------------------------------------------------------------------------ */
 
+/* What the row is as far as this handle knows: its base with the columns that it sent. NULL: it cannot
+ * say. */
+static struct text *merge(const struct edit *edit)
+{
+	const struct relation *relation = edit->ref.relation;
+	_cleanup_patch_ struct patch base = {0}, sent = {0};
+	_cleanup_buf_ struct buf out = {0};
+	struct version version;
+	struct error e;
+
+	if (!edit->base ||
+	    json_parse(relation, edit->base->data, edit->base->len, &base, &e) < 0 ||
+	    json_parse(relation, edit->sent.data, edit->sent.len, &sent, &e) < 0)
+		return NULL;
+	for (size_t i = 0; i < relation->n_columns; i++)
+		if (sent.present[i])
+			base.cells[i] = sent.cells[i];
+	json_print(relation, base.cells, &out);
+	if (out.failed)
+		return NULL;
+	version = version_of(out.data, out.len, NULL);
+	return text_new(out.data, out.len, &version, 0);
+}
+
+/* The base of a second save: the row as our first left it, triggers and all. If somebody has changed it since,
+ * it is what we sent, so that their columns do not pass for ours. */
 static int refresh_base(struct edit *edit, struct error *e)
 {
+	struct text *now = NULL;
 	int r;
 
-	if (edit->intent != EDIT_UPDATE || edit->base)
+	if (edit->intent != EDIT_UPDATE || !edit->stale)
 		return 0;
-	r = reader_fetch(edit->engine->reader, &edit->ref, STORE_WRITE, &edit->base, e);
+	r = reader_fetch(edit->engine->reader, &edit->ref, STORE_WRITE, &now, e);
 	if (r == -ENOENT)
 		return error_set(e, ESTALE, "conflict: the row was deleted by somebody else");
-	return r;
+	if (r < 0)
+		return r;
+	edit->stale = false;
+	if (edit->base && edit->xid != now->xid) {
+		text_unref(now);
+		return 0;
+	}
+	text_unref(edit->base);
+	edit->base = now;
+	return 0;
 }
 
 static int write_through(struct edit *edit, struct error *e)
@@ -192,7 +257,8 @@ static int write_through(struct edit *edit, struct error *e)
 		return r;
 	switch (edit->intent) {
 	case EDIT_UPDATE:
-		return commit_update(engine, &edit->ref, edit->base, edit->sent.data, edit->sent.len, e);
+		return commit_update(engine, &edit->ref, edit->base, edit->sent.data, edit->sent.len,
+				     &edit->xid, e);
 	case EDIT_INSERT:
 		return commit_insert(engine, &edit->ref, edit->sent.data, edit->sent.len, e);
 	default:
@@ -200,16 +266,18 @@ static int write_through(struct edit *edit, struct error *e)
 	}
 }
 
-/* From here on the row is there, and what it looks like is for PostgreSQL to say. */
 static void committed(struct edit *edit)
 {
+	struct text *merged;
+
 	if (edit->intent == EDIT_NEW)
 		return;
+	merged = edit->intent == EDIT_UPDATE ? merge(edit) : NULL;
 	edit->intent = EDIT_UPDATE;
 	text_unref(edit->base);
-	edit->base = NULL;
-	(void)names_event(edit->engine->names, edit->ref.relation->oid, edit->ref.name, NAME_COMMITTED,
-			  NULL);
+	edit->base = merged;
+	edit->stale = true;
+	names_event(edit->engine->names, edit->ref.relation->oid, edit->ref.name, NAME_COMMITTED, NULL);
 }
 
 static void commit_task(struct lane_task *task)

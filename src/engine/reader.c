@@ -246,6 +246,16 @@ static enum outcome cached(struct reader *reader, const struct rowref *ref, stru
 	return USABLE;
 }
 
+int reader_read(struct reader *reader, const struct rowref *ref, enum store_set set,
+		struct text **ret, struct error *e)
+{
+	_cleanup_buf_ struct buf held = {0};
+
+	if (cached(reader, ref, ret, &held) == USABLE)
+		return 0;
+	return reader_fetch(reader, ref, set, ret, e);
+}
+
 static void fill(struct reader *reader, const struct rowref *ref, const char *token,
 		 const struct text *text, int64_t began_ms)
 {
@@ -309,6 +319,28 @@ static bool take_lease(struct flight *flight, char token[CACHE_TOKEN_SIZE])
 			   flight->outcome == REPLACE ? &flight->replace : NULL, token);
 }
 
+/* A column that is gone says nothing about the row: read the catalog and ask once more. */
+static int fetch_renewed(struct flight *flight, struct text **ret, struct error *e)
+{
+	struct reader *reader = flight->reader;
+	struct rowref ref;
+	int r = fetch(reader, &flight->ref, STORE_READ, &flight->abandoned, ret, e);
+
+	if (r != -ESTALE || strcmp(e->sqlstate, "42703") != 0)
+		return r;
+	catalog_renew(reader->catalog, flight->ref.schema);
+	if (rowref_of_name(reader->catalog, flight->ref.relation->oid, flight->ref.name, &ref, NULL) < 0)
+		return r;
+	*e = (struct error){0};
+	r = fetch(reader, &ref, STORE_READ, &flight->abandoned, ret, e);
+	rowref_done(&ref);
+	/* The lease, and whoever looks for this flight, know the row by how it was. */
+	pthread_mutex_lock(&reader->lock);
+	flight->superseded = true;
+	pthread_mutex_unlock(&reader->lock);
+	return r;
+}
+
 static void flight_run(struct lane_task *task)
 {
 	struct flight *flight = container_of(task, struct flight, task);
@@ -319,7 +351,7 @@ static void flight_run(struct lane_task *task)
 	struct error e = {0};
 	bool leased = take_lease(flight, token), superseded;
 	int64_t began = clock_monotonic_ms();
-	int r = fetch(reader, &flight->ref, STORE_READ, &flight->abandoned, &text, &e);
+	int r = fetch_renewed(flight, &text, &e);
 
 	pthread_mutex_lock(&reader->lock);
 	unlist(reader, flight);

@@ -106,10 +106,14 @@ static uint64_t used(int dir, char *ret_oldest, size_t size)
 	return total;
 }
 
+/* The newest is always kept: it is what somebody just typed. One that is too large altogether passes the
+ * bound for a while; pushing out the others would not help it. */
 static void make_room(struct refusals *refusals, size_t len)
 {
 	char oldest[256];
 
+	if (len > refusals->max_bytes)
+		return;
 	while (used(refusals->dir, oldest, sizeof oldest) + len > refusals->max_bytes && oldest[0])
 		if (unlinkat(refusals->dir, oldest, 0) < 0)
 			return;
@@ -166,6 +170,8 @@ static int keep(struct refusals *refusals, const struct asker *asker, const char
 		r = -errno;
 	if (r == 0 && fsync(fd) < 0)
 		r = -errno;
+	if (r < 0)
+		unlinkat(refusals->dir, ret_name, 0);
 	return r;
 }
 

@@ -168,26 +168,33 @@ static int write_whole(struct scratch *scratch, int fd, const void *data, size_t
 	return 0;
 }
 
+static int fill_file(struct scratch *scratch, int dir, const char *name, const void *data, size_t len,
+		     uid_t uid, gid_t gid)
+{
+	_cleanup_close_ int fd =
+		openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		return -errno;
+	if (geteuid() == 0 && fchown(fd, uid, gid) < 0)
+		return -errno;
+	return write_whole(scratch, fd, data, len);
+}
+
 /* Under another name first, so that what has the name is lost only when all of the new is there. */
 int scratch_put(struct scratch *scratch, int dir, const char *name, const void *data, size_t len,
 		uid_t uid, gid_t gid)
 {
 	static _Atomic unsigned sequence;
-	_cleanup_close_ int fd = -1;
-	char other[40];
+	char staged[64];
 	int r;
 
-	do {
-		snprintf(other, sizeof other, ".rowfs-%d-%u", (int)getpid(), sequence++);
-		fd = openat(dir, other, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	} while (fd < 0 && errno == EEXIST);
-	if (fd < 0)
-		return -errno;
-	r = geteuid() == 0 && fchown(fd, uid, gid) < 0 ? -errno : write_whole(scratch, fd, data, len);
-	if (r == 0 && renameat(dir, other, dir, name) < 0)
+	snprintf(staged, sizeof staged, ".rowfs-%d-%u", (int)getpid(), sequence++);
+	r = fill_file(scratch, dir, staged, data, len, uid, gid);
+	if (r == 0 && renameat(dir, staged, dir, name) < 0)
 		r = -errno;
 	if (r < 0)
-		unlinkat(dir, other, 0);
+		unlinkat(dir, staged, 0);
 	return r;
 }
 

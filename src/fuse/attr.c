@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <xxhash.h>
@@ -113,28 +114,39 @@ void reply_entry(struct mount *mount, fuse_req_t req, struct node *node, const s
 		nodes_forget(mount->nodes, node, 1);
 }
 
+void reply_pending(struct mount *mount, fuse_req_t req, struct node *node, const struct stat *attr)
+{
+	struct fuse_entry_param entry;
+
+	attr_entry(mount, node, attr, &entry);
+	entry.entry_timeout = 0;
+	if (fuse_reply_entry(req, &entry) < 0)
+		nodes_forget(mount->nodes, node, 1);
+}
+
 bool attr_of_open_row(struct mount *mount, struct node *node, struct stat *ret)
 {
 	_cleanup_schema_ struct schema *schema = catalog_get(mount->engine.catalog);
 	const struct relation *relation = schema_relation(schema, node->relation);
 	struct version version = {.mtime.tv_sec = DIRECTORY_MTIME};
+	char name[NODE_NAME_SIZE];
 	bool open = false;
 
 	if (!relation)
 		return false;
 	nodes_lock(mount->nodes);
-	if (node->is_told)
+	snprintf(name, sizeof name, "%s", node_name(node));
+	if (node->has_told)
 		version = node->told;
 	if (node->writer) {
 		open = true;
 		version.size = edit_size(node->writer->edit);
-	} else if (node->readers && node->is_told) {
+	} else if (node->readers && node->has_told) {
 		open = true;
 	}
 	nodes_unlock(mount->nodes);
 	if (!open) {
-		enum name_state state = names_state(mount->engine.names, node->relation,
-						    node_name(node), NULL);
+		enum name_state state = names_state(mount->engine.names, node->relation, name, NULL);
 
 		open = state == NAME_PENDING || state == NAME_REPLACING;
 		if (open)

@@ -1,9 +1,10 @@
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "mount.h"
-#include "rowfs/base/log.h"
+#include "rowfs/base/clock.h"
 
 struct mount *mount_of(fuse_req_t req)
 {
@@ -25,6 +26,9 @@ struct call *call_new(fuse_req_t req, struct node *node, const char *name)
 	call->mount = mount_of(req);
 	call->req = req;
 	call->node = node;
+	call->began_us = clock_monotonic_us();
+	if (node->kind == NODE_ROW)
+		nodes_name(call->mount->nodes, node, call->row_name, NULL);
 	call->asker = (struct asker){.uid = ctx->uid, .gid = ctx->gid, .pid = ctx->pid, .path = ""};
 	return call;
 }
@@ -125,12 +129,31 @@ static void read_done(struct read_request *request, struct text *text, const str
 	call->then(call, text, e);
 }
 
-/* The caller was killed. Runs with the request's own lock held, so read_done() waits for it. */
+/* The kernel interrupts a request for any signal that wakes its caller; stat() and open() may not fail for
+ * those. What kills a process is pending as SIGKILL, whichever signal it was. */
+static bool is_killed(pid_t thread)
+{
+	unsigned long long pending = 0, mask;
+	char path[40], line[128];
+	FILE *status;
+
+	snprintf(path, sizeof path, "/proc/%d/status", (int)thread);
+	status = fopen(path, "re");
+	if (!status)
+		return false;
+	while (fgets(line, sizeof line, status))
+		if (sscanf(line, "SigPnd: %llx", &mask) == 1 || sscanf(line, "ShdPnd: %llx", &mask) == 1)
+			pending |= mask;
+	fclose(status);
+	return pending & (1ULL << (SIGKILL - 1));
+}
+
+/* Maybe the caller was killed. Runs with the request's own lock held, so read_done() waits for it. */
 static void interrupted(fuse_req_t req, void *data)
 {
 	struct call *call = data;
 
-	if (reader_abandon(call->mount->engine.reader, &call->read))
+	if (is_killed(call->asker.pid) && reader_abandon(call->mount->engine.reader, &call->read))
 		call_error(call, -EINTR);
 }
 

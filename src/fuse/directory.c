@@ -91,15 +91,20 @@ static bool hidden(const struct directory *directory, int fd, const char *name)
 static void add_spool(struct mount *mount, struct directory *directory)
 {
 	int fd = spool_dir(mount, directory->node, false);
+	int own = -1;
 	DIR *stream;
 	struct dirent *entry;
 
 	if (fd == -ENOENT)
 		return;
 	/* A descriptor of its own, so that its position is nobody else's. */
-	stream = fd < 0 ? NULL : fdopendir(openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+	if (fd >= 0)
+		own = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	stream = own < 0 ? NULL : fdopendir(own);
 	if (!stream)
 		directory->error = fd < 0 ? fd : -errno;
+	if (!stream && own >= 0)
+		close(own);
 	while (stream && (entry = readdir(stream)))
 		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
 		    !hidden(directory, fd, entry->d_name))
@@ -205,6 +210,7 @@ static bool put_row(struct reply *reply, const struct listing_entry *row)
 	uint32_t oid = directory->node->relation;
 	uint64_t ino = ino_of_name(oid, row->name);
 	struct fuse_entry_param entry = {0};
+	struct look look = {.began_us = listing_began_us(directory->listing), .listing = true};
 	struct node *node = NULL;
 
 	/* A name that is detached is hidden; one that is pending was listed among the extras. */
@@ -214,7 +220,7 @@ static bool put_row(struct reply *reply, const struct listing_entry *row)
 		return false;
 	if (reply->plus)
 		node = nodes_get_row(mount->nodes, directory->node, row->name, oid, ino, &row->version,
-				     NULL, listing_began_us(directory->listing));
+				     NULL, &look);
 	attr_row(mount, reply->call->ref.relation, ino, &row->version, &entry.attr);
 	if (node) {
 		struct stat attr = entry.attr;

@@ -14,6 +14,7 @@ struct file *file_new(enum file_kind kind, struct node *node)
 
 	if (!file)
 		return NULL;
+	atomic_init(&file->refs, 1);
 	pthread_mutex_init(&file->lock, NULL);
 	file->kind = kind;
 	file->node = node;
@@ -21,8 +22,12 @@ struct file *file_new(enum file_kind kind, struct node *node)
 	return file;
 }
 
-void file_free(struct file *file)
+void file_unref(struct file *file)
 {
+	if (atomic_fetch_sub(&file->refs, 1) != 1)
+		return;
+	if (file->edit)
+		edit_close(file->edit);
 	text_unref(file->text);
 	if (file->fd >= 0)
 		close(file->fd);
@@ -52,11 +57,25 @@ void file_close(struct mount *mount, struct file *file)
 {
 	if (file->node)
 		nodes_leave(mount->nodes, file->node, file);
-	if (file->edit) {
+	if (file->edit)
 		unlist_edit(mount, file);
-		edit_close(file->edit);
+	file_unref(file);
+}
+
+struct file *files_editing(struct mount *mount, uint32_t relation, const char *name)
+{
+	struct file *file, *found = NULL;
+
+	pthread_mutex_lock(&mount->lock);
+	DL_FOREACH(mount->editing, file) {
+		if (edit_is_of(file->edit, relation, name)) {
+			found = file;
+			atomic_fetch_add(&found->refs, 1);
+			break;
+		}
 	}
-	file_free(file);
+	pthread_mutex_unlock(&mount->lock);
+	return found;
 }
 
 /* --- READ, WRITE ----------------------------------------------------------------------------- */
@@ -119,6 +138,13 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct f
 	}
 }
 
+static void set_wrote(struct file *file, bool wrote)
+{
+	pthread_mutex_lock(&file->lock);
+	file->wrote = wrote;
+	pthread_mutex_unlock(&file->lock);
+}
+
 void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off_t offset,
 	      struct fuse_file_info *fi)
 {
@@ -130,9 +156,9 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off
 	switch (kind_of(file)) {
 	case FILE_SCRATCH:
 		n = scratch_write(mount->engine.scratch, file->fd, data, size, offset);
-		pthread_mutex_lock(&file->lock);
-		file->wrote = true;
-		pthread_mutex_unlock(&file->lock);
+		/* What was written before a rename onto a row went with it. */
+		if (file->node->kind == NODE_ROW)
+			set_wrote(file, true);
 		break;
 	case FILE_EDIT:
 		r = edit_write(file->edit, (size_t)offset, data, size);
@@ -172,17 +198,19 @@ static void flush_renamed(struct call *call)
 	int r = scratch_get(file->fd, &call->buf);
 
 	if (r == 0)
-		r = rowref_of_name(call->mount->engine.catalog, call->node->relation,
-				   node_name(call->node), &call->ref, NULL);
+		r = rowref_of_name(call->mount->engine.catalog, call->node->relation, call->row_name,
+				   &call->ref, NULL);
 	if (r == 0)
 		r = reader_fetch(call->mount->engine.reader, &call->ref, STORE_WRITE, &base, &call->error);
 	if (r == 0) {
 		r = commit_update(&call->mount->engine, &call->ref, base, call->buf.data, call->buf.len,
-				  &call->error);
+				  NULL, &call->error);
 		text_unref(base);
 	}
+	if (r < 0)
+		set_wrote(file, true); /* the next flush says so again */
 	if (r < 0 && call->error.err)
-		call_refuse(call, CALL_PATH, &call->error, call->buf.data, call->buf.len);
+		call_refuse(call, CALL_OTHER, &call->error, call->buf.data, call->buf.len);
 	else
 		call_error(call, r);
 }
@@ -244,30 +272,33 @@ void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 
 	file_close(mount, file);
 	if (edited)
-		notify_inode(mount->notifier, ino);
+		notify_inode(mount->session, ino);
 	fuse_reply_err(req, 0);
 }
 
 /* --- Others' doing --------------------------------------------------------------------------- */
 
-void file_follow(struct mount *mount, struct file *file, int fd)
+int file_follow(struct mount *mount, struct file *file, int fd)
 {
 	_cleanup_buf_ struct buf text = {0};
+	int r = edit_surrender(file->edit, &text);
 
+	if (r < 0)
+		return r;
 	nodes_lock(mount->nodes);
-	if (file->node->writer == file) {
+	if (file->node && file->node->writer == file) {
 		file->node->writer = NULL;
 		file->node->readers++;
 	}
 	nodes_unlock(mount->nodes);
 	pthread_mutex_lock(&file->lock);
-	edit_surrender(file->edit, &text);
 	file->fd = fd;
 	file->kind = FILE_SCRATCH;
 	pthread_mutex_unlock(&file->lock);
-	if (!text.failed && ftruncate(fd, 0) == 0 &&
+	if (text.failed || ftruncate(fd, 0) < 0 ||
 	    scratch_write(mount->engine.scratch, fd, text.data, text.len, 0) < 0)
 		log_warning("a moved file could not be written whole: %s", strerror(errno));
+	return 0;
 }
 
 static void told_nobody(struct edit_request *request, int err)

@@ -15,17 +15,22 @@ static void reply_attr(struct call *call, const struct stat *attr)
 
 static void getattr_row_done(struct call *call, struct text *text, const struct error *e)
 {
+	struct version told;
 	struct stat attr;
 
 	if (!text) {
 		call_fail(call, CALL_LOOKUP, e);
 		return;
 	}
-	nodes_tell(call->mount->nodes, call->node, text);
 	/* A handle that was opened meanwhile is told what it sees. */
-	if (!attr_of_open_row(call->mount, call->node, &attr))
-		attr_row(call->mount, call->ref.relation, call->node->ino, &text->version, &attr);
-	reply_attr(call, &attr);
+	if (attr_of_open_row(call->mount, call->node, &attr)) {
+		reply_attr(call, &attr);
+	} else if (nodes_confirm(call->mount->nodes, call->node, &text->version, &told)) {
+		attr_row(call->mount, call->ref.relation, call->node->ino, &told, &attr);
+		reply_attr(call, &attr);
+	} else {
+		call_error(call, -ESTALE); /* the kernel looks the name up */
+	}
 }
 
 static void getattr_row(struct call *call)
@@ -38,8 +43,8 @@ static void getattr_row(struct call *call)
 		reply_attr(call, &attr);
 		return;
 	}
-	r = rowref_of_name(mount->engine.catalog, call->node->relation, node_name(call->node),
-			   &call->ref, NULL);
+	r = rowref_of_name(mount->engine.catalog, call->node->relation, call->row_name, &call->ref,
+			   NULL);
 	if (r < 0)
 		call_error(call, r == -ENOMEM ? r : -ENOENT);
 	else
@@ -103,21 +108,25 @@ static void truncate_row_done(struct call *call, struct text *text, const struct
 	attr_row(call->mount, call->ref.relation, call->node->ino, &text->version, &attr);
 	attr.st_size = (off_t)call->size;
 	/* The kernel believes this size now; the next who asks is told the row's own. */
-	nodes_untell(call->mount->nodes, call->node);
-	notify_inode(call->mount->notifier, ino_of(call->node));
+	nodes_spoil(call->mount->nodes, call->node);
+	notify_inode(call->mount->session, ino_of(call->node));
 	reply_attr(call, &attr);
 }
 
 static void truncate_row(struct call *call)
 {
 	struct mount *mount = call->mount;
-	int r = rowref_of_name(mount->engine.catalog, call->node->relation, node_name(call->node),
-			       &call->ref, NULL);
+	int r = rowref_of_name(mount->engine.catalog, call->node->relation, call->row_name, &call->ref,
+			       NULL);
 
 	if (r < 0)
-		call_error(call, r);
-	else
+		call_error(call, r == -ESTALE ? -EIO : r);
+	else if (names_state(mount->engine.names, call->node->relation, call->row_name, NULL) == NAME_PLAIN)
 		call_read(call, truncate_row_done);
+	else if (call->size == 0) /* it has no content yet */
+		getattr_row(call);
+	else
+		call_error(call, -EIO);
 }
 
 static int set_scratch_times(int fd, const struct stat *attr, int to_set)

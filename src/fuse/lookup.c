@@ -49,6 +49,7 @@ static void lookup_row_done(struct call *call, struct text *text, const struct e
 {
 	struct mount *mount = call->mount;
 	uint64_t ino = ino_of_name(call->node->relation, call->name);
+	struct look look = {.began_us = call->began_us, .pid = call->asker.pid};
 	struct node *node;
 	struct stat attr;
 
@@ -57,7 +58,7 @@ static void lookup_row_done(struct call *call, struct text *text, const struct e
 		return;
 	}
 	node = nodes_get_row(mount->nodes, call->node, call->name, call->node->relation, ino,
-			     &text->version, text, 0);
+			     &text->version, text, &look);
 	if (!node) {
 		call_error(call, -ENOMEM);
 		return;
@@ -67,20 +68,50 @@ static void lookup_row_done(struct call *call, struct text *text, const struct e
 	call_free(call);
 }
 
+/* Empty, until its content is committed; what a handle holds is for the handle to see, on a node of its
+ * own. */
 static void lookup_pending(struct mount *mount, fuse_req_t req, struct node *parent, const char *name)
 {
-	struct node *node = nodes_get(mount->nodes, parent, name, NODE_ROW, parent->relation,
-				      ino_of_name(parent->relation, name));
+	_cleanup_schema_ struct schema *schema = catalog_get(mount->engine.catalog);
+	const struct relation *relation = schema_relation(schema, parent->relation);
+	uint64_t ino = ino_of_name(parent->relation, name);
+	struct version empty = version_of("", 0, NULL);
+	struct look look = {.began_us = INT64_MAX};
+	struct node *node;
 	struct stat attr;
 
+	node = relation ? nodes_get_row(mount->nodes, parent, name, parent->relation, ino, &empty, NULL,
+					&look) :
+			  NULL;
 	if (!node) {
-		fuse_reply_err(req, ENOMEM);
-	} else if (!attr_of_open_row(mount, node, &attr)) {
-		nodes_forget(mount->nodes, node, 1);
-		fuse_reply_err(req, ENOENT);
-	} else {
-		reply_entry(mount, req, node, &attr);
+		fuse_reply_err(req, relation ? ENOMEM : ENOENT);
+		return;
 	}
+	attr_row(mount, relation, ino, &empty, &attr);
+	reply_pending(mount, req, node, &attr);
+}
+
+static bool is_edited(struct mount *mount, struct node *parent, const char *name)
+{
+	struct file *file = files_editing(mount, parent->relation, name);
+
+	if (file)
+		file_unref(file);
+	return file != NULL;
+}
+
+/* An empty file that somebody made with touch must not hide a row that came into being since. */
+static void lookup_pending_done(struct call *call, struct text *text, const struct error *e)
+{
+	struct mount *mount = call->mount;
+
+	if (text) {
+		names_event(mount->engine.names, call->node->relation, call->name, NAME_COMMITTED, NULL);
+		lookup_row_done(call, text, e);
+		return;
+	}
+	lookup_pending(mount, call->req, call->node, call->name);
+	call_free(call);
 }
 
 static void lookup_row(struct mount *mount, fuse_req_t req, struct node *parent, const char *name)
@@ -93,7 +124,7 @@ static void lookup_row(struct mount *mount, fuse_req_t req, struct node *parent,
 		fuse_reply_err(req, ENOENT);
 		return;
 	}
-	if (state != NAME_PLAIN) {
+	if (state == NAME_REPLACING || (state == NAME_PENDING && is_edited(mount, parent, name))) {
 		lookup_pending(mount, req, parent, name);
 		return;
 	}
@@ -103,6 +134,8 @@ static void lookup_row(struct mount *mount, fuse_req_t req, struct node *parent,
 	r = rowref_of_name(mount->engine.catalog, parent->relation, name, &call->ref, NULL);
 	if (r < 0)
 		call_error(call, r == -ENOMEM ? r : -ENOENT);
+	else if (state == NAME_PENDING)
+		call_read(call, lookup_pending_done);
 	else
 		call_read(call, lookup_row_done);
 }

@@ -18,7 +18,6 @@
 struct mount {
 	struct engine engine;
 	struct nodes *nodes;
-	struct notifier *notifier;
 	struct fuse_session *session;
 	void (*ready)(void *arg);
 	void *ready_arg;
@@ -41,6 +40,8 @@ struct call {
 	char *name, *new_name;
 	struct rowref ref, new_ref;
 	struct fuse_file_info fi;
+	char row_name[NODE_NAME_SIZE]; /* of `node`, if it is a row */
+	int64_t began_us;
 	struct asker asker;   /* its path is made by call_asker() */
 	char *path;
 	unsigned flags;
@@ -116,6 +117,9 @@ void attr_entry(const struct mount *mount, const struct node *node, const struct
 /* Reply an entry for a node that was just given a lookup, or take the lookup back. */
 void reply_entry(struct mount *mount, fuse_req_t req, struct node *node, const struct stat *attr);
 
+/* The same for a row name without a row, which may be gone at any moment: the kernel is not to remember it. */
+void reply_pending(struct mount *mount, fuse_req_t req, struct node *node, const struct stat *attr);
+
 /* Attributes of an open or pending row: what its handles see. False: ask the reader. */
 bool attr_of_open_row(struct mount *mount, struct node *node, struct stat *ret);
 
@@ -124,6 +128,7 @@ bool attr_of_open_row(struct mount *mount, struct node *node, struct stat *ret);
 enum file_kind { FILE_TEXT, FILE_EDIT, FILE_SCRATCH };
 
 struct file {
+	_Atomic unsigned refs;
 	pthread_mutex_t lock;
 	enum file_kind kind;   /* [lock] EDIT becomes SCRATCH when its name is moved away */
 	struct node *node;     /* referenced; NULL for reports */
@@ -141,9 +146,6 @@ static inline struct file *file_of(const struct fuse_file_info *fi)
 
 struct file *file_new(enum file_kind kind, struct node *node);
 
-/* Free one that nobody knows yet. */
-void file_free(struct file *file);
-
 /* Leave the node, finish the edit, free. */
 void file_close(struct mount *mount, struct file *file);
 
@@ -153,8 +155,13 @@ void file_list_edit(struct mount *mount, struct file *file);
 /* Commit and close the handles that the end of the mount found open; what cannot be committed is kept. */
 void files_end(struct mount *mount);
 
-/* What row->scratch does to a handle that is being written: it follows the name. */
-void file_follow(struct mount *mount, struct file *file, int fd);
+/* A handle that edits the row of this name and was not told to stop, with a reference; NULL if there is none. */
+struct file *files_editing(struct mount *mount, uint32_t relation, const char *name);
+void file_unref(struct file *file);
+
+/* What row->scratch does to a handle that is being written: it follows the name, to `fd`, which it owns from
+ * then on. -EBUSY while it commits. */
+int file_follow(struct mount *mount, struct file *file, int fd) _must_check_;
 
 /* --- The spool (scratch_ops.c) --------------------------------------------------------------- */
 

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 #include <utlist.h>
@@ -51,7 +52,17 @@ const char *node_name(const struct node *node)
 
 bool node_contended(const struct node *node)
 {
-	return node->contended_us && clock_monotonic_us() - node->contended_us < CONTENDED_US;
+	return node->contended_until_us > clock_monotonic_us();
+}
+
+void nodes_name(struct nodes *nodes, const struct node *node, char ret[NODE_NAME_SIZE],
+		struct node **ret_parent)
+{
+	nodes_lock(nodes);
+	snprintf(ret, NODE_NAME_SIZE, "%s", node_name(node));
+	if (ret_parent)
+		*ret_parent = node->parent;
+	nodes_unlock(nodes);
 }
 
 /* --- Birth and death; all with the lock held ------------------------------------------------- */
@@ -214,18 +225,19 @@ static void expire(struct nodes *nodes, int64_t now)
 
 		if (!nodes->keeping[slot])
 			continue;
-		if (now - nodes->keeping[slot]->kept_us <= KEPT_US)
+		if (now - nodes->keeping[slot]->kept_us <= CONTENDED_US)
 			break;
 		free_slot(nodes, slot);
 	}
 }
 
-static void keep(struct nodes *nodes, struct node *node, struct text *text)
+static void keep(struct nodes *nodes, struct node *node, struct text *text, pid_t pid)
 {
 	bool listed = node->kept != NULL;
 
 	drop_kept(node);
 	node->kept = text_ref(text);
+	node->kept_for = pid;
 	node->kept_us = clock_monotonic_us();
 	if (listed)
 		return;
@@ -236,13 +248,13 @@ static void keep(struct nodes *nodes, struct node *node, struct text *text)
 	expire(nodes, node->kept_us);
 }
 
-struct text *nodes_kept(struct nodes *nodes, struct node *node)
+struct text *nodes_kept(struct nodes *nodes, struct node *node, pid_t pid)
 {
 	struct text *text = NULL;
 
 	nodes_lock(nodes);
-	if (node->kept && node->is_told && clock_monotonic_us() - node->kept_us <= KEPT_US &&
-	    version_equal(&node->kept->version, &node->told))
+	if (node->kept && pid && node->kept_for == pid &&
+	    clock_monotonic_us() - node->kept_us <= (node_contended(node) ? CONTENDED_US : KEPT_US))
 		text = text_ref(node->kept);
 	nodes_unlock(nodes);
 	return text;
@@ -296,93 +308,89 @@ struct node *nodes_create(struct nodes *nodes, struct node *parent, const char *
 	return nodes_get(nodes, parent, name, kind, relation, ino);
 }
 
-static void tell(struct node *node, const struct version *version)
-{
-	node->told = *version;
-	node->is_told = true;
-	node->told_us = clock_monotonic_us();
-	node->refused = 0;
-}
-
 /* --- Versions -------------------------------------------------------------------------------- */
 
-/* May the kernel be told this version under the node it has? */
-static bool can_tell(const struct node *node, const struct version *version)
+/* With the lock held, as are the next three. */
+static bool confirms(const struct node *node, const struct version *version)
 {
-	if (node->writer || node_contended(node))
-		return false;
-	return node->readers == 0 || (node->is_told && version_equal(&node->told, version));
+	return node->has_told && !node->spoiled && !node->outdated &&
+	       version_equal(&node->told, version);
+}
+
+static bool in_use(const struct node *node)
+{
+	return node->writer || node_contended(node);
+}
+
+/* Has the kernel been told something younger than this look at the row? */
+static bool knows_better(const struct node *node, const struct look *look)
+{
+	return in_use(node) || node->told_us > look->began_us || node->saved_us > look->began_us;
+}
+
+static struct node *new_version(struct nodes *nodes, struct node *parent, const char *name,
+				uint32_t relation, uint64_t ino, const struct version *version,
+				const struct look *look)
+{
+	struct node *before = find(nodes, parent, name), *node;
+	int64_t contended_until_us = before ? before->contended_until_us : 0;
+	int64_t saved_us = before ? before->saved_us : 0;
+
+	if (before)
+		unlist(nodes, before);
+	node = node_new(nodes, parent, name, NODE_ROW, relation, ino);
+	if (!node)
+		return NULL;
+	node->told = *version;
+	node->has_told = true;
+	node->told_us = clock_monotonic_us();
+	node->contended_until_us = contended_until_us;
+	node->saved_us = saved_us;
+	node->outdated = saved_us > look->began_us;
+	return node;
 }
 
 struct node *nodes_get_row(struct nodes *nodes, struct node *parent, const char *name,
 			   uint32_t relation, uint64_t ino, const struct version *version,
-			   struct text *text, int64_t began_us)
+			   struct text *text, const struct look *look)
 {
-	int64_t refused_us = 0, contended_us = 0;
 	struct node *node;
 
 	nodes_lock(nodes);
 	node = find(nodes, parent, name);
-	if (node && (node->kind != NODE_ROW || node->relation != relation ||
-		     !can_tell(node, version))) {
-		if (!began_us)
-			unlist(nodes, node);
-		else
-			goto none;
-		refused_us = node->refused_us;
-		contended_us = node->contended_us;
+	if (node && node->kind == NODE_ROW && node->relation == relation && !in_use(node) &&
+	    confirms(node, version))
+		node->refused = 0;
+	else if (node && look->listing && knows_better(node, look))
 		node = NULL;
-	}
-	if (node && began_us && node->told_us > began_us)
-		goto none;
-	if (!node && (node = node_new(nodes, parent, name, NODE_ROW, relation, ino))) {
-		node->refused_us = refused_us;
-		node->contended_us = contended_us;
-	}
+	else
+		node = new_version(nodes, parent, name, relation, ino, version, look);
 	if (node) {
 		node->lookups++;
-		tell(node, version);
 		if (text)
-			keep(nodes, node, text);
+			keep(nodes, node, text, look->pid);
 	}
 	nodes_unlock(nodes);
 	return node;
-none:
-	nodes_unlock(nodes);
-	return NULL;
 }
 
-/* An OPEN this soon after one that got ESTALE may be its repetition, and a second ESTALE would reach the
- * user. */
-enum { REPEAT_US = 1000000 };
-
-/* With the lock held, for an OPEN that cannot simply be served. */
-static enum admission admit_hard(struct node *node, bool shared, const struct version *version,
-				 pid_t pid)
+static void contend_until(struct node *node, int64_t until)
 {
-	int64_t now = clock_monotonic_us();
-	bool repeated = node->refused_us && now - node->refused_us < REPEAT_US;
+	if (node && until > node->contended_until_us)
+		node->contended_until_us = until;
+}
 
-	/* It came back without a LOOKUP, as opens through /proc/self/fd do. */
-	if (node->refused == pid) {
-		node->refused = 0;
-		return ADMIT_DIRECT;
-	}
-	/* It was looked up and the row has moved once more. With nothing else open the kernel may take the
-	 * new size here too. */
-	if (repeated && !node->readers && !node->writer) {
-		tell(node, version);
-		return ADMIT_TOLD;
-	}
-	if (shared)
-		node->contended_us = now;
-	node->refused = pid;
-	node->refused_us = now;
-	return ADMIT_STALE;
+/* The name is contended, whichever node has it by now. */
+static void contend(struct nodes *nodes, struct node *node, int64_t us)
+{
+	int64_t until = clock_monotonic_us() + us;
+
+	contend_until(node, until);
+	contend_until(find(nodes, node->parent, node_name(node)), until);
 }
 
 enum admission nodes_admit(struct nodes *nodes, struct node *node, struct file *writer,
-			   const struct version *version, pid_t pid)
+			   const struct version *version, bool looked_up, pid_t pid)
 {
 	enum admission admission = ADMIT;
 	bool shared, moved;
@@ -390,9 +398,15 @@ enum admission nodes_admit(struct nodes *nodes, struct node *node, struct file *
 	nodes_lock(nodes);
 	/* Readers never share pages with a writer. */
 	shared = node->writer || (writer && node->readers);
-	moved = version && !(node->is_told && version_equal(&node->told, version));
-	if (shared || moved)
-		admission = admit_hard(node, shared, version, pid);
+	moved = version && (!node->has_told || node->spoiled || (node->outdated && !looked_up) ||
+			    !version_equal(&node->told, version));
+	if (shared || moved) {
+		/* If it comes back without a LOOKUP, as opens through /proc/self/fd do, a second ESTALE would
+		 * reach the user. */
+		admission = pid && node->refused == pid ? ADMIT_DIRECT : ADMIT_STALE;
+		node->refused = admission == ADMIT_STALE ? pid : 0;
+		contend(nodes, node, shared ? CONTENDED_US : REPEATED_US);
+	}
 	if (admission != ADMIT_STALE) {
 		if (writer && !node->writer)
 			node->writer = writer;
@@ -408,29 +422,42 @@ void nodes_leave(struct nodes *nodes, struct node *node, const struct file *file
 	nodes_lock(nodes);
 	if (node->writer == file) {
 		node->writer = NULL;
-		node->is_told = false;
+		node->spoiled = true;
 	} else {
 		node->readers--;
 	}
 	nodes_unlock(nodes);
 }
 
-void nodes_tell(struct nodes *nodes, struct node *node, struct text *text)
+bool nodes_confirm(struct nodes *nodes, struct node *node, const struct version *version,
+		   struct version *ret)
+{
+	bool yes;
+
+	nodes_lock(nodes);
+	yes = confirms(node, version);
+	/* A LOOKUP's attributes may not have reached the kernel, which then asks for them at once. */
+	if (!yes && node->has_told && !node->spoiled && !node->outdated &&
+	    clock_monotonic_us() - node->told_us <= KEPT_US)
+		yes = true;
+	if (yes)
+		*ret = node->told;
+	nodes_unlock(nodes);
+	return yes;
+}
+
+void nodes_outdate(struct nodes *nodes, struct node *node)
 {
 	nodes_lock(nodes);
-	if (node->readers == 0 && !node->writer) {
-		tell(node, &text->version);
-		keep(nodes, node, text);
-	}
+	node->outdated = true;
+	node->saved_us = clock_monotonic_us();
 	nodes_unlock(nodes);
 }
 
-void nodes_untell(struct nodes *nodes, struct node *node)
+void nodes_spoil(struct nodes *nodes, struct node *node)
 {
 	nodes_lock(nodes);
-	if (node->readers == 0)
-		node->is_told = false;
-	node->kept_us = 0;
+	node->spoiled = true;
 	nodes_unlock(nodes);
 }
 
@@ -465,8 +492,11 @@ void nodes_rename(struct nodes *nodes, struct node *node, struct node *parent, c
 
 	nodes_lock(nodes);
 	other = find(nodes, parent, name);
-	if (other && other != node)
+	if (other && other != node) {
+		if (other->contended_until_us > node->contended_until_us)
+			node->contended_until_us = other->contended_until_us;
 		unlist(nodes, other);
+	}
 	unlist(nodes, node);
 	if (set_key(node, parent, name) == 0) {
 		parent->refs++;

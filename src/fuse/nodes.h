@@ -1,17 +1,19 @@
 /* Nodes: what the kernel holds by nodeid. A nodeid is the node's address.
  *
- * For a row, a nodeid stands for one *version* at a time: the one last told to the kernel (size, mtime,
- * hash of the text). The kernel trusts the size it was told when it reads, so a node that has an open
- * handle is never told another version:
+ * For a row, a nodeid stands for one *version*, told once (size, mtime, hash of the text). The kernel trusts the
+ * size it was told when it reads, and of two answers that overlap it may believe either; so a node is never told
+ * another version:
  *
- *   LOOKUP ── node free ───────────── tell it the version now
- *         └── node open, row moved ── a new node takes the name; the old one lives on with its handles
- *   OPEN ──── told = now ──────────── serve
- *        └─── row moved ───────────── ESTALE: the kernel repeats the walk, once, and LOOKUP tells it
+ *   LOOKUP ── the row is what the node was told ── that node
+ *         └── anything else ───────────────────── another node takes the name
+ *   OPEN, GETATTR ── the row is what the node was told ── serve
+ *               └─── it has moved ── ESTALE: the kernel repeats the walk, once, and LOOKUP tells it
+ *
+ * The old node lives on with its handles, which see, and are told, what they opened.
  *
  * Readers and writers never share a node, since they would share the kernel's pages, and an open that
- * truncates would cut what a reader sees. When they meet on one, the later gets ESTALE, and for CONTENDED_US
- * every LOOKUP of the name gives a node of its own, so that the repeated OPEN meets nobody.
+ * truncates would cut what a reader sees: the later gets ESTALE. After each ESTALE every LOOKUP of the name gives
+ * a node of its own for a while, which the kernel does not remember, so that the repeated OPEN meets nobody.
  *
  * A name has one current node; nodes that lost it stay until the kernel forgets them. All fields below
  * `told` and the counts are guarded by the table's lock; it is never held across I/O or a reply. */
@@ -44,7 +46,7 @@ struct node {
 	struct node *parent;  /* holds a reference */
 	uint32_t relation;    /* oid, at and below a table */
 	uint64_t ino;         /* st_ino: the same for every node of one name */
-	int path_fd;          /* SCRATCH, KEPT: O_PATH descriptor; else -1 */
+	int path_fd;          /* SCRATCH: O_PATH descriptor, kept until the node dies; else -1 */
 	const void *report;   /* REPORT: which */
 
 	struct node *prev, *next; /* all nodes, for the end */
@@ -58,17 +60,21 @@ struct node {
 	unsigned readers;     /* open handles on it */
 	struct file *writer;  /* the handle open for writing, if any */
 
-	struct version told;
-	bool is_told;
-	int64_t told_us;
-	int64_t contended_us; /* when readers and writers last met on the name */
+	struct version told;  /* what the kernel knows and open readers see */
+	bool has_told;        /* false: the kernel's size is whatever its caller wrote */
+	bool spoiled;         /* a writer was here, so the kernel's size is no longer the one told */
+	bool outdated;        /* this mount changed the row since */
+	int64_t told_us, saved_us; /* when it was told, and when this mount changed the row last */
+	int64_t contended_until_us; /* until then every LOOKUP of the name gives another node */
 	pid_t refused;        /* whose OPEN got ESTALE, if no LOOKUP has come since; else 0 */
-	int64_t refused_us;   /* when an OPEN of this name got ESTALE last */
 	struct text *kept;    /* what LOOKUP read, for the OPEN that follows */
+	pid_t kept_for;       /* who looked */
 	int64_t kept_us;
 };
 
-enum { NODE_MAGIC = 0x6e6f6465, KEPT_US = 100000, CONTENDED_US = 1000000 };
+/* How long a LOOKUP's text serves the OPEN that belongs to it (a repeated one may have waited), and for how long
+ * names are looked up one by one after an ESTALE: for the repetition; while readers and writers meet. */
+enum { NODE_MAGIC = 0x6e6f6465, KEPT_US = 100000, REPEATED_US = 200000, CONTENDED_US = 1000000 };
 
 /* Does every LOOKUP of the node's name give another node now? The kernel then may not remember it. */
 bool node_contended(const struct node *node);
@@ -79,9 +85,15 @@ int nodes_new(struct nodes **ret) _must_check_;
 void nodes_free(struct nodes *nodes);
 struct node *nodes_root(struct nodes *nodes);
 
-/* The name a node was made for or renamed to; valid while the caller keeps the node alive and no rename
- * of it happens. */
+enum { NODE_NAME_SIZE = 256 };
+
+/* The name a node was made for or renamed to. Renames run beside other operations on a node: this is for
+ * nodes that are never renamed (schemas, tables), or with the lock held. */
 const char *node_name(const struct node *node);
+
+/* A copy of it, for the others; of the parent too, if that is not NULL. */
+void nodes_name(struct nodes *nodes, const struct node *node, char ret[NODE_NAME_SIZE],
+		struct node **ret_parent);
 
 /* Run a few statements under the table's lock. */
 void nodes_lock(struct nodes *nodes);
@@ -96,12 +108,19 @@ struct node *nodes_get(struct nodes *nodes, struct node *parent, const char *nam
 struct node *nodes_create(struct nodes *nodes, struct node *parent, const char *name,
 			  enum node_kind kind, uint32_t relation, uint64_t ino);
 
-/* A row name's node that may be told `version`, told so, with one more lookup and `text` (may be NULL)
- * kept. For a listing (`began_us` is when its SELECT began) NULL where a new node would be needed or
- * the kernel already knows better; otherwise (`began_us` 0) NULL only without memory. */
+/* Who looks at a row, since when, and whether for a listing. */
+struct look {
+	int64_t began_us;
+	pid_t pid;
+	bool listing;
+};
+
+/* The node of a row name for this version: the current one if it was told just that, else another that takes the
+ * name; with one more lookup, and `text` (may be NULL) kept for its OPEN. For a listing NULL where the kernel
+ * knows better already; otherwise only without memory. */
 struct node *nodes_get_row(struct nodes *nodes, struct node *parent, const char *name,
 			   uint32_t relation, uint64_t ino, const struct version *version,
-			   struct text *text, int64_t began_us);
+			   struct text *text, const struct look *look);
 
 /* Drop `count` lookups; the node may be gone afterwards. */
 void nodes_forget(struct nodes *nodes, struct node *node, uint64_t count);
@@ -124,23 +143,27 @@ struct node *nodes_find_row(struct nodes *nodes, uint32_t relation, const char *
 /* What becomes of an OPEN of a row, given what else is open on the node and what the kernel was told. */
 enum admission {
 	ADMIT,
-	ADMIT_TOLD,   /* the kernel's attributes are out of date: notify_inode() */
 	ADMIT_DIRECT, /* past the page cache */
 	ADMIT_STALE,  /* ESTALE: the kernel looks the name up again, once */
 };
 
-/* Enter a handle: as the node's writer if `writer` is not NULL, else as a reader. `version` is what it
- * will see; NULL: the size does not matter, it starts empty. `pid`: who opens. nodes_leave() takes it out,
- * unless it was ADMIT_STALE. */
+/* Enter a handle: as the node's writer if `writer` is not NULL, else as a reader. `version` is what it will see;
+ * NULL: the size does not matter, it starts empty. `looked_up`: the version is from the LOOKUP that is part of
+ * this very open. nodes_leave() takes it out, unless it was ADMIT_STALE. */
 enum admission nodes_admit(struct nodes *nodes, struct node *node, struct file *writer,
-			   const struct version *version, pid_t pid);
+			   const struct version *version, bool looked_up, pid_t pid);
 void nodes_leave(struct nodes *nodes, struct node *node, const struct file *file);
 
-/* Tell a node a version and keep its text, unless a handle is open on it. */
-void nodes_tell(struct nodes *nodes, struct node *node, struct text *text);
+/* What to tell once more of a node whose row is `version` now: true with that, or false if the name must be
+ * looked up. */
+bool nodes_confirm(struct nodes *nodes, struct node *node, const struct version *version,
+		   struct version *ret);
 
-/* The row changed: what was told counts no longer. */
-void nodes_untell(struct nodes *nodes, struct node *node);
+/* This mount changed the row: what was told counts no longer. */
+void nodes_outdate(struct nodes *nodes, struct node *node);
 
-/* The text that LOOKUP read, if an OPEN may still serve it: a reference, or NULL. */
-struct text *nodes_kept(struct nodes *nodes, struct node *node);
+/* The kernel's size is not the one that was told any more. */
+void nodes_spoil(struct nodes *nodes, struct node *node);
+
+/* The text that this caller's LOOKUP has just read: a reference, or NULL. */
+struct text *nodes_kept(struct nodes *nodes, struct node *node, pid_t pid);

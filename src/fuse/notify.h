@@ -1,25 +1,15 @@
-/* What the kernel is told without having asked.
+/* What the kernel is told without having asked: that the attributes of a nodeid are out of date.
  *
- * inval_inode with offset -1 drops the attributes of one nodeid: it takes no lock that a request could
- * hold and waits for nothing, so it is sent by the thread that committed, before it replies: the next stat
- * then asks. expire_entry takes the directory's lock, which a LOOKUP in flight holds while it waits for
- * us; so it is sent by a thread that serves no request. */
+ * inval_inode with offset -1 takes no lock that a request could hold and waits for nothing, so the thread that
+ * committed sends it before it replies, and the next stat asks. Names are not expired this way: that takes the
+ * directory's lock, and a daemon that dies while it waits there can never end, nor can its mount. Without a
+ * feed of changes the kernel believes a name for a second at most. */
 #pragma once
 
 #include <fuse_lowlevel.h>
 
-#include "rowfs/base/cleanup.h"
-
-struct notifier;
-
-int notifier_new(struct fuse_session *session, struct notifier **ret) _must_check_;
-void notifier_free(struct notifier *notifier); /* joins its thread */
-
-/* The attributes of a nodeid are out of date. */
-void notify_inode(struct notifier *notifier, fuse_ino_t ino);
-
-/* A name should be looked up again when it is next used. Queued; lost when memory or the queue
- * (NOTIFY_QUEUE) is full, which costs at most the entry's own timeout. */
-void notify_entry(struct notifier *notifier, fuse_ino_t parent, const char *name);
-
-enum { NOTIFY_QUEUE = 4096 };
+static inline void notify_inode(struct fuse_session *session, fuse_ino_t ino)
+{
+	/* ENOENT: the kernel does not hold it. Anything else: it asks again after the timeout. */
+	fuse_lowlevel_notify_inval_inode(session, ino, -1, 0);
+}

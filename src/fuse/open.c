@@ -27,6 +27,7 @@ static void reply_open(struct call *call, struct file *file)
 	call_free(call);
 }
 
+/* Give the handle an edit; before it is known to anybody. */
 static int start_edit(struct call *call, struct file *file, enum edit_intent intent, struct text *base,
 		      bool created)
 {
@@ -40,84 +41,89 @@ static int start_edit(struct call *call, struct file *file, enum edit_intent int
 	};
 	int r = edit_new(&call->mount->engine, &call->ref, &options, &file->edit);
 
-	if (r == 0) {
+	if (r == 0)
 		file->kind = FILE_EDIT;
-		file_list_edit(call->mount, file);
-	}
 	return r;
 }
 
-/* Open a row whose text is known. */
-static void open_text(struct call *call, struct text *text)
+/* A handle that sees `text`, with an edit if it is opened for writing; NULL and *ret_err otherwise. */
+static struct file *make_file(struct call *call, struct node *node, struct text *text,
+			      enum edit_intent intent, struct text *base, int *ret_err)
 {
-	struct file *file = file_new(FILE_TEXT, call->node);
-	bool writing = wants_write(&call->fi), truncated = call->fi.flags & O_TRUNC;
-	enum admission admission;
-	int r = 0;
+	struct file *file = text ? file_new(FILE_TEXT, node) : NULL;
+	int r = file ? 0 : -ENOMEM;
 
-	if (!file) {
-		call_error(call, -ENOMEM);
-		return;
-	}
-	file->text = text_ref(text);
-	admission = nodes_admit(call->mount->nodes, call->node, writing ? file : NULL,
-				truncated ? NULL : &text->version, call->asker.pid);
+	if (file)
+		file->text = text_ref(text);
+	if (file && wants_write(&call->fi))
+		r = start_edit(call, file, intent, base, false);
+	if (r == 0)
+		return file;
+	if (file)
+		file_unref(file);
+	*ret_err = r;
+	return NULL;
+}
+
+/* Enter a handle at its node and answer. `version`: what the kernel must have been told; NULL: nothing. */
+static void admit(struct call *call, struct file *file, const struct version *version, bool looked_up)
+{
+	enum admission admission = nodes_admit(call->mount->nodes, call->node, file->edit ? file : NULL,
+					       version, looked_up, call->asker.pid);
+
 	if (admission == ADMIT_STALE) {
 		count(stale_opens);
-		file_free(file);
+		file_unref(file);
 		call_error(call, -ESTALE);
 		return;
 	}
-	if (admission == ADMIT_TOLD)
-		notify_inode(call->mount->notifier, ino_of(call->node));
 	call->fi.direct_io = admission == ADMIT_DIRECT;
-	if (writing)
-		r = start_edit(call, file, EDIT_UPDATE, text, false);
-	if (r < 0) {
-		file_close(call->mount, file);
-		call_error(call, r);
-		return;
-	}
+	if (file->edit)
+		file_list_edit(call->mount, file);
 	reply_open(call, file);
+}
+
+/* Open a row whose text is known. */
+static void open_text(struct call *call, struct text *text, bool looked_up)
+{
+	int r;
+	struct file *file = make_file(call, call->node, text, EDIT_UPDATE, text, &r);
+
+	if (file)
+		admit(call, file, call->fi.flags & O_TRUNC ? NULL : &text->version, looked_up);
+	else
+		call_error(call, r);
 }
 
 static void open_row_done(struct call *call, struct text *text, const struct error *e)
 {
 	if (text)
-		open_text(call, text);
+		open_text(call, text, false);
 	else
 		call_fail(call, CALL_OTHER, e);
+}
+
+static struct text *empty_text(void)
+{
+	struct version version = version_of("", 0, NULL);
+
+	return text_new("", 0, &version, 0);
 }
 
 /* A row name that was created and has no content in PostgreSQL yet. */
 static void open_pending(struct call *call, enum name_state state, struct text *base)
 {
-	struct version empty = version_of("", 0, NULL);
-	struct file *file = file_new(FILE_TEXT, call->node);
-	bool writing = wants_write(&call->fi);
-	int r = 0;
+	_cleanup_text_ struct text *empty = empty_text();
+	enum edit_intent intent = state == NAME_PENDING ? EDIT_INSERT : EDIT_UPDATE;
+	struct file *file;
+	int r;
 
-	if (!file) {
-		call_error(call, -ENOMEM);
-		return;
-	}
-	file->text = text_new("", 0, &empty, 0);
-	if (!file->text || nodes_admit(call->mount->nodes, call->node, writing ? file : NULL, NULL,
-				       call->asker.pid) == ADMIT_STALE) {
-		r = file->text ? -ESTALE : -ENOMEM;
-		file_free(file);
-		call_error(call, r);
-		return;
-	}
 	call->fi.flags |= O_TRUNC;
-	if (writing)
-		r = start_edit(call, file, state == NAME_PENDING ? EDIT_INSERT : EDIT_UPDATE, base, false);
-	if (r < 0) {
-		file_close(call->mount, file);
+	file = make_file(call, call->node, empty, intent, base, &r);
+	if (file)
+		admit(call, file, file->edit ? NULL : &empty->version, false);
+	else
 		call_error(call, r);
-		return;
-	}
-	reply_open(call, file);
 }
 
 static void open_row(struct call *call)
@@ -125,21 +131,21 @@ static void open_row(struct call *call)
 	struct mount *mount = call->mount;
 	_cleanup_text_ struct text *base = NULL, *kept = NULL;
 	enum name_state state;
-	int r = rowref_of_name(mount->engine.catalog, call->node->relation, node_name(call->node),
-			       &call->ref, NULL);
+	int r = rowref_of_name(mount->engine.catalog, call->node->relation, call->row_name, &call->ref,
+			       NULL);
 
 	if (r < 0) {
 		call_error(call, r);
 		return;
 	}
-	state = names_state(mount->engine.names, call->node->relation, node_name(call->node), &base);
+	state = names_state(mount->engine.names, call->node->relation, call->row_name, &base);
 	if (state == NAME_PENDING || state == NAME_REPLACING) {
 		open_pending(call, state, base);
 		return;
 	}
-	kept = nodes_kept(mount->nodes, call->node);
+	kept = nodes_kept(mount->nodes, call->node, call->asker.pid);
 	if (kept)
-		open_text(call, kept);
+		open_text(call, kept, true);
 	else
 		call_read(call, open_row_done);
 }
@@ -158,7 +164,7 @@ static void open_report(struct call *call)
 		file->text = text_new(call->buf.data ? call->buf.data : "", call->buf.len, &version, 0);
 	if (!file || !file->text) {
 		if (file)
-			file_free(file);
+			file_unref(file);
 		call_error(call, -ENOMEM);
 		return;
 	}
@@ -169,9 +175,9 @@ static void open_report(struct call *call)
 /* .new.json: reads as empty; what is written to it becomes a row with a key that the server assigns. */
 static void open_new(struct call *call)
 {
-	struct version empty = version_of("", 0, NULL);
+	_cleanup_text_ struct text *empty = empty_text();
 	struct schema *schema = catalog_get(call->mount->engine.catalog);
-	struct file *file = file_new(FILE_TEXT, NULL);
+	struct file *file = NULL;
 	int r = 0;
 
 	call->ref = (struct rowref){
@@ -179,18 +185,16 @@ static void open_new(struct call *call)
 		.relation = schema_relation(schema, call->node->relation),
 		.name = strdup(REPORT_NEW_ROW),
 	};
-	if (!call->ref.relation)
-		r = -ESTALE;
-	else if (!file || !call->ref.name || !(file->text = text_new("", 0, &empty, 0)))
-		r = -ENOMEM;
-	else if (wants_write(&call->fi))
-		r = start_edit(call, file, EDIT_NEW, NULL, false);
-	if (r < 0) {
-		if (file)
-			file_free(file);
+	if (!call->ref.relation || !call->ref.name)
+		r = call->ref.relation ? -ENOMEM : -ESTALE;
+	else
+		file = make_file(call, NULL, empty, EDIT_NEW, NULL, &r);
+	if (!file) {
 		call_error(call, r);
 		return;
 	}
+	if (file->edit)
+		file_list_edit(call->mount, file);
 	call->fi.direct_io = 1;
 	reply_open(call, file);
 }
@@ -210,7 +214,7 @@ static void open_scratch(struct call *call)
 	if (file->fd < 0) {
 		int err = errno;
 
-		file_free(file);
+		file_unref(file);
 		call_error(call, -err);
 		return;
 	}
@@ -252,6 +256,8 @@ static void reply_create(struct call *call, struct file *file, const struct stat
 	struct fuse_entry_param entry;
 
 	attr_entry(call->mount, file->node, attr, &entry);
+	if (file->edit) /* pending: see reply_pending() */
+		entry.entry_timeout = 0;
 	call->fi.fh = (uint64_t)(uintptr_t)file;
 	if (fuse_reply_create(call->req, &entry, &call->fi) < 0) {
 		struct node *node = file->node;
@@ -317,22 +323,22 @@ static void create_row(struct call *call)
 	names_state(mount->engine.names, oid, call->name, &base);
 	node = nodes_create(mount->nodes, parent, call->name, NODE_ROW, oid, ino_of_name(oid, call->name));
 	file = node ? file_new(FILE_EDIT, node) : NULL;
-	if (file) {
-		(void)nodes_admit(mount->nodes, node, file, NULL, call->asker.pid);
-		call->fi.flags |= O_TRUNC;
+	call->fi.flags |= O_TRUNC;
+	if (file)
 		r = start_edit(call, file, r == NAME_PENDING ? EDIT_INSERT : EDIT_UPDATE, base, true);
-	} else {
+	else
 		r = -ENOMEM;
-	}
 	if (r < 0) {
 		names_event(mount->engine.names, oid, call->name, NAME_REMOVED, NULL);
 		if (file)
-			file_close(mount, file);
+			file_unref(file);
 		if (node)
 			nodes_forget(mount->nodes, node, 1);
 		call_error(call, r);
 		return;
 	}
+	(void)nodes_admit(mount->nodes, node, file, NULL, false, call->asker.pid);
+	file_list_edit(mount, file);
 	attr_row(mount, call->ref.relation, node->ino, &empty, &attr);
 	attr.st_size = 0;
 	reply_create(call, file, &attr);

@@ -30,23 +30,32 @@ static void unlink_scratch(struct call *call)
 	call_error(call, 0);
 }
 
-/* A file that was created and never committed: what its handles still hold is meant for nothing. */
+/* What the handles on a name still hold is meant for nothing. -EBUSY while one commits. */
+static int surrender_all(struct mount *mount, uint32_t relation, const char *name)
+{
+	struct file *file;
+	int r = 0;
+
+	while (r == 0 && (file = files_editing(mount, relation, name))) {
+		_cleanup_buf_ struct buf dropped = {0};
+
+		r = edit_surrender(file->edit, &dropped);
+		file_unref(file);
+	}
+	return r;
+}
+
+/* A file that was created and never committed. */
 static void unlink_pending(struct call *call)
 {
 	struct mount *mount = call->mount;
-	struct node *node = nodes_find(mount->nodes, call->node, call->name);
-	_cleanup_buf_ struct buf dropped = {0};
+	int r = surrender_all(mount, call->node->relation, call->name);
 
-	names_event(mount->engine.names, call->node->relation, call->name, NAME_REMOVED, NULL);
-	if (node) {
-		nodes_lock(mount->nodes);
-		if (node->writer)
-			edit_surrender(node->writer->edit, &dropped);
-		nodes_unlock(mount->nodes);
-		nodes_release(mount->nodes, node);
+	if (r == 0) {
+		names_event(mount->engine.names, call->node->relation, call->name, NAME_REMOVED, NULL);
+		nodes_unname(mount->nodes, call->node, call->name);
 	}
-	nodes_unname(mount->nodes, call->node, call->name);
-	call_error(call, 0);
+	call_error(call, r);
 }
 
 static void unlink_row(struct call *call)
@@ -100,7 +109,7 @@ static void reply_renamed(struct call *call, struct node *node)
 
 	if (node) {
 		nodes_rename(mount->nodes, node, call->target, call->new_name);
-		notify_inode(mount->notifier, ino_of(node));
+		notify_inode(mount->session, ino_of(node));
 		nodes_release(mount->nodes, node);
 	} else {
 		nodes_unname(mount->nodes, call->node, call->name);
@@ -144,14 +153,13 @@ static int get_scratch(struct call *call)
 	return scratch_get(fd, &call->buf);
 }
 
-/* The text is a row now. The scratch file's node becomes the row's, the one it replaces lives on without
- * a name. */
+/* The text is a row now. The scratch file's node has its name until it is looked up; the one it replaces lives
+ * on without. */
 static void scratch_is_row(struct call *call)
 {
 	struct mount *mount = call->mount;
 	struct node *node = nodes_find(mount->nodes, call->node, call->name);
 	_cleanup_close_ int dir = spool_dir(mount, call->node, false);
-	int path_fd = -1;
 
 	names_event(mount->engine.names, call->target->relation, call->new_name, NAME_COMMITTED, NULL);
 	if (dir >= 0)
@@ -161,123 +169,152 @@ static void scratch_is_row(struct call *call)
 		node->kind = NODE_ROW;
 		node->relation = call->target->relation;
 		node->ino = ino_of_name(node->relation, call->new_name);
-		node->is_told = false;
-		path_fd = node->path_fd;
-		node->path_fd = -1;
+		node->has_told = false; /* its size is the scratch file's: the next LOOKUP gives another */
 		nodes_unlock(mount->nodes);
 	}
-	if (path_fd >= 0)
-		close(path_fd);
 	reply_renamed(call, node);
+}
+
+/* The row that has the new name now, into call->text; none is no error. */
+static int read_target(struct call *call)
+{
+	int r = reader_read(call->mount->engine.reader, &call->new_ref, STORE_WRITE, &call->text,
+			    &call->error);
+
+	if (r == -ENOENT)
+		return 0;
+	if (r == 0 && (call->flags & RENAME_NOREPLACE))
+		return error_set(&call->error, EEXIST, "there is a row %s already", call->new_name);
+	return r;
+}
+
+static int commit_scratch_text(struct call *call)
+{
+	struct engine *engine = &call->mount->engine;
+	struct error *e = &call->error;
+	const char *text = call->buf.data ? call->buf.data : "";
+	int r;
+
+	if (call->text)
+		return commit_update(engine, &call->new_ref, call->text, text, call->buf.len, NULL, e);
+	r = commit_check_name(engine, &call->new_ref, e);
+	return r < 0 ? r : commit_insert(engine, &call->new_ref, text, call->buf.len, e);
 }
 
 static void commit_scratch(struct call *call)
 {
-	struct engine *engine = &call->mount->engine;
-	struct error *e = &call->error;
-	const char *text;
-	int r;
+	enum name_state state = names_state(call->mount->engine.names, call->target->relation,
+					    call->new_name, &call->text);
+	int r = 0;
 
-	/* What is empty is no row and changes none; a file of no bytes over a row would lose it. */
-	text = call->buf.data ? call->buf.data : "";
-	if (call->text)
-		r = commit_update(engine, &call->new_ref, call->text, text, call->buf.len, e);
-	else
-		r = commit_check_name(engine, &call->new_ref, e);
-	if (r == 0 && !call->text)
-		r = commit_insert(engine, &call->new_ref, text, call->buf.len, e);
+	if (state == NAME_PLAIN)
+		r = read_target(call);
+	else if (state != NAME_DETACHED && (call->flags & RENAME_NOREPLACE))
+		r = error_set(&call->error, EEXIST, "there is a file %s already", call->new_name);
+	if (r == 0)
+		r = commit_scratch_text(call);
 	if (r < 0)
-		call_refuse(call, CALL_PATH, e, text, call->buf.len);
+		call_refuse(call, CALL_PATH, &call->error, call->buf.data, call->buf.len);
 	else
 		scratch_is_row(call);
 }
 
-static void target_known(struct call *call, struct text *text, const struct error *e)
+static void rename_scratch_to_row(struct call *call)
 {
-	if (!text && e->err != ENOENT) {
-		call_fail(call, CALL_PATH, e);
-		return;
-	}
-	if (text && (call->flags & RENAME_NOREPLACE)) {
-		call_error(call, -EEXIST);
-		return;
-	}
-	call->text = text ? text_ref(text) : NULL;
-	call_work(call, commit_scratch);
-}
-
-/* call_read() reads call->ref; here that is the target. */
-static void read_target(struct call *call,
-			void (*then)(struct call *call, struct text *text, const struct error *e))
-{
-	int r = rowref_copy(&call->new_ref, &call->ref);
+	int r = get_scratch(call);
 
 	if (r < 0)
 		call_error(call, r);
-	else
-		call_read(call, then);
-}
-
-static void rename_scratch_to_row(struct call *call)
-{
-	struct mount *mount = call->mount;
-	enum name_state state;
-	int r = get_scratch(call);
-
-	if (r < 0) {
-		call_error(call, r);
-		return;
-	}
-	state = names_state(mount->engine.names, call->target->relation, call->new_name, &call->text);
-	if (state == NAME_PLAIN)
-		read_target(call, target_known);
 	else
 		call_work(call, commit_scratch);
 }
 
 /* --- RENAME: row to scratch ------------------------------------------------------------------ */
 
-/* The name is free; the file under the scratch name holds the row's text, and the handles of the name go
- * with it. */
-static void detach(struct call *call, const char *data, size_t len)
+/* Uncommitted handles follow the name; one that commits just now is a row's and stays. */
+static void follow_all(struct call *call, int dir)
 {
 	struct mount *mount = call->mount;
-	_cleanup_close_ int dir = spool_dir(mount, call->target, true);
-	struct node *node;
-	int r, fd, path_fd;
+	struct file *file;
+	int r = 0;
+
+	while (r == 0 && (file = files_editing(mount, call->node->relation, call->name))) {
+		int fd = openat(dir, call->new_name, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+
+		r = fd < 0 ? -errno : file_follow(mount, file, fd);
+		if (r < 0 && fd >= 0)
+			close(fd);
+		file_unref(file);
+	}
+}
+
+/* The node goes with the scratch name. */
+static struct node *row_is_scratch(struct call *call, int dir)
+{
+	struct mount *mount = call->mount;
+	struct node *node = nodes_find(mount->nodes, call->node, call->name);
+	int path_fd = openat(dir, call->new_name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	struct stat st;
 
-	r = dir < 0 ? dir :
-		      scratch_put(mount->engine.scratch, dir, call->new_name, data, len,
-				  mount->engine.settings->uid, mount->engine.settings->gid);
-	if (r < 0) {
-		call_error(call, r);
-		return;
-	}
-	r = names_event(mount->engine.names, call->node->relation, call->name, NAME_MOVED_AWAY, call->text);
-	if (r < 0) {
-		unlinkat(dir, call->new_name, 0);
-		call_error(call, r);
-		return;
-	}
-	node = nodes_find(mount->nodes, call->node, call->name);
-	path_fd = openat(dir, call->new_name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (node && path_fd >= 0 && fstat(path_fd, &st) == 0) {
-		struct file *writer;
-
 		nodes_lock(mount->nodes);
-		writer = node->writer;
 		node->kind = NODE_SCRATCH;
 		node->ino = (uint64_t)st.st_ino << 2 | 1;
-		node->path_fd = path_fd;
+		/* Others may be using the number: it is filled anew, never closed. */
+		if (node->path_fd < 0) {
+			node->path_fd = path_fd;
+			path_fd = -1;
+		} else {
+			dup3(path_fd, node->path_fd, O_CLOEXEC);
+		}
 		nodes_unlock(mount->nodes);
-		fd = writer ? openat(dir, call->new_name, O_RDWR | O_CLOEXEC) : -1;
-		if (fd >= 0)
-			file_follow(mount, writer, fd);
-	} else if (path_fd >= 0) {
-		close(path_fd);
 	}
-	reply_renamed(call, node);
+	if (path_fd >= 0)
+		close(path_fd);
+	return node;
+}
+
+/* Let the name go. A name that was pending when we looked, and was committed since, is a row whose text we
+ * do not have: -EBUSY. */
+static int move_away(struct call *call, enum name_state before)
+{
+	struct names *names = call->mount->engine.names;
+	uint32_t oid = call->node->relation;
+	_cleanup_text_ struct text *base = NULL;
+	int r = names_event(names, oid, call->name, NAME_MOVED_AWAY, call->text);
+
+	if (r != NAME_DETACHED || before == NAME_PLAIN)
+		return r < 0 ? r : 0;
+	names_state(names, oid, call->name, &base);
+	if (base)
+		return 0;
+	names_event(names, oid, call->name, NAME_COMMITTED, NULL);
+	return -EBUSY;
+}
+
+/* The name is free; the file under the scratch name holds the row's text, and the handles of the name go
+ * with it. */
+static void detach(struct call *call, enum name_state before)
+{
+	struct mount *mount = call->mount;
+	const struct settings *settings = mount->engine.settings;
+	_cleanup_close_ int dir = spool_dir(mount, call->target, true);
+	int r = dir < 0 ? dir : move_away(call, before);
+
+	if (r < 0) {
+		call_error(call, r);
+		return;
+	}
+	r = scratch_put(mount->engine.scratch, dir, call->new_name, call->text ? call->text->data : "",
+			call->text ? call->text->len : 0, settings->uid, settings->gid);
+	if (r < 0) {
+		names_event(mount->engine.names, call->node->relation, call->name,
+			    before == NAME_PLAIN ? NAME_COMMITTED : NAME_CREATED, NULL);
+		call_error(call, r);
+		return;
+	}
+	follow_all(call, dir);
+	reply_renamed(call, row_is_scratch(call, dir));
 }
 
 static void row_known(struct call *call, struct text *text, const struct error *e)
@@ -287,12 +324,13 @@ static void row_known(struct call *call, struct text *text, const struct error *
 		return;
 	}
 	call->text = text_ref(text);
-	detach(call, text->data, text->len);
+	detach(call, NAME_PLAIN);
 }
 
 static void rename_row_to_scratch(struct call *call)
 {
 	struct mount *mount = call->mount;
+	enum name_state state;
 
 	if (call->flags & RENAME_NOREPLACE) {
 		struct stat st;
@@ -303,10 +341,11 @@ static void rename_row_to_scratch(struct call *call)
 			return;
 		}
 	}
-	if (names_state(mount->engine.names, call->node->relation, call->name, NULL) == NAME_PLAIN)
+	state = names_state(mount->engine.names, call->node->relation, call->name, NULL);
+	if (state == NAME_PLAIN)
 		call_read(call, row_known);
 	else
-		detach(call, "", 0); /* pending: what its handle holds follows it */
+		detach(call, state); /* pending: what its handle holds follows it */
 }
 
 /* --- RENAME: row to row ---------------------------------------------------------------------- */
@@ -314,61 +353,46 @@ static void rename_row_to_scratch(struct call *call)
 static void rekey(struct call *call)
 {
 	struct mount *mount = call->mount;
-	bool onto = call->text != NULL;
-	int r = onto ? 0 : commit_check_name(&mount->engine, &call->new_ref, &call->error);
+	struct node *node;
+	int r = read_target(call);
 
+	if (r == 0 && !call->text)
+		r = commit_check_name(&mount->engine, &call->new_ref, &call->error);
 	if (r == 0)
-		r = commit_rename(&mount->engine, &call->ref, &call->new_ref, onto, &call->error);
+		r = commit_rename(&mount->engine, &call->ref, &call->new_ref, call->text != NULL,
+				  &call->error);
 	if (r < 0) {
 		call_refuse(call, CALL_PATH, &call->error, NULL, 0);
 		return;
 	}
-	if (call->flags)
-		call->flags = 0;
-	struct node *node = nodes_find(mount->nodes, call->node, call->name);
-
+	node = nodes_find(mount->nodes, call->node, call->name);
 	if (node) {
+		/* Handles that are open on it go on seeing, and being told, what they opened. */
+		nodes_outdate(mount->nodes, node);
 		nodes_lock(mount->nodes);
-		node->is_told = false;
 		node->ino = ino_of_name(node->relation, call->new_name);
 		nodes_unlock(mount->nodes);
 	}
 	reply_renamed(call, node);
 }
 
-static void rekey_target_known(struct call *call, struct text *text, const struct error *e)
-{
-	struct rowref source = {0};
-	int r;
-
-	if (!text && e->err != ENOENT) {
-		call_fail(call, CALL_PATH, e);
-		return;
-	}
-	if (text && (call->flags & RENAME_NOREPLACE)) {
-		call_error(call, -EEXIST);
-		return;
-	}
-	call->text = text ? text_ref(text) : NULL;
-	r = rowref_of_name(call->mount->engine.catalog, call->node->relation, call->name, &source, NULL);
-	if (r < 0) {
-		call_error(call, r == -ESTALE ? -EIO : r);
-		return;
-	}
-	rowref_done(&call->ref);
-	call->ref = source;
-	call_work(call, rekey);
-}
-
-/* A file that has no content yet takes another key. */
+/* A file that has no content yet takes another key; a row it would hide stays. */
 static void rename_pending(struct call *call)
 {
 	struct names *names = call->mount->engine.names;
 	uint32_t oid = call->node->relation;
-	int r = names_event(names, oid, call->new_name, NAME_CREATED, NULL);
+	struct error *e = &call->error;
+	int r = read_target(call);
 
+	if (r == 0 && call->text)
+		r = error_set(e, EEXIST, "%s has no content yet, and cannot take the place of the row %s",
+			      call->name, call->new_name);
+	if (r == 0)
+		r = commit_check_name(&call->mount->engine, &call->new_ref, e);
+	if (r == 0 && names_event(names, oid, call->new_name, NAME_CREATED, NULL) < 0)
+		r = error_set(e, EEXIST, "there is a file %s already", call->new_name);
 	if (r < 0) {
-		call_error(call, r);
+		call_refuse(call, CALL_PATH, e, NULL, 0);
 		return;
 	}
 	names_event(names, oid, call->name, NAME_REMOVED, NULL);
@@ -379,30 +403,28 @@ static void rename_row_to_row(struct call *call)
 {
 	struct mount *mount = call->mount;
 	uint32_t oid = call->node->relation;
-	struct node *node;
-	bool open = false;
+	struct file *editing;
+	bool clean = true;
 
 	if (call->target->relation != oid) {
 		call_error(call, -EXDEV);
 		return;
 	}
 	if (names_state(mount->engine.names, oid, call->name, NULL) == NAME_PLAIN) {
-		rowref_done(&call->ref);
-		read_target(call, rekey_target_known);
+		call_work(call, rekey);
 		return;
 	}
-	node = nodes_find(mount->nodes, call->node, call->name);
-	if (node) {
-		nodes_lock(mount->nodes);
-		open = node->writer != NULL;
-		nodes_unlock(mount->nodes);
-		nodes_release(mount->nodes, node);
+	/* An edit knows which row it is of; it would commit under the name it was opened by. One that holds
+	 * nothing may just wait for its RELEASE, which comes after close() has returned. */
+	editing = files_editing(mount, oid, call->name);
+	if (editing) {
+		clean = edit_is_clean(editing->edit);
+		file_unref(editing);
 	}
-	/* An edit knows which row it is of; it would commit under the name it was opened by. */
-	if (open)
-		call_error(call, -EBUSY);
+	if (clean && surrender_all(mount, oid, call->name) == 0)
+		call_work(call, rename_pending);
 	else
-		rename_pending(call);
+		call_error(call, -EBUSY);
 }
 
 /* --- RENAME ---------------------------------------------------------------------------------- */

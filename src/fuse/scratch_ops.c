@@ -16,10 +16,11 @@ int spool_dir(struct mount *mount, struct node *node, bool create)
 	if (node->kind == NODE_TABLE)
 		return scratch_table(mount->engine.scratch, node->relation, create);
 	if (node->kind == NODE_KEPT)
-		return dup(refusals_dir(mount->engine.refusals));
-	if (node->kind != NODE_SCRATCH)
+		fd = fcntl(refusals_dir(mount->engine.refusals), F_DUPFD_CLOEXEC, 0);
+	else if (node->kind == NODE_SCRATCH)
+		fd = openat(node->path_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	else
 		return -EPERM;
-	fd = openat(node->path_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	return fd < 0 ? -errno : fd;
 }
 

@@ -22,27 +22,14 @@ struct volume {
 /* kernel.h is two plain functions, so the mount that they speak of is one for the process. */
 static struct mount *the_mount;
 
-static void changed(struct mount *mount, struct node *node)
-{
-	bool open;
-
-	nodes_untell(mount->nodes, node);
-	notify_inode(mount->notifier, ino_of(node));
-	nodes_lock(mount->nodes);
-	open = node->readers || node->writer;
-	nodes_unlock(mount->nodes);
-	/* A node that is open is not told the new version: the name must be looked up again. */
-	if (open)
-		notify_entry(mount->notifier, ino_of(node->parent), node_name(node));
-}
-
 void kernel_row_changed(uint32_t relation, const char *name)
 {
 	struct node *node = nodes_find_row(the_mount->nodes, relation, name);
 
 	if (!node)
 		return;
-	changed(the_mount, node);
+	nodes_outdate(the_mount->nodes, node);
+	notify_inode(the_mount->session, ino_of(node));
 	nodes_release(the_mount->nodes, node);
 }
 
@@ -107,9 +94,6 @@ static int volume_open(struct volume *volume, const struct settings *settings, s
 	r = make_session(volume, settings, store);
 	if (r < 0)
 		return error_set(e, -r, "cannot set up FUSE: %s", strerror(-r));
-	r = notifier_new(mount->session, &mount->notifier);
-	if (r < 0)
-		return error_set(e, -r, "cannot start a thread: %s", strerror(-r));
 	if (fuse_session_mount(mount->session, settings->mountpoint) < 0)
 		return error_set(e, errno ? errno : EIO, "cannot mount on %s: %s", settings->mountpoint,
 				 errno ? strerror(errno) : "see the message above");
@@ -187,7 +171,6 @@ void volume_end(struct volume *volume)
 		return;
 	files_end(mount);
 	engine_close(&mount->engine);
-	notifier_free(mount->notifier);
 	if (volume->mounted)
 		fuse_session_unmount(mount->session);
 	if (mount->session)

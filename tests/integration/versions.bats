@@ -147,10 +147,10 @@ all_readers() {
 		stop = threading.Event()
 		torn = []
 		def write():
-		    p = subprocess.Popen(["psql", "-Xq"], stdin=subprocess.PIPE, text=True)
+		    p = subprocess.Popen(["psql", "-Xqo", "/dev/null"], stdin=subprocess.PIPE, text=True)
 		    for n in range(1500):
 		        size = (n * 7919) % 9000
-		        p.stdin.write(f"UPDATE pages SET body = repeat('{chr(97 + n % 26)}', {size}), other = {size} WHERE id = 1;\n")
+		        p.stdin.write(f"UPDATE pages SET body = repeat('{chr(97 + n % 26)}', {size}), other = {size} WHERE id = 1; SELECT pg_sleep(0.002);\n")
 		    p.stdin.close(); p.wait(); stop.set()
 		seen = set()
 		def read():

@@ -188,6 +188,7 @@ struct server {
 	struct latch latch;
 	unsigned hold;   /* so many writes wait for the latch, from the first */
 	unsigned refuse; /* so many are refused, from the first */
+	unsigned none;   /* that write matches no row; 0: all do */
 	_Atomic unsigned writes;
 	char values[200]; /* of the last */
 };
@@ -209,6 +210,8 @@ static inline int serve(void *arg, const struct fake_call *call)
 		         statement->values[i].data);
 	if (n <= server.hold)
 		latch_pass(&server.latch);
+	if (n == server.none)
+		return 0;
 	return n <= server.refuse ? fake_refuse(call, EPERM, "23514") : FAKE_PASS;
 }
 

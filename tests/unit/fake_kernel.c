@@ -18,10 +18,6 @@ void kernel_row_changed(uint32_t relation, const char *name)
 	pthread_mutex_unlock(&lock);
 }
 
-void kernel_directory_changed(uint32_t relation)
-{
-}
-
 unsigned fake_kernel_told(uint32_t relation, const char *name)
 {
 	_cleanup_buf_ struct buf line = {0};

@@ -134,9 +134,9 @@ START_TEST(a_long_key_is_taken_from_the_rows_text)
 {
 	_cleanup_text_ struct text *long_base = read_row(&long_ref);
 
-	ck_assert_int_eq(
-	        commit_update(&sample.engine, &long_ref, long_base, our_text, strlen(our_text), &e),
-	        0);
+	ck_assert_int_eq(commit_update(&sample.engine, &long_ref, long_base, our_text,
+	                               strlen(our_text), NULL, &e),
+	                 0);
 	check_events("update drop tell");
 	ck_assert_ptr_nonnull(strstr(server.values, long_key));
 	ck_assert_int_eq(commit_delete(&sample.engine, &long_ref, &e), 0);
@@ -171,7 +171,7 @@ START_TEST(a_table_without_a_key_is_not_asked)
 	other.relation = &keyless;
 
 	ck_assert_int_eq(
-	        commit_update(&sample.engine, &other, base, our_text, strlen(our_text), &e),
+	        commit_update(&sample.engine, &other, base, our_text, strlen(our_text), NULL, &e),
 	        -EACCES);
 	ck_assert_int_eq(commit_delete(&sample.engine, &other, &e), -EACCES);
 	ck_assert_int_eq(commit_rename(&sample.engine, &other, &other, false, &e), -EACCES);
@@ -185,7 +185,7 @@ START_TEST(a_materialised_view_is_not_asked)
 	struct rowref other = sample_ref(&sample, LOOSE, "Zelt.json");
 
 	ck_assert_int_eq(
-	        commit_update(&sample.engine, &other, base, our_text, strlen(our_text), &e),
+	        commit_update(&sample.engine, &other, base, our_text, strlen(our_text), NULL, &e),
 	        -EACCES);
 	check_error(EACCES, "materialised view");
 	ck_assert_int_eq(commit_delete(&sample.engine, &other, &e), -EACCES);

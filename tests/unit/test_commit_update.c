@@ -7,7 +7,7 @@ static int save(struct server with, const char *text)
 {
 	server = with;
 	fake_store_on(serve, &server);
-	return commit_update(&sample.engine, &ref, base, text, strlen(text), &e);
+	return commit_update(&sample.engine, &ref, base, text, strlen(text), NULL, &e);
 }
 
 /* --- UPDATE ---------------------------------------------------------------------------------- */
@@ -36,6 +36,19 @@ START_TEST(a_change_is_one_statement_of_that_column)
 	ck_assert_str_eq(server.values, "99.00|42|129.00|");
 	ck_assert_uint_eq(fake_kernel_told(ITEMS, "42.json"), 1);
 	ck_assert_uint_eq(counters[COUNTER_commits], before + 1);
+}
+END_TEST
+
+START_TEST(the_transaction_that_wrote_is_told)
+{
+	uint32_t xid = 1;
+
+	fake_store_on(serve, &server);
+	ck_assert_int_eq(
+	        commit_update(&sample.engine, &ref, base, our_text, strlen(our_text), &xid, &e), 0);
+	ck_assert_uint_eq(xid, 900);
+	ck_assert_int_eq(commit_update(&sample.engine, &ref, base, "{}", 2, &xid, &e), 0);
+	ck_assert_uint_eq(xid, 0);
 }
 END_TEST
 
@@ -142,8 +155,9 @@ START_TEST(a_base_of_other_columns_is_a_conflict)
 	struct version version = version_of(altered, strlen(altered), NULL);
 	struct text *other = text_new(altered, strlen(altered), &version, 7421);
 
-	ck_assert_int_eq(commit_update(&sample.engine, &ref, other, our_text, strlen(our_text), &e),
-	                 -ESTALE);
+	ck_assert_int_eq(
+	        commit_update(&sample.engine, &ref, other, our_text, strlen(our_text), NULL, &e),
+	        -ESTALE);
 	check_error(ESTALE, "columns have changed");
 	check_events("");
 	text_unref(other);
@@ -285,6 +299,7 @@ int main(void)
 	test = add_case(suite, "update", open_all, close_all);
 	tcase_add_test(test, nothing_changed_is_no_statement);
 	tcase_add_test(test, a_change_is_one_statement_of_that_column);
+	tcase_add_test(test, the_transaction_that_wrote_is_told);
 	tcase_add_loop_test(test, what_the_server_refuses_is_passed_on, 0, 8);
 	tcase_add_test(test, no_row_matched_and_it_is_gone);
 	tcase_add_test(test, no_row_matched_and_others_changed_it);

@@ -130,6 +130,25 @@ START_TEST(the_next_save_is_compared_with_the_row_as_it_is_then)
 }
 END_TEST
 
+/* What others write after our save is no less theirs because we have saved before. */
+START_TEST(the_next_save_takes_nothing_that_others_wrote_between)
+{
+	static const struct fake_row theirs = {"901", NULL, "42", "Kocher", "50.00", "100.00"};
+	struct edit *edit = open_row(true);
+
+	use_server((struct server){LATCH_INIT, .none = 2});
+	write_at(edit, 0, our_text);
+	ck_assert_int_eq(flush_by(edit, ME), 0);
+	fake_store_put(&theirs);
+	write_at(edit, 11, "8");
+	ck_assert_int_eq(flush_by(edit, ME), -ESTALE);
+	ck_assert_str_eq(server.values, "98.00|42|99.00|");
+	check_events("update drop tell fetch update fetch drop");
+	edit_close(edit);
+	check_kept(1, "{\"price\": 98.00}\n");
+}
+END_TEST
+
 START_TEST(a_row_that_went_after_a_save_is_a_conflict)
 {
 	struct edit *edit = open_row(true);
@@ -390,13 +409,33 @@ START_TEST(a_replacement_that_is_never_whole_leaves_the_row_detached)
 }
 END_TEST
 
+START_TEST(it_knows_what_it_is)
+{
+	struct edit *edit = open_row(true);
+	_cleanup_buf_ struct buf text = {0};
+
+	ck_assert(edit_is_clean(edit));
+	write_at(edit, 0, our_text);
+	ck_assert(!edit_is_clean(edit));
+	ck_assert_int_eq(flush_by(edit, ME), 0);
+	ck_assert(edit_is_clean(edit));
+
+	ck_assert(edit_is_of(edit, ITEMS, "42.json"));
+	ck_assert(!edit_is_of(edit, ITEMS, "4.json"));
+	ck_assert(!edit_is_of(edit, NAMED, "42.json"));
+	ck_assert_int_eq(edit_surrender(edit, &text), 0);
+	ck_assert(!edit_is_of(edit, ITEMS, "42.json"));
+	edit_close(edit);
+}
+END_TEST
+
 START_TEST(a_surrendered_edit_has_no_business_any_more)
 {
 	struct edit *edit = create_row();
 	_cleanup_buf_ struct buf text = {0}, none = {0};
 
 	write_at(edit, 0, our_text);
-	edit_surrender(edit, &text);
+	ck_assert_int_eq(edit_surrender(edit, &text), 0);
 	ck_assert_str_eq(text.data, our_text);
 	ck_assert_int_eq(flush_by(edit, ME), 0);
 	write_at(edit, 0, "{\"price\": 98.00}\n");
@@ -407,7 +446,7 @@ START_TEST(a_surrendered_edit_has_no_business_any_more)
 	ck_assert_int_eq(name_now(), NAME_PENDING);
 
 	edit = open_row(true);
-	edit_surrender(edit, &none);
+	ck_assert_int_eq(edit_surrender(edit, &none), 0);
 	ck_assert_uint_eq(none.len, 0);
 	edit_close(edit);
 }
@@ -427,6 +466,7 @@ int main(void)
 	tcase_add_test(test, an_empty_buffer_changes_nothing);
 	tcase_add_test(test, what_was_written_is_saved_once);
 	tcase_add_test(test, the_next_save_is_compared_with_the_row_as_it_is_then);
+	tcase_add_test(test, the_next_save_takes_nothing_that_others_wrote_between);
 	tcase_add_test(test, a_row_that_went_after_a_save_is_a_conflict);
 	tcase_add_test(test, an_insert_makes_its_name_a_row);
 	tcase_add_test(test, a_replacement_is_an_update_of_what_was_moved_away);
@@ -445,6 +485,7 @@ int main(void)
 	tcase_add_test(test, closing_takes_no_name_that_another_handle_made);
 	tcase_add_test(test, closing_takes_no_name_that_was_committed);
 	tcase_add_test(test, a_replacement_that_is_never_whole_leaves_the_row_detached);
+	tcase_add_test(test, it_knows_what_it_is);
 	tcase_add_test(test, a_surrendered_edit_has_no_business_any_more);
 	return suite_run(suite);
 }

@@ -40,7 +40,7 @@ START_TEST(what_is_written_meanwhile_is_saved_after_it)
 	ck_assert_int_eq(flush_end(&second), 0);
 	ck_assert_int_eq(flush_slowly_end(&first), 0);
 	check_events("update drop tell fetch update drop tell");
-	ck_assert_str_eq(server.values, "98.00|42|129.00|");
+	ck_assert_str_eq(server.values, "98.00|42|99.00|");
 	edit_close(edit);
 }
 END_TEST
@@ -82,6 +82,26 @@ START_TEST(a_child_that_waited_still_says_nothing_about_half_a_text)
 	ck_assert_int_eq(flush_end(&second), 0);
 	ck_assert_int_eq(flush_slowly_end(&first), 0);
 	check_kept(0, "");
+	edit_close(edit);
+}
+END_TEST
+
+START_TEST(what_is_being_saved_is_not_surrendered)
+{
+	struct edit *edit = open_row(true);
+	_cleanup_buf_ struct buf text = {0};
+	struct flush first;
+
+	use_server((struct server){LATCH_INIT, .hold = 1});
+	write_at(edit, 0, our_text);
+	flush_slowly(&first, edit);
+	ck_assert_int_eq(edit_surrender(edit, &text), -EBUSY);
+	ck_assert_uint_eq(text.len, 0);
+	ck_assert(!edit_is_clean(edit));
+	latch_open(&server.latch);
+	ck_assert_int_eq(flush_slowly_end(&first), 0);
+	ck_assert_int_eq(edit_surrender(edit, &text), 0);
+	ck_assert_str_eq(text.data, our_text);
 	edit_close(edit);
 }
 END_TEST
@@ -170,6 +190,7 @@ int main(void)
 	tcase_add_test(test, what_is_written_meanwhile_is_saved_after_it);
 	tcase_add_test(test, a_refusal_of_what_is_overwritten_does_not_stick);
 	tcase_add_test(test, a_child_that_waited_still_says_nothing_about_half_a_text);
+	tcase_add_test(test, what_is_being_saved_is_not_surrendered);
 	tcase_add_test(test, a_buffer_can_be_read_and_written_while_it_is_saved);
 	tcase_add_test(test, many_write_and_flush_one_handle);
 	return suite_run(suite);

@@ -196,6 +196,7 @@ START_TEST(the_end_is_known_whatever_the_number_of_rows)
 	ck_assert(!listing_ended(listing, 0));
 	ck_assert_uint_eq(read_all(listing, 0, 0), cases[_i].rows);
 	ck_assert_uint_eq(pages, cases[_i].pages);
+	ck_assert(cases[_i].rows == 0 || !listing_ended(listing, cases[_i].rows - 1));
 	/* Asking beyond the end again asks nobody. */
 	ck_assert_int_eq(seek_to(listing, cases[_i].rows + 5), 0);
 	ck_assert(listing_ended(listing, cases[_i].rows + 5));

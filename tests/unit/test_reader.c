@@ -173,6 +173,21 @@ START_TEST(fetching_is_between_the_caller_and_postgresql)
 }
 END_TEST
 
+START_TEST(reading_may_use_a_copy_but_makes_none)
+{
+	_cleanup_text_ struct text *text = NULL, *copied = NULL;
+	struct error e = {0};
+
+	ck_assert_int_eq(reader_read(sample.engine.reader, &ref, STORE_WRITE, &text, &e), 0);
+	ck_assert_uint_eq(text->xid, 7421);
+	check_events("get fetch");
+	put_copy(&new_row);
+	ck_assert_int_eq(reader_read(sample.engine.reader, &ref, STORE_WRITE, &copied, &e), 0);
+	ck_assert_uint_eq(copied->xid, 900);
+	check_events("get");
+}
+END_TEST
+
 /* --- Names and errors ------------------------------------------------------------------------ */
 
 START_TEST(a_row_that_is_not_there_is_not_copied)
@@ -279,6 +294,31 @@ START_TEST(a_table_that_is_gone_makes_the_catalog_be_read_again)
 }
 END_TEST
 
+/* How many more fetches fail because a column is gone. */
+static int refuse_column(void *arg, const struct fake_call *call)
+{
+	unsigned *times = arg;
+
+	return (*times)-- ? fake_refuse(call, ESTALE, "42703") : FAKE_PASS;
+}
+
+/* The row is there; only what was known of its columns was out of date. */
+START_TEST(a_column_that_is_gone_is_looked_up_and_the_row_read_again)
+{
+	uint64_t before = counters[COUNTER_catalog_loads];
+	unsigned times = 1;
+
+	fake_store_on(refuse_column, &times);
+	ck_assert_int_eq(get(&ref), 7421);
+	check_events(
+	        "get lease fetch fetch"); /* that copy would be of other columns than its lease */
+	ck_assert_uint_eq(counters[COUNTER_catalog_loads], before + 1);
+	times = 2;
+	ck_assert_int_eq(get(&ref), -ESTALE);
+	check_events("get fetch fetch");
+}
+END_TEST
+
 /* --- After a save ---------------------------------------------------------------------------- */
 
 START_TEST(after_a_save_only_its_own_copy_is_used)
@@ -339,6 +379,7 @@ int main(void)
 	tcase_add_test(test, garbage_that_others_replaced_meanwhile_stays_replaced);
 	tcase_add_test(test, another_mounts_save_ends_the_lease);
 	tcase_add_test(test, what_others_may_not_see_is_never_shared);
+	tcase_add_test(test, reading_may_use_a_copy_but_makes_none);
 	tcase_add_test(test, fetching_is_between_the_caller_and_postgresql);
 	test = fixed(suite, "errors");
 	tcase_add_test(test, a_row_that_is_not_there_is_not_copied);
@@ -348,6 +389,7 @@ int main(void)
 	tcase_add_test(test, a_key_that_is_refused_is_no_rows_and_a_row_that_fails_is_there);
 	tcase_add_test(test, a_line_of_another_shape_is_an_error);
 	tcase_add_test(test, a_row_for_which_there_is_no_memory_is_an_error);
+	tcase_add_test(test, a_column_that_is_gone_is_looked_up_and_the_row_read_again);
 	tcase_add_test(test, a_table_that_is_gone_makes_the_catalog_be_read_again);
 	test = fixed(suite, "saves");
 	tcase_add_test(test, after_a_save_only_its_own_copy_is_used);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "rowfs/base/log.h"
 #include "rowfs/model/json.h"
@@ -14,6 +15,20 @@
 #include "suite.h"
 
 enum { ALICE = 1000, BOB = 1001, ROOT = 0 };
+
+/* The time of day, if a test has stopped it. The program is linked with --wrap=clock_gettime. */
+int __real_clock_gettime(clockid_t id, struct timespec *ret);
+int __wrap_clock_gettime(clockid_t id, struct timespec *ret);
+
+static struct timespec frozen_at;
+
+int __wrap_clock_gettime(clockid_t id, struct timespec *ret)
+{
+	if (id != CLOCK_REALTIME || frozen_at.tv_sec == 0)
+		return __real_clock_gettime(id, ret);
+	*ret = frozen_at;
+	return 0;
+}
 
 static struct sample sample; /* for its settings and directory; no engine */
 static struct refusals *refusals;
@@ -119,6 +134,7 @@ START_TEST(each_sees_his_own_and_root_sees_all)
 	refuse(BOB, "four");
 
 	check_has(last(ALICE), "three");
+	ck_assert_uint_eq(lines(out.data), 1);
 	check_has(last(BOB), "four");
 	check_has(last(ROOT), "four");
 	ck_assert_str_eq(last(1002), "");
@@ -330,11 +346,23 @@ START_TEST(the_oldest_texts_make_room)
 	ck_assert_str_eq(kept_texts(), "5555555|666|");
 	/* The newest is always kept: it is what somebody just typed. */
 	refuse_text(ALICE, "g", "no", "77777777777777");
-	ck_assert_str_eq(kept_texts(), "77777777777777|");
+	ck_assert_str_eq(kept_texts(), "5555555|666|77777777777777|");
 }
 END_TEST
 
-/* A mount that ends and begins within a second, or two at once. */
+/* Two that come in one microsecond, from here or from another mount. */
+START_TEST(texts_of_one_moment_have_names_of_their_own)
+{
+	frozen_at = (struct timespec){1763805200, 123456789};
+	refuse_text(ALICE, "public/items/42.json", "no", "1");
+	refuse_text(ALICE, "public/items/42.json", "no", "2");
+	restart(1 << 20);
+	refuse_text(ALICE, "public/items/42.json", "no", "3");
+	ck_assert_str_eq(kept_texts(), "1|2|3|");
+	check_has(last(ALICE), "20251122T095320Z-123458-public+items+42.json)");
+}
+END_TEST
+
 START_TEST(a_text_of_the_mount_before_is_not_in_the_way)
 {
 	for (int i = 0; i < 4; i++) {
@@ -353,7 +381,10 @@ START_TEST(any_path_gives_a_file_name)
 	memset(path, 'd', sizeof(path) - 1);
 	for (size_t i = 100; i < sizeof(path); i += 100)
 		path[i] = '/';
+	memcpy(path + sizeof(path) - 10, "/end.json", 10);
 	refuse_text(ALICE, path, "no", "long");
+	check_has(last(ALICE),
+	          "+end.json)\n"); /* the end of a path tells more than its beginning */
 	refuse_text(ALICE, "", "no", "empty");
 	refuse_text(ALICE, "../../x", "no", "up");
 	ck_assert_int_eq(sample_files(&sample, "rejected"), 3);
@@ -371,6 +402,7 @@ START_TEST(a_text_that_cannot_be_kept_is_not_said_to_be)
 	refuse_text(ALICE, "public/items/42.json", "no", "text");
 	check_has(last(ALICE), "EPERM: no\n");
 	check_lacks(last(ALICE), "kept");
+	check_lacks(all(ALICE), "kept");
 }
 END_TEST
 
@@ -480,6 +512,7 @@ int main(void)
 	tcase_add_test(test, the_oldest_that_is_kept_is_still_found);
 	tcase_add_test(test, a_refused_text_is_kept_for_its_writer);
 	tcase_add_test(test, the_oldest_texts_make_room);
+	tcase_add_test(test, texts_of_one_moment_have_names_of_their_own);
 	tcase_add_test(test, a_text_of_the_mount_before_is_not_in_the_way);
 	tcase_add_test(test, any_path_gives_a_file_name);
 	tcase_add_test(test, a_text_that_cannot_be_kept_is_not_said_to_be);

@@ -21,6 +21,10 @@ struct schema *catalog_get(struct catalog *catalog);
  * Without an answer the old snapshot stays: a server that is gone has lost no tables. */
 void catalog_poll(struct catalog *catalog);
 
+/* The snapshot `known` turned out to be out of date: read the catalog now, unless that has been done. Blocks
+ * like a statement. */
+void catalog_renew(struct catalog *catalog, const struct schema *known);
+
 /* A statement met a table or column that is gone: the next poll reads the catalog again. */
 void catalog_suspect(struct catalog *catalog);
 

@@ -11,9 +11,10 @@
 
 #include "rowfs/engine/engine.h"
 
-/* `text` is a patch of `base`: what differs is written where the row still equals the base. */
+/* `text` is a patch of `base`: what differs is written where the row still equals the base. *ret_xid (may be
+ * NULL): the transaction that wrote it, 0 if none was needed or it is not known. */
 int commit_update(struct engine *engine, const struct rowref *ref, const struct text *base,
-		  const char *text, size_t len, struct error *e) _must_check_;
+		  const char *text, size_t len, uint32_t *ret_xid, struct error *e) _must_check_;
 
 /* A row that is not there yet, under the name's key. */
 int commit_insert(struct engine *engine, const struct rowref *ref, const char *text, size_t len,

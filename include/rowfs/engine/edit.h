@@ -43,8 +43,15 @@ int edit_write(struct edit *edit, size_t offset, const void *data, size_t len) _
 int edit_truncate(struct edit *edit, size_t size) _must_check_;
 size_t edit_size(struct edit *edit);
 
-/* The name leaves with somebody's mv: hand over the text and forget about committing it. */
-void edit_surrender(struct edit *edit, struct buf *ret_text);
+/* The name leaves with somebody's mv or rm: hand over the text and forget about committing it. -EBUSY while
+ * a commit is on its way. */
+int edit_surrender(struct edit *edit, struct buf *ret_text) _must_check_;
+
+/* Has it nothing that is not committed? */
+bool edit_is_clean(struct edit *edit);
+
+/* Is it this row's, and not surrendered? */
+bool edit_is_of(struct edit *edit, uint32_t relation, const char *name);
 
 struct edit_request {
 	void (*done)(struct edit_request *request, int err); /* err: 0 or -errno */

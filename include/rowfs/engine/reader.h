@@ -43,6 +43,10 @@ bool reader_abandon(struct reader *reader, struct read_request *request);
 int reader_fetch(struct reader *reader, const struct rowref *ref, enum store_set set,
 		 struct text **ret, struct error *e) _must_check_;
 
+/* The same, but a copy in Redis will do if it may be used. */
+int reader_read(struct reader *reader, const struct rowref *ref, enum store_set set,
+		struct text **ret, struct error *e) _must_check_;
+
 /* This mount changed the row in transaction `xid` (0: unknown, or the row is gone). After this returns no
  * read of this mount gives what was before. */
 void reader_saved(struct reader *reader, const struct rowref *ref, uint32_t xid);

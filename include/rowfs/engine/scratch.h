@@ -34,7 +34,7 @@ ssize_t scratch_write(struct scratch *scratch, int fd, const void *data, size_t 
 /* Is there room for `bytes` more? 0 or -ENOSPC. */
 int scratch_room(struct scratch *scratch, uint64_t bytes) _must_check_;
 
-/* A file with this content, replacing what has the name; 0 or -errno. */
+/* A file with this content, in place of what has the name; that stays as it is on failure. 0 or -errno. */
 int scratch_put(struct scratch *scratch, int dir, const char *name, const void *data, size_t len,
 		uid_t uid, gid_t gid) _must_check_;
 
