@@ -25,7 +25,8 @@ static void getattr_row_done(struct call *call, struct text *text, const struct 
 	/* A handle that was opened meanwhile is told what it sees. */
 	if (attr_of_open_row(call->mount, call->node, &attr)) {
 		reply_attr(call, &attr);
-	} else if (nodes_confirm(call->mount->nodes, call->node, &text->version, &told)) {
+	} else if (nodes_confirm(call->mount->nodes, call->node, &text->version, call->asker.pid,
+				 &told)) {
 		attr_row(call->mount, call->ref.relation, call->node->ino, &told, &attr);
 		reply_attr(call, &attr);
 	} else {

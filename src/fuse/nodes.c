@@ -20,8 +20,19 @@ struct table {
 	struct node *node;
 };
 
+/* Who got ESTALE, for which name: his next OPEN of it is the repetition, after a LOOKUP of his own. */
+struct refusal {
+	pid_t pid;
+	uint64_t ino;
+	int64_t us;
+};
+
+enum { REFUSALS = 64 };
+
 struct nodes {
 	pthread_mutex_t lock;
+	struct refusal refused[REFUSALS]; /* [lock] ring */
+	unsigned refuse_at;               /* [lock] */
 	struct node *root;
 	struct node *all;               /* [lock] */
 	struct node *names;             /* [lock] */
@@ -248,13 +259,35 @@ static void keep(struct nodes *nodes, struct node *node, struct text *text, pid_
 	expire(nodes, node->kept_us);
 }
 
+static void note_refusal(struct nodes *nodes, const struct node *node, pid_t pid)
+{
+	nodes->refused[nodes->refuse_at++ % REFUSALS] =
+		(struct refusal){pid, node->ino, clock_monotonic_us()};
+}
+
+static bool repeats(const struct nodes *nodes, uint64_t ino, pid_t pid)
+{
+	int64_t since = clock_monotonic_us() - CONTENDED_US;
+
+	for (unsigned i = 0; pid && i < REFUSALS; i++)
+		if (nodes->refused[i].pid == pid && nodes->refused[i].ino == ino &&
+		    nodes->refused[i].us >= since)
+			return true;
+	return false;
+}
+
+/* A text that is kept is of the version that the node was told. Its LOOKUP was this caller's: it is the one who
+ * looked last, or one who was sent to look and got this node since the row was just so. */
 struct text *nodes_kept(struct nodes *nodes, struct node *node, pid_t pid)
 {
 	struct text *text = NULL;
+	int64_t age_us;
 
 	nodes_lock(nodes);
-	if (node->kept && pid && node->kept_for == pid &&
-	    clock_monotonic_us() - node->kept_us <= (node_contended(node) ? CONTENDED_US : KEPT_US))
+	age_us = clock_monotonic_us() - node->kept_us;
+	if (node->kept && pid &&
+	    ((node->kept_for == pid && age_us <= KEPT_US) ||
+	     (repeats(nodes, node->ino, pid) && age_us <= CONTENDED_US)))
 		text = text_ref(node->kept);
 	nodes_unlock(nodes);
 	return text;
@@ -350,15 +383,24 @@ static struct node *new_version(struct nodes *nodes, struct node *parent, const 
 	return node;
 }
 
+static void contend_until(struct node *node, int64_t until)
+{
+	if (node && until > node->contended_until_us)
+		node->contended_until_us = until;
+}
+
 struct node *nodes_get_row(struct nodes *nodes, struct node *parent, const char *name,
 			   uint32_t relation, uint64_t ino, const struct version *version,
 			   struct text *text, const struct look *look)
 {
 	struct node *node;
+	bool alone;
 
 	nodes_lock(nodes);
 	node = find(nodes, parent, name);
-	if (node && node->kind == NODE_ROW && node->relation == relation && !in_use(node) &&
+	/* A repeated open must not meet anybody on its node. */
+	alone = !look->listing && repeats(nodes, ino, look->pid);
+	if (node && node->kind == NODE_ROW && node->relation == relation && !in_use(node) && !alone &&
 	    confirms(node, version))
 		node->refused = 0;
 	else if (node && look->listing && knows_better(node, look))
@@ -366,18 +408,14 @@ struct node *nodes_get_row(struct nodes *nodes, struct node *parent, const char 
 	else
 		node = new_version(nodes, parent, name, relation, ino, version, look);
 	if (node) {
+		if (alone)
+			contend_until(node, clock_monotonic_us() + CONTENDED_US);
 		node->lookups++;
 		if (text)
 			keep(nodes, node, text, look->pid);
 	}
 	nodes_unlock(nodes);
 	return node;
-}
-
-static void contend_until(struct node *node, int64_t until)
-{
-	if (node && until > node->contended_until_us)
-		node->contended_until_us = until;
 }
 
 /* The name is contended, whichever node has it by now. */
@@ -405,6 +443,7 @@ enum admission nodes_admit(struct nodes *nodes, struct node *node, struct file *
 		 * reach the user. */
 		admission = pid && node->refused == pid ? ADMIT_DIRECT : ADMIT_STALE;
 		node->refused = admission == ADMIT_STALE ? pid : 0;
+		note_refusal(nodes, node, pid);
 		contend(nodes, node, shared ? CONTENDED_US : REPEATED_US);
 	}
 	if (admission != ADMIT_STALE) {
@@ -430,18 +469,23 @@ void nodes_leave(struct nodes *nodes, struct node *node, const struct file *file
 }
 
 bool nodes_confirm(struct nodes *nodes, struct node *node, const struct version *version,
-		   struct version *ret)
+		   pid_t pid, struct version *ret)
 {
 	bool yes;
 
 	nodes_lock(nodes);
 	yes = confirms(node, version);
-	/* A LOOKUP's attributes may not have reached the kernel, which then asks for them at once. */
-	if (!yes && node->has_told && !node->spoiled && !node->outdated &&
-	    clock_monotonic_us() - node->told_us <= KEPT_US)
-		yes = true;
+	/* A LOOKUP's attributes may not have reached the kernel, which then asks for them at once; and the walk
+	 * that an ESTALE sent back asks for permissions before it opens what it has just looked up. */
+	if (!yes && node->has_told && !node->spoiled)
+		yes = clock_monotonic_us() - node->told_us <=
+		      (repeats(nodes, node->ino, pid) ? REPEATED_US :
+		       node->outdated		      ? -1 :
+							KEPT_US);
 	if (yes)
 		*ret = node->told;
+	else
+		note_refusal(nodes, node, pid);
 	nodes_unlock(nodes);
 	return yes;
 }

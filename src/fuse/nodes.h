@@ -156,7 +156,7 @@ void nodes_leave(struct nodes *nodes, struct node *node, const struct file *file
 
 /* What to tell once more of a node whose row is `version` now: true with that, or false if the name must be
  * looked up. */
-bool nodes_confirm(struct nodes *nodes, struct node *node, const struct version *version,
+bool nodes_confirm(struct nodes *nodes, struct node *node, const struct version *version, pid_t pid,
 		   struct version *ret);
 
 /* This mount changed the row: what was told counts no longer. */

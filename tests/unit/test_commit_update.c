@@ -190,6 +190,17 @@ START_TEST(the_column_whose_value_is_refused_is_named)
 }
 END_TEST
 
+/* Only what was sent can be to blame. */
+START_TEST(a_column_that_was_not_sent_is_not_named)
+{
+	struct server with = {REFUSED, EINVAL, .sqlstate = "22P02", .unread = "Zelt"};
+
+	ck_assert_int_eq(save(with, "{\"name\": \"Zelt\", \"price\": 5}"), -EINVAL);
+	check_events("update drop value");
+	ck_assert_str_eq(e.field, "");
+}
+END_TEST
+
 START_TEST(a_value_that_nobody_refuses_is_not_named)
 {
 	struct server with = {REFUSED, EINVAL, .sqlstate = "22012", .unread = ""};
@@ -311,6 +322,7 @@ int main(void)
 	tcase_add_test(test, a_base_of_other_columns_is_a_conflict);
 	tcase_add_test(test, a_column_that_is_gone_makes_the_catalog_be_read_again);
 	tcase_add_test(test, the_column_whose_value_is_refused_is_named);
+	tcase_add_test(test, a_column_that_was_not_sent_is_not_named);
 	tcase_add_test(test, a_value_that_nobody_refuses_is_not_named);
 	test = add_case(suite, "lost", open_all, close_all);
 	tcase_add_test(test, lost_and_ours_is_there);
