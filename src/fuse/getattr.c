@@ -22,16 +22,11 @@ static void getattr_row_done(struct call *call, struct text *text, const struct 
 		call_fail(call, CALL_LOOKUP, e);
 		return;
 	}
+	nodes_attributes(call->mount->nodes, call->node, &text->version, call->asker.pid, &told);
 	/* A handle that was opened meanwhile is told what it sees. */
-	if (attr_of_open_row(call->mount, call->node, &attr)) {
-		reply_attr(call, &attr);
-	} else if (nodes_confirm(call->mount->nodes, call->node, &text->version, call->asker.pid,
-				 &told)) {
+	if (!attr_of_open_row(call->mount, call->node, &attr))
 		attr_row(call->mount, call->ref.relation, call->node->ino, &told, &attr);
-		reply_attr(call, &attr);
-	} else {
-		call_error(call, -ESTALE); /* the kernel looks the name up */
-	}
+	reply_attr(call, &attr);
 }
 
 static void getattr_row(struct call *call)

@@ -468,8 +468,8 @@ void nodes_leave(struct nodes *nodes, struct node *node, const struct file *file
 	nodes_unlock(nodes);
 }
 
-bool nodes_confirm(struct nodes *nodes, struct node *node, const struct version *version,
-		   pid_t pid, struct version *ret)
+void nodes_attributes(struct nodes *nodes, struct node *node, const struct version *version,
+		      pid_t pid, struct version *ret)
 {
 	bool yes;
 
@@ -482,12 +482,11 @@ bool nodes_confirm(struct nodes *nodes, struct node *node, const struct version 
 		      (repeats(nodes, node->ino, pid) ? REPEATED_US :
 		       node->outdated		      ? -1 :
 							KEPT_US);
-	if (yes)
-		*ret = node->told;
-	else
-		note_refusal(nodes, node, pid);
+	/* An ESTALE would reach whoever asks through a descriptor (emacs opens with O_PATH). */
+	if (!yes && node->readers == 0)
+		node->spoiled = true;
+	*ret = yes || node->readers ? node->told : *version;
 	nodes_unlock(nodes);
-	return yes;
 }
 
 void nodes_outdate(struct nodes *nodes, struct node *node)

@@ -6,8 +6,8 @@
  *
  *   LOOKUP ── the row is what the node was told ── that node
  *         └── anything else ───────────────────── another node takes the name
- *   OPEN, GETATTR ── the row is what the node was told ── serve
- *               └─── it has moved ── ESTALE: the kernel repeats the walk, once, and LOOKUP tells it
+ *   OPEN ──── the row is what the node was told ── serve
+ *        └─── it has moved ── ESTALE: the kernel repeats the walk, once, and LOOKUP tells it
  *
  * The old node lives on with its handles, which see, and are told, what they opened.
  *
@@ -154,10 +154,10 @@ enum admission nodes_admit(struct nodes *nodes, struct node *node, struct file *
 			   const struct version *version, bool looked_up, pid_t pid);
 void nodes_leave(struct nodes *nodes, struct node *node, const struct file *file);
 
-/* What to tell once more of a node whose row is `version` now: true with that, or false if the name must be
- * looked up. */
-bool nodes_confirm(struct nodes *nodes, struct node *node, const struct version *version, pid_t pid,
-		   struct version *ret);
+/* What GETATTR says of a node whose row is `version` now. Where that is not what the node was told, no OPEN is
+ * admitted to it any more. */
+void nodes_attributes(struct nodes *nodes, struct node *node, const struct version *version, pid_t pid,
+		      struct version *ret);
 
 /* This mount changed the row: what was told counts no longer. */
 void nodes_outdate(struct nodes *nodes, struct node *node);
