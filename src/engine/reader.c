@@ -319,8 +319,9 @@ static bool take_lease(struct flight *flight, char token[CACHE_TOKEN_SIZE])
 			   flight->outcome == REPLACE ? &flight->replace : NULL, token);
 }
 
-/* A column that is gone says nothing about the row: read the catalog and ask once more. */
-static int fetch_renewed(struct flight *flight, struct text **ret, struct error *e)
+/* A column that is gone says nothing about the row: read the catalog and ask once more. Such an answer is
+ * not of the columns that the lease is for, so it fills nothing (*leased). */
+static int fetch_renewed(struct flight *flight, bool *leased, struct text **ret, struct error *e)
 {
 	struct reader *reader = flight->reader;
 	struct rowref ref;
@@ -334,10 +335,7 @@ static int fetch_renewed(struct flight *flight, struct text **ret, struct error 
 	*e = (struct error){0};
 	r = fetch(reader, &ref, STORE_READ, &flight->abandoned, ret, e);
 	rowref_done(&ref);
-	/* The lease, and whoever looks for this flight, know the row by how it was. */
-	pthread_mutex_lock(&reader->lock);
-	flight->superseded = true;
-	pthread_mutex_unlock(&reader->lock);
+	*leased = false;
 	return r;
 }
 
@@ -351,7 +349,7 @@ static void flight_run(struct lane_task *task)
 	struct error e = {0};
 	bool leased = take_lease(flight, token), superseded;
 	int64_t began = clock_monotonic_ms();
-	int r = fetch_renewed(flight, &text, &e);
+	int r = fetch_renewed(flight, &leased, &text, &e);
 
 	pthread_mutex_lock(&reader->lock);
 	unlist(reader, flight);

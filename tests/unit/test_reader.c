@@ -313,9 +313,21 @@ START_TEST(a_column_that_is_gone_is_looked_up_and_the_row_read_again)
 	check_events(
 	        "get lease fetch fetch"); /* that copy would be of other columns than its lease */
 	ck_assert_uint_eq(counters[COUNTER_catalog_loads], before + 1);
-	times = 2;
+	/* What was read counts as seen. */
+	put_copy(&new_row);
+	fake_store_on(NULL, NULL);
+	ck_assert_int_eq(get(&ref), 7421);
+	check_events("get fetch");
+}
+END_TEST
+
+START_TEST(a_column_that_stays_gone_is_an_error)
+{
+	unsigned times = 2;
+
+	fake_store_on(refuse_column, &times);
 	ck_assert_int_eq(get(&ref), -ESTALE);
-	check_events("get fetch fetch");
+	check_events("get lease fetch fetch");
 }
 END_TEST
 
@@ -390,6 +402,7 @@ int main(void)
 	tcase_add_test(test, a_line_of_another_shape_is_an_error);
 	tcase_add_test(test, a_row_for_which_there_is_no_memory_is_an_error);
 	tcase_add_test(test, a_column_that_is_gone_is_looked_up_and_the_row_read_again);
+	tcase_add_test(test, a_column_that_stays_gone_is_an_error);
 	tcase_add_test(test, a_table_that_is_gone_makes_the_catalog_be_read_again);
 	test = fixed(suite, "saves");
 	tcase_add_test(test, after_a_save_only_its_own_copy_is_used);
