@@ -513,13 +513,6 @@ void nodes_forget(struct nodes *nodes, struct node *node, uint64_t count)
 	nodes_unlock(nodes);
 }
 
-void nodes_hold(struct nodes *nodes, struct node *node)
-{
-	nodes_lock(nodes);
-	node->refs++;
-	nodes_unlock(nodes);
-}
-
 void nodes_release(struct nodes *nodes, struct node *node)
 {
 	nodes_lock(nodes);

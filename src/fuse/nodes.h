@@ -125,8 +125,7 @@ struct node *nodes_get_row(struct nodes *nodes, struct node *parent, const char 
 /* Drop `count` lookups; the node may be gone afterwards. */
 void nodes_forget(struct nodes *nodes, struct node *node, uint64_t count);
 
-/* A reference of our own, so that the node outlives the kernel's interest. */
-void nodes_hold(struct nodes *nodes, struct node *node);
+/* Drop a reference that nodes_find() or nodes_find_row() gave. */
 void nodes_release(struct nodes *nodes, struct node *node);
 
 /* Give a name to a node, as rename does; what had the name lives on without it. Without memory the node
