@@ -396,12 +396,19 @@ static struct flight *flight_new(struct reader *reader, const struct rowref *ref
 	return flight;
 }
 
-/* Join a flight that is on its way, or list `flight` and let `request` wait for it. True: joined. */
-static bool join_or_list(struct reader *reader, struct flight *flight, struct read_request *request)
+enum boarding { ON_ANOTHER, ON_THIS, TOO_LATE /* the caller was killed before it waited for any */ };
+
+/* Join a flight that is on its way, or list `flight` and let `request` wait for it. */
+static enum boarding join_or_list(struct reader *reader, struct flight *flight,
+				  struct read_request *request)
 {
 	struct flight *other = NULL;
 
 	pthread_mutex_lock(&reader->lock);
+	if (request->abandoned) {
+		pthread_mutex_unlock(&reader->lock);
+		return TOO_LATE;
+	}
 	/* With consistency=strong a read may not use a SELECT that began before it. */
 	if (!reader->settings->strong)
 		HASH_FIND(hh, reader->flights, flight->key, flight->key_len, other);
@@ -413,7 +420,7 @@ static bool join_or_list(struct reader *reader, struct flight *flight, struct re
 	}
 	join(other ? other : flight, request);
 	pthread_mutex_unlock(&reader->lock);
-	return other != NULL;
+	return other ? ON_ANOTHER : ON_THIS;
 }
 
 void reader_get(struct reader *reader, const struct rowref *ref, struct read_request *request)
@@ -437,11 +444,18 @@ void reader_get(struct reader *reader, const struct rowref *ref, struct read_req
 	flight->outcome = outcome;
 	flight->replace = held;
 	held = (struct buf){0};
-	if (join_or_list(reader, flight, request)) {
+	switch (join_or_list(reader, flight, request)) {
+	case ON_THIS:
+		lane_run(reader->lane, &flight->task);
+		break;
+	case ON_ANOTHER:
 		count(flights_joined);
 		flight_free(flight);
-	} else {
-		lane_run(reader->lane, &flight->task);
+		break;
+	case TOO_LATE:
+		flight_free(flight);
+		(void)error_set(&e, EINTR, "whoever asked was killed");
+		request->done(request, NULL, &e);
 	}
 }
 
@@ -452,6 +466,7 @@ bool reader_abandon(struct reader *reader, struct read_request *request)
 	bool found = false;
 
 	pthread_mutex_lock(&reader->lock);
+	request->abandoned = true;
 	flight = request->flight;
 	if (flight) {
 		for (at = &flight->waiting; *at && *at != request; at = &(*at)->next)

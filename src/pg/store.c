@@ -22,6 +22,35 @@ static int first_contact(struct store *store, struct error *e)
 	return store->label ? 0 : error_set(e, ENOMEM, "out of memory");
 }
 
+static int count_line(void *arg, const struct cell *cells, size_t n)
+{
+	++*(unsigned *)arg;
+	return 0;
+}
+
+/* schema= names what is shown: one that is missing would be an empty mount, which looks like lost data. */
+static int check_schema(struct store *store, struct error *e)
+{
+	const char *name = store->settings->schema;
+	char sql[] = "SELECT FROM pg_catalog.pg_namespace AS n"
+	             " WHERE n.nspname OPERATOR(pg_catalog.=) CAST($1 AS pg_catalog.name)"
+	             " AND pg_catalog.has_schema_privilege(n.oid, 'USAGE')";
+	uint32_t types[] = {25}; /* text */
+	struct cell values[] = {cell_of(name)};
+	const struct statement statement = {.sql = sql, .n = 1, .types = types, .values = values};
+	unsigned found = 0;
+	int r;
+
+	if (!name)
+		return 0;
+	r = store_run(store, STORE_READ, &statement, count_line, &found, NULL, e);
+	if (r < 0 || found)
+		return r;
+	return error_set(e, ENOENT,
+	                 "schema=%s: %s has no schema of this name that this role may use", name,
+	                 store->label);
+}
+
 int store_open(const struct settings *settings, struct store **ret, struct error *e)
 {
 	struct store *store = calloc(1, sizeof(*store));
@@ -37,6 +66,8 @@ int store_open(const struct settings *settings, struct store **ret, struct error
 	sessions_init(&store->sessions, &store->source);
 	said_init(&store->said);
 	r = first_contact(store, e);
+	if (r == 0)
+		r = check_schema(store, e);
 	if (r < 0) {
 		store_close(store);
 		return r;

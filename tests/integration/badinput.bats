@@ -151,6 +151,14 @@ with() {
 	refuses_to_start 11 'nothing' "host=$PGHOST user=postgres dbname=nothing" "$POINT" -o "$(with)"
 }
 
+@test "schema= that names no schema, or one that the role may not use" {
+	refuses_to_start 11 'schema=nosuch: .*no schema of this name' "$(source_string)" "$POINT" \
+		-o "$(with schema=nosuch)"
+	psql -X -q -d things -c 'CREATE SCHEMA IF NOT EXISTS hidden'
+	refuses_to_start 11 'schema=hidden: .*may use' "host=$PGHOST user=reader dbname=things" "$POINT" \
+		-o "$(with schema=hidden)"
+}
+
 @test "an SQL_ASCII database" {
 	refuses_to_start 11 'SQL_ASCII' "host=$PGHOST user=postgres dbname=ascii" "$POINT" -o "$(with)"
 }

@@ -340,6 +340,19 @@ START_TEST(it_is_too_late_to_stop_waiting_after_the_answer)
 }
 END_TEST
 
+/* The kernel's interrupt may come before the read has begun to wait for anything. */
+START_TEST(who_was_killed_before_waiting_asks_nobody)
+{
+	struct ask early = {.request.done = take_answer, .answered = LATCH_INIT};
+
+	ck_assert(!reader_abandon(sample.engine.reader, &early.request));
+	reader_get(sample.engine.reader, &ref, &early.request);
+	ck_assert_int_eq(ask_end(&early), -EINTR);
+	check_events("get");
+	ck_assert_int_eq(get(&ref), 7421);
+}
+END_TEST
+
 /* --- consistency=strong ---------------------------------------------------------------------- */
 
 START_TEST(strong_reads_never_share_an_older_answer)
@@ -447,6 +460,7 @@ int main(void)
 	tcase_add_test(test, a_read_that_nobody_waits_for_is_not_joined);
 	tcase_add_test(test, a_read_that_nobody_waits_for_counts_for_nothing);
 	tcase_add_test(test, it_is_too_late_to_stop_waiting_after_the_answer);
+	tcase_add_test(test, who_was_killed_before_waiting_asks_nobody);
 	tcase_add_test(other, strong_reads_never_share_an_older_answer);
 	suite_add_tcase(suite, other);
 	return suite_run(suite);

@@ -26,6 +26,7 @@ struct read_request {
 	void (*done)(struct read_request *request, struct text *text, const struct error *e);
 	struct read_request *next; /* the reader's own, zeroed by the caller */
 	struct flight *flight;     /* the same */
+	bool abandoned;            /* the same */
 };
 
 int reader_new(const struct settings *settings, struct store *store, struct cache *cache,
@@ -35,8 +36,8 @@ void reader_free(struct reader *reader);
 /* `ref` is copied. */
 void reader_get(struct reader *reader, const struct rowref *ref, struct read_request *request);
 
-/* The caller was killed: stop waiting. True: `done` will not be called any more. False: it was, or is
- * about to be. */
+/* The caller was killed: stop waiting, or do not begin to. True: `done` will not be called any more. False:
+ * it was, or is about to be. */
 bool reader_abandon(struct reader *reader, struct read_request *request);
 
 /* Ask PostgreSQL now, on this thread, over connections of `set`; no cache, no flight. */
