@@ -52,11 +52,29 @@ enum cache_answer { CACHE_HIT, CACHE_MISS, CACHE_BUSY /* somebody holds the leas
  */
 enum cache_answer cache_get(struct cache *cache, const char *key, size_t key_len, struct buf *ret);
 
+/* What Redis says of the feed of changes, beside a row. Epochs are names, compared for equality only; "" is
+ * one that is missing, which equals nothing (R8). */
+enum { EPOCH_SIZE = 64 };
+
+struct cache_proof {
+	char epoch[EPOCH_SIZE]; /* of the worker */
+	char table[EPOCH_SIZE]; /* of the relation; "" too for one that no feed covers */
+	bool fresh;             /* the heartbeat stands and is of this epoch, and both are there */
+};
+
+/* One MGET of the heartbeat, both epochs and the row (R5): nothing of it is remembered between reads. As
+ * cache_get(), and with CACHE_HIT, CACHE_MISS and CACHE_BUSY the proof of that very moment, which says whether
+ * a value may be used or made at all; with CACHE_DOWN it is all "". `key_len` 0: only the proof is wanted, and
+ * the answer is CACHE_MISS. */
+enum cache_answer cache_read(struct cache *cache, uint32_t relation, const char *key, size_t key_len,
+                             struct cache_proof *ret_proof, struct buf *ret);
+
 /* Take the lease on an absent key; true with the token if this caller now holds it. Awaited: a fill
- * is only safe when the lease stood before the row was read. `replace` non-NULL: a value that was
- * found to be no good (garbage, other fingerprint), which the lease may replace. */
+ * is only safe when the lease stood before the row was read. Two kinds of value may be replaced by it:
+ * `replace` (or NULL), that very value, found to be no good (garbage, other fingerprint); and what does not
+ * begin with `valid` (or NULL), that is, copies of other epochs. A lease of somebody else is never replaced. */
 bool cache_lease(struct cache *cache, const char *key, size_t key_len, const struct buf *replace,
-                 char ret_token[CACHE_TOKEN_SIZE]);
+                 const char *valid, char ret_token[CACHE_TOKEN_SIZE]);
 
 /* Store `value` for `px` milliseconds if the key still holds `token`. Not awaited. */
 void cache_fill(struct cache *cache, const char *key, size_t key_len, const char *token,
@@ -64,6 +82,12 @@ void cache_fill(struct cache *cache, const char *key, size_t key_len, const char
 
 /* UNLINK: what is held, leases included, is gone. Not awaited. */
 void cache_drop(struct cache *cache, const char *key, size_t key_len);
+
+/* Redis' clock, microseconds since 1970; negative if it does not answer. */
+int64_t cache_time_us(struct cache *cache);
+
+/* What the sync worker last said of itself (broker_note()), into `ret`; false if there is nothing. */
+bool cache_worker_note(struct cache *cache, struct buf *ret);
 
 struct cache_status {
 	bool configured, reachable;
