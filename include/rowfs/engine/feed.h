@@ -16,9 +16,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "rowfs/base/buf.h"
 #include "rowfs/base/error.h"
 #include "rowfs/engine/store.h"
+#include "rowfs/model/batch.h"
 
 struct feed;
 
@@ -40,43 +40,14 @@ int feed_begin(struct feed *feed, int timeout_ms, struct error *e) _must_check_;
 
 /* --- Changes --------------------------------------------------------------------------------- */
 
-enum feed_op {
-	FEED_INSERT,
-	FEED_UPDATE,
-	FEED_DELETE,
-	FEED_RELATION, /* every row of the relation may be another: TRUNCATE, too many rows to name */
-};
-
-struct feed_change {
-	uint32_t relation;
-	enum feed_op op;
-	const char *name; /* file name of the row, suffix and all; "" for FEED_RELATION */
-};
-
-/* More rows than this in one transaction are not named one by one: the table gets a new epoch. */
-enum { FEED_ROWS_MAX = 5000 };
-
-/* Whole transactions, oldest first. */
-struct feed_batch {
-	struct buf changes; /* packed; see feed_batch_add() */
-	struct buf xids;    /* uint64_t each, full transaction ids; those of the log are visible already */
-	size_t n_changes, n_transactions;
-};
-
-void feed_batch_add(struct feed_batch *batch, const struct feed_change *change);
-/* Go through them; *at begins with 0. The name is borrowed. False at the end. */
-bool feed_batch_next(const struct feed_batch *batch, size_t *at, struct feed_change *ret);
-void feed_batch_reset(struct feed_batch *batch);
-void feed_batch_done(struct feed_batch *batch);
-
 /* Add what has been committed since the last call to `batch`, waiting up to `timeout_ms` if there is nothing
  * yet. Bounded: stops when the batch has some thousand changes. Returns 0 or -errno. */
-int feed_next(struct feed *feed, int timeout_ms, struct feed_batch *batch, struct error *e)
+int feed_next(struct feed *feed, int timeout_ms, struct batch *batch, struct error *e)
 	_must_check_;
 
 /* Can new statements see every transaction of the batch? 1 or 0. The stream runs ahead of that, and a reader
  * who came in between would fill the old row after its invalidation. One round trip. */
-int feed_visible(struct feed *feed, const struct feed_batch *batch, struct error *e) _must_check_;
+int feed_visible(struct feed *feed, const struct batch *batch, struct error *e) _must_check_;
 
 /* --- Marks ----------------------------------------------------------------------------------- */
 
@@ -92,9 +63,9 @@ int feed_missed(struct feed *feed, struct error *e) _must_check_;
 /* --- Tables ---------------------------------------------------------------------------------- */
 
 /* Look at the catalog: tables that came, went, or are not what they were (columns, storage, grants, row
- * security, source). Those are added to `batch` as FEED_RELATION, and feed_covers() tells the new state. Cheap
+ * security, source). Those are added to `batch` as BATCH_RELATION, and feed_covers() tells the new state. Cheap
  * when nothing changed. */
-int feed_inspect(struct feed *feed, struct feed_batch *batch, struct error *e) _must_check_;
+int feed_inspect(struct feed *feed, struct batch *batch, struct error *e) _must_check_;
 
 /* The relations that the feed covers, each with its source; valid until the next feed_inspect(). */
 struct feed_table {
