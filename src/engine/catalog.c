@@ -70,7 +70,7 @@ static void swap(struct catalog *catalog, struct schema *fresh)
 	schema_unref(stale);
 }
 
-void catalog_poll(struct catalog *catalog)
+bool catalog_poll(struct catalog *catalog)
 {
 	_cleanup_schema_ struct schema *current = catalog_get(catalog);
 	bool suspect = atomic_exchange(&catalog->suspect, false);
@@ -81,15 +81,16 @@ void catalog_poll(struct catalog *catalog)
 	if (store_fingerprint(catalog->store, &fingerprint, &e) < 0) {
 		if (suspect)
 			catalog_suspect(catalog);
-		return;
+		return false;
 	}
 	if (fingerprint == current->fingerprint && !suspect)
-		return;
+		return false;
 	if (load(catalog, &fresh, &e) < 0) {
 		log_warning("the catalog changed but cannot be read: %s", e.message);
-		return;
+		return false;
 	}
 	swap(catalog, fresh);
+	return true;
 }
 
 void catalog_renew(struct catalog *catalog, const struct schema *known)

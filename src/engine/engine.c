@@ -6,16 +6,7 @@
 
 #include "rowfs/base/clock.h"
 #include "rowfs/base/log.h"
-
-/* The background thread. It serves no request, so it may wait for a server that is gone. */
-struct beat {
-	struct engine *engine;
-	pthread_t thread;
-	pthread_mutex_t lock;
-	pthread_cond_t wake;
-	bool stop; /* [lock] */
-	bool running;
-};
+#include "rowfs/engine/kernel.h"
 
 struct last_insert {
 	pthread_mutex_t lock;
@@ -25,14 +16,14 @@ struct last_insert {
 /* Database size for df; counting it reads every file's size, so not often. */
 enum { SIZE_EVERY_MS = 60000 };
 
-static void refresh_size(struct engine *engine, int64_t *due)
+static void refresh_size(struct engine *engine)
 {
 	struct error e;
 	uint64_t bytes;
 
-	if (clock_monotonic_ms() < *due)
+	if (clock_monotonic_ms() < engine->size_due_ms)
 		return;
-	*due = clock_monotonic_ms() + SIZE_EVERY_MS;
+	engine->size_due_ms = clock_monotonic_ms() + SIZE_EVERY_MS;
 	if (store_size(engine->store, &bytes, &e) == 0)
 		atomic_store(&engine->database_bytes, bytes);
 }
@@ -47,64 +38,45 @@ static void probe_cache(struct engine *engine)
 		log_info("Redis answers again");
 }
 
-/* Sleeps until the next beat; false when it is time to stop. */
-static bool rest(struct beat *beat)
+/* A table that came, went or is another: what was told of it, and of the names above it, is not sure any more. */
+static void poll_catalog(struct engine *engine)
 {
-	struct timespec until;
-	bool stop;
-
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += CATALOG_POLL_MS / 1000;
-	pthread_mutex_lock(&beat->lock);
-	while (!beat->stop && pthread_cond_timedwait(&beat->wake, &beat->lock, &until) == 0)
-		;
-	stop = beat->stop;
-	pthread_mutex_unlock(&beat->lock);
-	return !stop;
-}
-
-static void *beat_main(void *arg)
-{
-	struct beat *beat = arg;
-	int64_t size_due = 0;
-
-	do {
-		refresh_size(beat->engine, &size_due);
-		probe_cache(beat->engine);
-		catalog_poll(beat->engine->catalog);
-	} while (rest(beat));
-	return NULL;
-}
-
-static struct beat *beat_new(struct engine *engine)
-{
-	struct beat *beat = calloc(1, sizeof *beat);
-	pthread_condattr_t attr;
-
-	if (!beat)
-		return NULL;
-	beat->engine = engine;
-	pthread_mutex_init(&beat->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&beat->wake, &attr);
-	pthread_condattr_destroy(&attr);
-	return beat;
-}
-
-static void beat_free(struct beat *beat)
-{
-	if (!beat)
+	if (!catalog_poll(engine->catalog))
 		return;
-	pthread_mutex_lock(&beat->lock);
-	beat->stop = true;
-	pthread_cond_signal(&beat->wake);
-	pthread_mutex_unlock(&beat->lock);
-	if (beat->running)
-		pthread_join(beat->thread, NULL);
-	pthread_cond_destroy(&beat->wake);
-	pthread_mutex_destroy(&beat->lock);
-	free(beat);
+	marks_all(engine->marks);
+	kernel_everything_changed();
+}
+
+/* Names whose grace ran out show their rows again, and listings that the kernel kept do not know it. */
+static void expire_names(struct engine *engine)
+{
+	uint32_t relation;
+
+	while (names_expire(engine->names, &relation))
+		kernel_listing_changed(relation);
+}
+
+/* A worker that came into being after the mount: its proof is better than age. */
+static void notice_feed(struct engine *engine)
+{
+	if (engine->feed || engine->settings->changes == CHANGES_TTL || !follow_has_heard(engine->follow))
+		return;
+	engine->feed = true;
+	reader_use_feed(engine->reader, true);
+	log_info("change capture: a worker was heard, so copies in Redis are proved by it from now on");
+}
+
+/* Serves no request, so it may wait for a server that is gone. */
+static int64_t do_chores(void *arg)
+{
+	struct engine *engine = arg;
+
+	refresh_size(engine);
+	probe_cache(engine);
+	poll_catalog(engine);
+	expire_names(engine);
+	notice_feed(engine);
+	return CATALOG_POLL_MS;
 }
 
 static struct last_insert *last_insert_new(void)
@@ -125,6 +97,35 @@ static void last_insert_free(struct last_insert *last)
 	free(last);
 }
 
+/* With consistency=strong nothing is held that a feed could keep fresh. */
+static bool follows(const struct engine *engine)
+{
+	struct cache_status status;
+
+	cache_status(engine->cache, &status);
+	return status.configured && !engine->settings->strong && engine->settings->changes != CHANGES_TTL;
+}
+
+static bool wants_worker(const struct engine *engine)
+{
+	return follows(engine) && engine->settings->worker;
+}
+
+static int open_reader(struct engine *engine)
+{
+	const struct reader_parts parts = {
+		.settings = engine->settings,
+		.store = engine->store,
+		.cache = engine->cache,
+		.catalog = engine->catalog,
+		.lane = engine->reads,
+		.marks = engine->marks,
+		.follow = engine->follow,
+	};
+
+	return reader_new(&parts, &engine->reader);
+}
+
 static int open_parts(struct engine *engine)
 {
 	const struct settings *settings = engine->settings;
@@ -135,11 +136,39 @@ static int open_parts(struct engine *engine)
 	if (r == 0)
 		r = names_new(settings->detach_grace_ms, &engine->names);
 	if (r == 0)
-		r = reader_new(settings, engine->store, engine->cache, engine->catalog, engine->reads,
-			       &engine->reader);
-	engine->beat = beat_new(engine);
+		r = marks_new(&engine->marks);
+	if (r == 0)
+		r = follow_new(settings, engine->cache, engine->marks, &engine->follow);
+	if (r == 0)
+		r = open_reader(engine);
+	if (r == 0 && wants_worker(engine))
+		r = sync_new(settings, engine->store, engine->cache, &engine->sync);
 	engine->last_insert = last_insert_new();
-	return engine->beat && engine->last_insert ? r : -ENOMEM;
+	return engine->last_insert ? r : -ENOMEM;
+}
+
+/* Copies are proved by a feed if there can be one: this role may have it, or somebody's heart beats already. */
+static int choose_feed(struct engine *engine, struct error *e)
+{
+	const struct settings *settings = engine->settings;
+	struct cache_proof proof;
+	struct buf none = {0};
+	struct error why = {0};
+	int r;
+
+	if (!follows(engine))
+		return 0;
+	cache_read(engine->cache, 0, NULL, 0, &proof, &none);
+	r = proof.alive ? 0 : feed_check(engine->store, settings, &why);
+	if (r == -EOPNOTSUPP && settings->changes != CHANGES_AUTO) {
+		*e = why;
+		return r;
+	}
+	if (r == -EOPNOTSUPP)
+		error_copy_text(engine->no_feed, sizeof engine->no_feed, why.message);
+	engine->feed = r != -EOPNOTSUPP;
+	reader_use_feed(engine->reader, engine->feed);
+	return 0;
 }
 
 int engine_open(const struct settings *settings, struct store *store, struct cache *cache,
@@ -160,6 +189,8 @@ int engine_open(const struct settings *settings, struct store *store, struct cac
 		r = refusals_open(settings, &ret->refusals, e);
 	if (r == 0 && (r = open_parts(ret)) < 0)
 		(void)error_set(e, -r, "out of memory");
+	if (r == 0)
+		r = choose_feed(ret, e);
 	if (r < 0)
 		engine_close(ret);
 	return r;
@@ -167,10 +198,13 @@ int engine_open(const struct settings *settings, struct store *store, struct cac
 
 int engine_start(struct engine *engine)
 {
-	int r = pthread_create(&engine->beat->thread, NULL, beat_main, engine->beat);
+	int r = periodic_start(&engine->chores, do_chores, engine);
 
-	engine->beat->running = r == 0;
-	return -r;
+	if (r == 0 && follows(engine))
+		r = follow_start(engine->follow);
+	if (r == 0 && engine->sync)
+		r = sync_start(engine->sync);
+	return r;
 }
 
 static void report_names(struct engine *engine)
@@ -185,12 +219,15 @@ static void report_names(struct engine *engine)
 
 void engine_close(struct engine *engine)
 {
-	beat_free(engine->beat);
+	periodic_stop(&engine->chores);
+	sync_free(engine->sync);
+	follow_free(engine->follow);
 	lane_free(engine->reads);
 	lane_free(engine->writes);
 	if (engine->names)
 		report_names(engine);
 	reader_free(engine->reader);
+	marks_free(engine->marks);
 	names_free(engine->names);
 	refusals_close(engine->refusals);
 	scratch_close(engine->scratch);

@@ -85,7 +85,8 @@ static const char *entry_name(const struct entry *entry)
 	return entry->key + sizeof entry->relation;
 }
 
-/* Grace that has run out counts when somebody looks, without a timer. */
+/* Grace that has run out counts when somebody looks; the entry itself goes by names_expire(), whose caller knows
+ * that a listing has another name now. */
 static bool has_expired(const struct entry *entry, int64_t now_ms)
 {
 	return entry->state == NAME_DETACHED && entry->deadline <= now_ms;
@@ -103,11 +104,12 @@ static struct entry *find(struct names *names, uint32_t relation, const char *na
 		return NULL;
 	HASH_FIND(hh, names->entries, key->key, key->key_len, entry);
 	free(key);
-	if (entry && has_expired(entry, clock_monotonic_ms())) {
-		drop(names, entry);
-		return NULL;
-	}
 	return entry;
+}
+
+static bool is_plain(const struct entry *entry)
+{
+	return !entry || has_expired(entry, clock_monotonic_ms());
 }
 
 enum name_state names_state(struct names *names, uint32_t relation, const char *name,
@@ -119,7 +121,7 @@ enum name_state names_state(struct names *names, uint32_t relation, const char *
 
 	pthread_mutex_lock(&names->lock);
 	entry = find(names, relation, name);
-	if (entry) {
+	if (!is_plain(entry)) {
 		state = entry->state;
 		if (ret_base && entry->base)
 			base = text_ref(entry->base);
@@ -143,17 +145,6 @@ static struct entry *add(struct names *names, uint32_t relation, const char *nam
 		return NULL;
 	}
 	return entry;
-}
-
-/* With the lock held. Names that nobody asks for any more go too, and the texts that they hold. */
-static void expire(struct names *names)
-{
-	int64_t now = clock_monotonic_ms();
-	struct entry *entry, *next;
-
-	HASH_ITER(hh, names->entries, entry, next)
-		if (has_expired(entry, now))
-			drop(names, entry);
 }
 
 /* With the lock held: put the name into `next`. */
@@ -185,10 +176,33 @@ int names_event(struct names *names, uint32_t relation, const char *name, enum n
 
 	pthread_mutex_lock(&names->lock);
 	entry = find(names, relation, name);
+	if (entry && is_plain(entry)) {
+		drop(names, entry);
+		entry = NULL;
+	}
 	next = names_next(entry ? entry->state : NAME_PLAIN, event);
 	r = next < 0 ? -EBUSY : enter(names, entry, relation, name, (enum name_state)next, base);
 	pthread_mutex_unlock(&names->lock);
 	return r;
+}
+
+bool names_expire(struct names *names, uint32_t *ret_relation)
+{
+	int64_t now = clock_monotonic_ms();
+	struct entry *entry, *next;
+	bool found = false;
+
+	pthread_mutex_lock(&names->lock);
+	HASH_ITER(hh, names->entries, entry, next) {
+		if (!has_expired(entry, now))
+			continue;
+		*ret_relation = entry->relation;
+		drop(names, entry);
+		found = true;
+		break;
+	}
+	pthread_mutex_unlock(&names->lock);
+	return found;
 }
 
 void names_visit(struct names *names, uint32_t relation,
@@ -198,9 +212,8 @@ void names_visit(struct names *names, uint32_t relation,
 	struct entry *entry, *next;
 
 	pthread_mutex_lock(&names->lock);
-	expire(names);
 	HASH_ITER(hh, names->entries, entry, next) {
-		if (entry->relation != relation)
+		if (entry->relation != relation || is_plain(entry))
 			continue;
 		buf_addc(&found, (char)entry->state);
 		buf_add(&found, entry_name(entry), strlen(entry_name(entry)) + 1);
@@ -220,8 +233,8 @@ void names_count(struct names *names, unsigned ret[NAME_STATES])
 
 	memset(ret, 0, NAME_STATES * sizeof *ret);
 	pthread_mutex_lock(&names->lock);
-	expire(names);
 	HASH_ITER(hh, names->entries, entry, next)
-		ret[entry->state]++;
+		if (!is_plain(entry))
+			ret[entry->state]++;
 	pthread_mutex_unlock(&names->lock);
 }

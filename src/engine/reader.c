@@ -32,36 +32,38 @@ struct flight {
 	atomic_bool abandoned;        /* the last who waited was killed */
 	enum outcome outcome;
 	struct buf replace;           /* REPLACE: that value */
+	struct cache_proof proof;     /* of when Redis was asked; under a feed */
+	uint64_t mark;                /* [lock] once it runs: from before the SELECT */
 	size_t key_len;
 	char *key;
 };
 
 struct reader {
-	const struct settings *settings;
+	struct reader_parts parts;
 	int64_t ttl_ms;
-	struct store *store;
-	struct cache *cache;
-	struct catalog *catalog;
-	struct lane *lane;
+	atomic_bool feed; /* copies are proved by it */
 	struct own *own;
 	pthread_mutex_t lock;
 	struct flight *flights; /* [lock] */
 };
 
-int reader_new(const struct settings *settings, struct store *store, struct cache *cache,
-	       struct catalog *catalog, struct lane *lane, struct reader **ret)
+/* Copies are refused for as long as one that is older than what was seen may still be used. */
+static int64_t own_window_ms(const struct settings *settings)
+{
+	double seconds = settings->ttl > settings->max_staleness ? settings->ttl : settings->max_staleness;
+
+	return (int64_t)(seconds * 1000) + 1;
+}
+
+int reader_new(const struct reader_parts *parts, struct reader **ret)
 {
 	struct reader *reader = calloc(1, sizeof *reader);
 
 	if (!reader)
 		return -ENOMEM;
-	reader->settings = settings;
-	reader->ttl_ms = (int64_t)(settings->ttl * 1000);
-	reader->store = store;
-	reader->cache = cache;
-	reader->catalog = catalog;
-	reader->lane = lane;
-	if (own_new(reader->ttl_ms + 1, &reader->own) < 0) {
+	reader->parts = *parts;
+	reader->ttl_ms = (int64_t)(parts->settings->ttl * 1000);
+	if (own_new(own_window_ms(parts->settings), &reader->own) < 0) {
 		free(reader);
 		return -ENOMEM;
 	}
@@ -79,11 +81,32 @@ void reader_free(struct reader *reader)
 	free(reader);
 }
 
-/* A shared copy must not show one role what only another may see, and must be wanted at all. */
+void reader_use_feed(struct reader *reader, bool use)
+{
+	atomic_store(&reader->feed, use);
+}
+
+/* A shared copy must not show one role what only another may see, and must be wanted at all. Without xmin nobody
+ * can tell two versions of a row apart, which the own-reads rule needs (R6). */
 static bool may_cache(const struct reader *reader, const struct relation *relation)
 {
-	return !reader->settings->strong && reader->ttl_ms > 0 && !relation->row_security &&
-	       !relation->partial;
+	if (reader->parts.settings->strong || relation->row_security || relation->partial)
+		return false;
+	return reader->feed ? relation->has_xmin : reader->ttl_ms > 0;
+}
+
+static void print_copy_key(const struct reader *reader, const struct rowref *ref, bool feed, struct buf *out)
+{
+	if (feed)
+		copy_row_key(ref->relation->oid, ref->name, out);
+	else
+		copy_aged_key(ref->relation->oid, ref->name, out);
+}
+
+/* Are the changes told by the very feed that this mount hears? */
+static bool is_fed(struct reader *reader, const struct cache_proof *proof)
+{
+	return proof->fresh && follow_hears(reader->parts.follow, proof->epoch);
 }
 
 /* --- PostgreSQL ------------------------------------------------------------------------------ */
@@ -149,7 +172,7 @@ static bool is_bad_key(struct reader *reader, const struct rowref *ref, enum sto
 
 	return !ref->hash[0] && ref->relation->key_kind == KEY_COLUMNS &&
 	       statement_canonical(ref->relation, &ref->key, &statement) == 0 &&
-	       store_run(reader->store, set, &statement, ignore_line, NULL, NULL, &e) == -EINVAL;
+	       store_run(reader->parts.store, set, &statement, ignore_line, NULL, NULL, &e) == -EINVAL;
 }
 
 static int no_row(const struct rowref *ref, struct error *e)
@@ -161,7 +184,7 @@ static int explain(struct reader *reader, const struct rowref *ref, enum store_s
 		   struct error *e)
 {
 	if (r == -ESTALE)
-		catalog_suspect(reader->catalog);
+		catalog_suspect(reader->parts.catalog);
 	if (r == -EINVAL && is_bad_key(reader, ref, set))
 		return no_row(ref, e);
 	if (r == -EFBIG && !e->err)
@@ -185,7 +208,7 @@ static int fetch(struct reader *reader, const struct rowref *ref, enum store_set
 	count(store_fetches);
 	statement.abandoned = abandoned;
 	if (r == 0)
-		r = store_run(reader->store, set, &statement, take_line, &fetched, NULL, &local);
+		r = store_run(reader->parts.store, set, &statement, take_line, &fetched, NULL, &local);
 	if (r < 0) {
 		text_unref(fetched.text);
 		r = explain(reader, ref, set, r, &local);
@@ -208,29 +231,58 @@ int reader_fetch(struct reader *reader, const struct rowref *ref, enum store_set
 
 /* --- Redis ----------------------------------------------------------------------------------- */
 
-/* `ret`: the copy, if USABLE. `replace`: the value, if that is to be replaced. */
-static enum outcome cached(struct reader *reader, const struct rowref *ref, struct text **ret,
-			   struct buf *replace)
+/* What was asked of Redis, and under which proof. */
+struct question {
+	bool feed;
+	struct cache_proof proof;
+	struct buf value; /* what the key holds */
+};
+
+static void question_done(struct question *question)
+{
+	buf_done(&question->value);
+}
+
+static struct copy_terms terms_of(const struct reader *reader, bool feed, const struct cache_proof *proof)
+{
+	return (struct copy_terms){.proof = feed ? proof : NULL, .ttl_ms = reader->ttl_ms};
+}
+
+static enum cache_answer ask(struct reader *reader, const struct rowref *ref, struct question *question)
 {
 	_cleanup_buf_ struct buf key = {0};
+	struct cache *cache = reader->parts.cache;
+
+	print_copy_key(reader, ref, question->feed, &key);
+	if (key.failed)
+		return CACHE_DOWN;
+	if (!question->feed)
+		return cache_get(cache, key.data, key.len, &question->value);
+	return cache_read(cache, ref->relation->oid, key.data, key.len, &question->proof,
+			  &question->value);
+}
+
+/* `ret`: the copy, if USABLE. The value that is to be replaced, if REPLACE, is the question's. */
+static enum outcome cached(struct reader *reader, const struct rowref *ref, struct question *question,
+			   struct text **ret)
+{
+	struct copy_terms terms;
+	enum cache_answer answer;
 	struct text *text;
 	bool garbage;
 
+	question->feed = reader->feed;
 	if (!may_cache(reader, ref->relation))
 		return ASK;
-	copy_key(ref, &key);
-	if (key.failed)
+	answer = ask(reader, ref, question);
+	if (question->feed && !question->proof.fresh)
 		return ASK;
-	switch (cache_get(reader->cache, key.data, key.len, replace)) {
-	case CACHE_HIT:
-		break;
-	case CACHE_MISS:
+	if (answer == CACHE_MISS)
 		count(cache_misses);
-		return FILL;
-	default:
-		return ASK;
-	}
-	text = copy_parse(ref->relation, replace, reader->ttl_ms, &garbage);
+	if (answer != CACHE_HIT)
+		return answer == CACHE_MISS ? FILL : ASK;
+	terms = terms_of(reader, question->feed, &question->proof);
+	text = copy_parse(ref->relation, &question->value, &terms, &garbage);
 	if (!text) {
 		if (garbage)
 			count(cache_garbage);
@@ -249,25 +301,45 @@ static enum outcome cached(struct reader *reader, const struct rowref *ref, stru
 int reader_read(struct reader *reader, const struct rowref *ref, enum store_set set,
 		struct text **ret, struct error *e)
 {
-	_cleanup_buf_ struct buf held = {0};
+	_cleanup_(question_done) struct question question = {0};
 
-	if (cached(reader, ref, ret, &held) == USABLE)
+	if (cached(reader, ref, &question, ret) == USABLE)
 		return 0;
 	return reader_fetch(reader, ref, set, ret, e);
 }
 
-static void fill(struct reader *reader, const struct rowref *ref, const char *token,
-		 const struct text *text, int64_t began_ms)
+bool reader_is_fed(struct reader *reader, const struct relation *relation)
 {
-	int64_t px = reader->ttl_ms - (clock_monotonic_ms() - began_ms);
+	struct cache_proof proof;
+	struct buf none = {0};
+
+	if (!reader->feed || !may_cache(reader, relation))
+		return false;
+	cache_read(reader->parts.cache, relation->oid, NULL, 0, &proof, &none);
+	return is_fed(reader, &proof);
+}
+
+/* Under a feed copies need no end: change capture drops them. They get one, so that Redis may evict them, and not
+ * all in the same moment. */
+static int64_t copy_life_ms(void)
+{
+	return COPY_LIFE_MS - clock_monotonic_us() % (COPY_LIFE_MS / 8);
+}
+
+static void fill(struct flight *flight, const char *token, const struct text *text, int64_t began_ms)
+{
+	struct reader *reader = flight->reader;
+	bool feed = flight->proof.fresh;
+	struct copy_terms terms = terms_of(reader, feed, &flight->proof);
+	int64_t px = feed ? copy_life_ms() : reader->ttl_ms - (clock_monotonic_ms() - began_ms);
 	_cleanup_buf_ struct buf key = {0}, value = {0};
 
 	if (px <= 0 || text->len > COPY_MAX)
 		return;
-	copy_key(ref, &key);
-	copy_print(ref->relation, text, reader->ttl_ms, &value);
+	print_copy_key(reader, &flight->ref, feed, &key);
+	copy_print(flight->ref.relation, text, &terms, &value);
 	if (!key.failed && !value.failed)
-		cache_fill(reader->cache, key.data, key.len, token, value.data, value.len, px);
+		cache_fill(reader->parts.cache, key.data, key.len, token, value.data, value.len, px);
 }
 
 /* --- Flights --------------------------------------------------------------------------------- */
@@ -307,16 +379,23 @@ static void answer(struct read_request *waiting, struct text *text, const struct
 	}
 }
 
+/* Under a feed a copy of other epochs may be replaced, too (R5). */
 static bool take_lease(struct flight *flight, char token[CACHE_TOKEN_SIZE])
 {
-	_cleanup_buf_ struct buf key = {0};
+	struct reader *reader = flight->reader;
+	bool feed = flight->proof.fresh;
+	struct copy_terms terms = terms_of(reader, feed, &flight->proof);
+	_cleanup_buf_ struct buf key = {0}, valid = {0};
 
 	if (flight->outcome == ASK)
 		return false;
-	copy_key(&flight->ref, &key);
-	return !key.failed &&
-	       cache_lease(flight->reader->cache, key.data, key.len,
-			   flight->outcome == REPLACE ? &flight->replace : NULL, token);
+	print_copy_key(reader, &flight->ref, feed, &key);
+	if (feed)
+		copy_print_terms(&terms, &valid);
+	return !key.failed && !valid.failed &&
+	       cache_lease(reader->parts.cache, key.data, key.len,
+			   flight->outcome == REPLACE ? &flight->replace : NULL,
+			   feed ? valid.data : NULL, token);
 }
 
 /* A column that is gone says nothing about the row: read the catalog and ask once more. Such an answer is
@@ -329,8 +408,8 @@ static int fetch_renewed(struct flight *flight, bool *leased, struct text **ret,
 
 	if (r != -ESTALE || strcmp(e->sqlstate, "42703") != 0)
 		return r;
-	catalog_renew(reader->catalog, flight->ref.schema);
-	if (rowref_of_name(reader->catalog, flight->ref.relation->oid, flight->ref.name, &ref, NULL) < 0)
+	catalog_renew(reader->parts.catalog, flight->ref.schema);
+	if (rowref_of_name(reader->parts.catalog, flight->ref.relation->oid, flight->ref.name, &ref, NULL) < 0)
 		return r;
 	*e = (struct error){0};
 	r = fetch(reader, &ref, STORE_READ, &flight->abandoned, ret, e);
@@ -347,16 +426,21 @@ static void flight_run(struct lane_task *task)
 	struct read_request *waiting;
 	char token[CACHE_TOKEN_SIZE];
 	struct error e = {0};
-	bool leased = take_lease(flight, token), superseded;
+	bool leased = take_lease(flight, token), superseded, fed;
+	uint64_t mark = marks_now(reader->parts.marks);
 	int64_t began = clock_monotonic_ms();
 	int r = fetch_renewed(flight, &leased, &text, &e);
 
+	fed = is_fed(reader, &flight->proof);
 	pthread_mutex_lock(&reader->lock);
 	unlist(reader, flight);
 	waiting = flight->waiting;
 	flight->waiting = NULL;
-	for (struct read_request *w = waiting; w; w = w->next)
+	for (struct read_request *w = waiting; w; w = w->next) {
 		w->flight = NULL;
+		w->mark = mark;
+		w->fed = fed;
+	}
 	superseded = flight->superseded;
 	/* Noted under the lock, so that a save that comes now notes its own after it. */
 	if (r == 0 && !superseded)
@@ -364,7 +448,7 @@ static void flight_run(struct lane_task *task)
 	pthread_mutex_unlock(&reader->lock);
 
 	if (r == 0 && leased && !superseded)
-		fill(reader, &flight->ref, token, text, began);
+		fill(flight, token, text, began);
 	answer(waiting, text, &e);
 	flight_free(flight);
 }
@@ -410,9 +494,9 @@ static enum boarding join_or_list(struct reader *reader, struct flight *flight,
 		return TOO_LATE;
 	}
 	/* With consistency=strong a read may not use a SELECT that began before it. */
-	if (!reader->settings->strong)
+	if (!reader->parts.settings->strong)
 		HASH_FIND(hh, reader->flights, flight->key, flight->key_len, other);
-	if (!other && !reader->settings->strong) {
+	if (!other && !reader->parts.settings->strong) {
 		unsigned before = HASH_COUNT(reader->flights);
 
 		HASH_ADD_KEYPTR(hh, reader->flights, flight->key, flight->key_len, flight);
@@ -425,13 +509,16 @@ static enum boarding join_or_list(struct reader *reader, struct flight *flight,
 
 void reader_get(struct reader *reader, const struct rowref *ref, struct read_request *request)
 {
+	_cleanup_(question_done) struct question question = {0};
 	_cleanup_text_ struct text *text = NULL;
-	_cleanup_buf_ struct buf held = {0};
-	enum outcome outcome = cached(reader, ref, &text, &held);
+	uint64_t mark = marks_now(reader->parts.marks);
+	enum outcome outcome = cached(reader, ref, &question, &text);
 	struct flight *flight;
 	struct error e = {0};
 
 	if (outcome == USABLE) {
+		request->mark = mark;
+		request->fed = is_fed(reader, &question.proof);
 		request->done(request, text, &e);
 		return;
 	}
@@ -442,11 +529,12 @@ void reader_get(struct reader *reader, const struct rowref *ref, struct read_req
 		return;
 	}
 	flight->outcome = outcome;
-	flight->replace = held;
-	held = (struct buf){0};
+	flight->proof = question.proof;
+	flight->replace = question.value;
+	question.value = (struct buf){0};
 	switch (join_or_list(reader, flight, request)) {
 	case ON_THIS:
-		lane_run(reader->lane, &flight->task);
+		lane_run(reader->parts.lane, &flight->task);
 		break;
 	case ON_ANOTHER:
 		count(flights_joined);
@@ -503,14 +591,15 @@ static void supersede(struct reader *reader, const struct rowref *ref)
 
 void reader_saved(struct reader *reader, const struct rowref *ref, uint32_t xid)
 {
-	_cleanup_buf_ struct buf copy = {0};
+	_cleanup_buf_ struct buf key = {0};
 
 	pthread_mutex_lock(&reader->lock);
 	supersede(reader, ref);
 	own_note(reader->own, ref->relation->oid, ref->name, xid);
 	pthread_mutex_unlock(&reader->lock);
+	marks_row(reader->parts.marks, ref->relation->oid, ref->name);
 
-	copy_key(ref, &copy);
-	if (!copy.failed && may_cache(reader, ref->relation))
-		cache_drop(reader->cache, copy.data, copy.len);
+	print_copy_key(reader, ref, reader->feed, &key);
+	if (!key.failed && may_cache(reader, ref->relation))
+		cache_drop(reader->parts.cache, key.data, key.len);
 }

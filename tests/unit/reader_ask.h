@@ -113,7 +113,7 @@ static inline void print_copy(const struct fake_row *row, uint64_t fingerprint, 
 	version = version_of(data.data, data.len, NULL);
 	text = text_new(data.data, data.len, &version, (uint32_t)strtoul(row->xid, NULL, 10));
 	ck_assert_ptr_nonnull(text);
-	copy_print(&relation, text, 60000, out);
+	copy_print(&relation, text, &(struct copy_terms){.ttl_ms = 60000}, out);
 }
 
 static inline void put_copy(const struct fake_row *row)

@@ -4,6 +4,8 @@
 
 #include "suite.h"
 
+static const struct copy_terms aged = {.ttl_ms = 1000};
+
 enum { TTL_MS = 1000, RANDOM_VALUES = 20000, MUTATIONS = 20000 };
 
 static const struct relation items = {.oid = 16422, .fingerprint = 0x8c1f0e55a3b2d417};
@@ -30,7 +32,7 @@ static struct text *parse(const void *value, size_t len, int64_t ttl_ms, bool *r
 	/* In an allocation of just that size, so that a sanitizer sees a step too far. */
 	buf_add(&copy, value, len);
 	copy.data = realloc(copy.data, len + 1);
-	return copy_parse(&items, &copy, ttl_ms, ret_garbage);
+	return copy_parse(&items, &copy, &(struct copy_terms){.ttl_ms = ttl_ms}, ret_garbage);
 }
 
 static void check_same(const struct text *a, const struct text *b)
@@ -63,8 +65,8 @@ START_TEST(what_is_printed_is_parsed)
 		struct text *back;
 		bool garbage = true;
 
-		copy_print(&items, text, TTL_MS, &copy);
-		back = copy_parse(&items, &copy, TTL_MS, &garbage);
+		copy_print(&items, text, &aged, &copy);
+		back = copy_parse(&items, &copy, &aged, &garbage);
 		check_same(text, back);
 		ck_assert(!garbage);
 		text_unref(back);
@@ -81,7 +83,7 @@ START_TEST(it_reads_as_documented)
 
 	buf_addf(&want, "ttl:1000 8c1f0e55a3b2d417 7421 1763805200.000056000 %016llx\n%s",
 	         (unsigned long long)text->version.hash, row);
-	copy_print(&items, text, TTL_MS, &copy);
+	copy_print(&items, text, &aged, &copy);
 	ck_assert_str_eq(copy.data, want.data);
 	text_unref(text);
 }
@@ -105,7 +107,7 @@ START_TEST(any_bytes_come_back)
 		               (struct timespec){(time_t)random_next(&random) >> 20,
 		                                 (long)random_below(&random, 1000000000)},
 		               (uint32_t)random_next(&random));
-		copy_print(&items, text, TTL_MS, &copy);
+		copy_print(&items, text, &aged, &copy);
 		back = parse(copy.data, copy.len, TTL_MS, &garbage);
 		check_same(text, back);
 		text_unref(back);
@@ -116,11 +118,12 @@ END_TEST
 
 START_TEST(the_key_is_oid_and_name)
 {
-	struct rowref ref = {.relation = &items, .name = (char *)"a%2Fb,7.json"};
-	_cleanup_buf_ struct buf key = {0};
+	_cleanup_buf_ struct buf aged_key = {0}, row_key = {0};
 
-	copy_key(&ref, &key);
-	ck_assert_str_eq(key.data, "a:16422:a%2Fb,7");
+	copy_aged_key(16422, "a%2Fb,7.json", &aged_key);
+	ck_assert_str_eq(aged_key.data, "a:16422:a%2Fb,7");
+	copy_row_key(16422, "a%2Fb,7.json", &row_key);
+	ck_assert_str_eq(row_key.data, "r:16422:a%2Fb,7");
 }
 END_TEST
 
@@ -132,8 +135,8 @@ START_TEST(a_copy_of_other_columns_is_not_used_and_is_no_garbage)
 	bool garbage = true;
 
 	altered.fingerprint ^= 1;
-	copy_print(&altered, text, TTL_MS, &copy);
-	ck_assert_ptr_null(copy_parse(&items, &copy, TTL_MS, &garbage));
+	copy_print(&altered, text, &aged, &copy);
+	ck_assert_ptr_null(copy_parse(&items, &copy, &aged, &garbage));
 	ck_assert(!garbage);
 	text_unref(text);
 }
@@ -145,12 +148,74 @@ START_TEST(a_copy_that_may_live_longer_is_not_used)
 	struct text *text = row_text(), *back;
 	bool garbage = true;
 
-	copy_print(&items, text, TTL_MS, &copy);
-	ck_assert_ptr_null(copy_parse(&items, &copy, TTL_MS - 1, &garbage));
+	copy_print(&items, text, &aged, &copy);
+	ck_assert_ptr_null(copy_parse(&items, &copy, &(struct copy_terms){.ttl_ms = TTL_MS - 1}, &garbage));
 	ck_assert(!garbage);
-	back = copy_parse(&items, &copy, TTL_MS + 1, &garbage);
+	back = copy_parse(&items, &copy, &(struct copy_terms){.ttl_ms = TTL_MS + 1}, &garbage);
 	check_same(text, back);
 	text_unref(back);
+	text_unref(text);
+}
+END_TEST
+
+/* --- Under a feed ---------------------------------------------------------------------------- */
+
+static const struct cache_proof proof = {.epoch = "63f1c2a9-9f86d081884c7d65", .table = "63f1c2a8-2c26b46b", .fresh = true};
+static const struct copy_terms proved = {.proof = &proof};
+
+START_TEST(a_copy_under_a_feed_names_its_epochs)
+{
+	struct text *text = row_text(), *back;
+	_cleanup_buf_ struct buf copy = {0}, terms = {0};
+	bool garbage = true;
+
+	copy_print(&items, text, &proved, &copy);
+	copy_print_terms(&proved, &terms);
+	ck_assert_str_eq(terms.data, "63f1c2a9-9f86d081884c7d65/63f1c2a8-2c26b46b ");
+	ck_assert_mem_eq(copy.data, terms.data, terms.len);
+	back = copy_parse(&items, &copy, &proved, &garbage);
+	check_same(text, back);
+	ck_assert(!garbage);
+	text_unref(back);
+	text_unref(text);
+}
+END_TEST
+
+START_TEST(a_copy_of_another_epoch_is_not_used_and_is_no_garbage)
+{
+	static const struct cache_proof others[] = {
+		{.epoch = "63f1c2a9-9f86d081884c7d66", .table = "63f1c2a8-2c26b46b"},
+		{.epoch = "63f1c2a9-9f86d081884c7d65", .table = "63f1c2a8-2c26b46c"},
+		{.epoch = "63f1c2a9-9f86d081884c7d65", .table = "63f1c2a8-2c26b46"},
+		{.epoch = "63f1c2a9-9f86d081884c7d65", .table = ""},
+		{.epoch = "", .table = "63f1c2a8-2c26b46b"},
+		{.epoch = "", .table = ""},
+	};
+	struct text *text = row_text();
+	_cleanup_buf_ struct buf copy = {0};
+
+	copy_print(&items, text, &proved, &copy);
+	for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++) {
+		bool garbage = true;
+
+		ck_assert_ptr_null(copy_parse(&items, &copy, &(struct copy_terms){.proof = &others[i]},
+					      &garbage));
+		ck_assert(!garbage);
+	}
+	text_unref(text);
+}
+END_TEST
+
+START_TEST(aged_copies_and_those_under_a_feed_are_not_taken_for_each_other)
+{
+	struct text *text = row_text();
+	_cleanup_buf_ struct buf by_age = {0}, by_proof = {0};
+	bool garbage;
+
+	copy_print(&items, text, &aged, &by_age);
+	copy_print(&items, text, &proved, &by_proof);
+	ck_assert_ptr_null(copy_parse(&items, &by_age, &proved, &garbage));
+	ck_assert_ptr_null(copy_parse(&items, &by_proof, &aged, &garbage));
 	text_unref(text);
 }
 END_TEST
@@ -192,9 +257,9 @@ START_TEST(garbage_in_the_header_is_garbage_whatever_follows)
 	bool garbage = false;
 	size_t head;
 
-	ck_assert_ptr_null(copy_parse(&items, &copy, TTL_MS, &garbage)); /* nothing at all */
+	ck_assert_ptr_null(copy_parse(&items, &copy, &aged, &garbage)); /* nothing at all */
 	ck_assert(garbage);
-	copy_print(&items, text, TTL_MS, &copy);
+	copy_print(&items, text, &aged, &copy);
 	head = strcspn(copy.data, "\n");
 	for (size_t i = 0; i < 2; i++) {
 		buf_reset(&spoilt);
@@ -202,7 +267,7 @@ START_TEST(garbage_in_the_header_is_garbage_whatever_follows)
 		buf_adds(&spoilt, (const char *[]){" x", " "}[i]);
 		buf_adds(&spoilt, copy.data + head);
 		garbage = false;
-		ck_assert_ptr_null(copy_parse(&items, &spoilt, TTL_MS, &garbage));
+		ck_assert_ptr_null(copy_parse(&items, &spoilt, &aged, &garbage));
 		ck_assert(garbage);
 	}
 	text_unref(text);
@@ -228,7 +293,7 @@ START_TEST(a_copy_that_was_cut_is_garbage)
 	_cleanup_buf_ struct buf copy = {0};
 	struct text *text = row_text();
 
-	copy_print(&items, text, TTL_MS, &copy);
+	copy_print(&items, text, &aged, &copy);
 	for (size_t len = 0; len < copy.len; len++) {
 		bool garbage = false;
 		struct text *back = parse(copy.data, len, TTL_MS, &garbage);
@@ -247,9 +312,9 @@ START_TEST(a_copy_with_something_after_it_is_garbage)
 	struct text *text = row_text();
 	bool garbage = false;
 
-	copy_print(&items, text, TTL_MS, &copy);
+	copy_print(&items, text, &aged, &copy);
 	buf_adds(&copy, "\n");
-	ck_assert_ptr_null(copy_parse(&items, &copy, TTL_MS, &garbage));
+	ck_assert_ptr_null(copy_parse(&items, &copy, &aged, &garbage));
 	ck_assert(garbage);
 	text_unref(text);
 }
@@ -282,7 +347,7 @@ START_TEST(a_damaged_copy_is_never_another_text)
 	_cleanup_buf_ struct buf copy = {0};
 	unsigned taken = 0;
 
-	copy_print(&items, text, TTL_MS, &copy);
+	copy_print(&items, text, &aged, &copy);
 	for (int i = 0; i < MUTATIONS; i++) {
 		char bytes[512];
 		size_t len = copy.len;
@@ -318,6 +383,9 @@ int main(void)
 	tcase_add_test(test, the_key_is_oid_and_name);
 	tcase_add_test(test, a_copy_of_other_columns_is_not_used_and_is_no_garbage);
 	tcase_add_test(test, a_copy_that_may_live_longer_is_not_used);
+	tcase_add_test(test, a_copy_under_a_feed_names_its_epochs);
+	tcase_add_test(test, a_copy_of_another_epoch_is_not_used_and_is_no_garbage);
+	tcase_add_test(test, aged_copies_and_those_under_a_feed_are_not_taken_for_each_other);
 	tcase_add_test(test, garbage_is_told);
 	tcase_add_test(test, garbage_in_the_header_is_garbage_whatever_follows);
 	tcase_add_test(test, a_copy_that_was_cut_is_garbage);

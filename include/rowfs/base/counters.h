@@ -20,7 +20,19 @@
 	X(commits, "saves committed")                                                     \
 	X(refusals, "saves refused")                                                      \
 	X(stale_opens, "opens sent back to the kernel because the row had changed")       \
-	X(catalog_loads, "times the catalog was read")
+	X(catalog_loads, "times the catalog was read")                                    \
+	X(feed_changes, "rows and tables that the feed said have changed")                \
+	X(feed_gaps, "times the feed's messages did not follow each other")               \
+	X(feed_lapses, "times no heartbeat came in time")                                 \
+	X(feed_drops, "times all that was held became unsure")                            \
+	X(kernel_invalidations, "nodes that the kernel was told to ask again about")      \
+	X(kernel_epochs, "times the kernel was told to ask again about every name")       \
+	X(memory_opens, "opens answered from memory")                                     \
+	X(memory_lookups, "lookups and attributes answered from memory")                  \
+	X(sync_changes, "worker: changed rows and tables handled")                        \
+	X(sync_waits, "worker: waits for a commit to become visible")                     \
+	X(sync_epochs, "worker: epochs begun")                                            \
+	X(sync_beats, "worker: heartbeats set")
 
 enum counter {
 #define X(name, meaning) COUNTER_##name,
@@ -31,4 +43,6 @@ enum counter {
 
 extern _Atomic uint64_t counters[COUNTER_COUNT];
 
-#define count(name) atomic_fetch_add_explicit(&counters[COUNTER_##name], 1, memory_order_relaxed)
+#define count_many(name, n) \
+	atomic_fetch_add_explicit(&counters[COUNTER_##name], (uint64_t)(n), memory_order_relaxed)
+#define count(name) count_many(name, 1)

@@ -59,7 +59,8 @@ enum { EPOCH_SIZE = 64 };
 struct cache_proof {
 	char epoch[EPOCH_SIZE]; /* of the worker */
 	char table[EPOCH_SIZE]; /* of the relation; "" too for one that no feed covers */
-	bool fresh;             /* the heartbeat stands and is of this epoch, and both are there */
+	bool alive;             /* the heartbeat stands, and is of this epoch */
+	bool fresh;             /* that, and the relation has an epoch */
 };
 
 /* One MGET of the heartbeat, both epochs and the row (R5): nothing of it is remembered between reads. As

@@ -17,9 +17,9 @@ void catalog_close(struct catalog *catalog);
 /* The current snapshot; the caller holds a reference. Never NULL, never waits. */
 struct schema *catalog_get(struct catalog *catalog);
 
-/* Ask whether the catalog changed and read it again if so; called by the background thread.
+/* Ask whether the catalog changed and read it again if so, which is true; called by the background thread.
  * Without an answer the old snapshot stays: a server that is gone has lost no tables. */
-void catalog_poll(struct catalog *catalog);
+bool catalog_poll(struct catalog *catalog);
 
 /* The snapshot `known` turned out to be out of date: read the catalog now, unless that has been done. Blocks
  * like a statement. */

@@ -1,15 +1,19 @@
 /* All of the engine, wired: what a file system operation needs to do its work. */
 #pragma once
 
+#include "rowfs/base/periodic.h"
 #include "rowfs/base/settings.h"
 #include "rowfs/engine/cache.h"
 #include "rowfs/engine/catalog.h"
+#include "rowfs/engine/follow.h"
 #include "rowfs/engine/lane.h"
+#include "rowfs/engine/marks.h"
 #include "rowfs/engine/names.h"
 #include "rowfs/engine/reader.h"
 #include "rowfs/engine/refusal.h"
 #include "rowfs/engine/scratch.h"
 #include "rowfs/engine/store.h"
+#include "rowfs/engine/sync.h"
 
 /* FUSE workers: as many again as may wait for PostgreSQL, so that half are always free to answer what
  * needs no database. */
@@ -30,7 +34,13 @@ struct engine {
 	struct lane *reads;  /* STORE_READERS seats */
 	struct lane *writes; /* STORE_WRITERS seats */
 	int64_t settle_ms;   /* how long a lost save is asked after: COMMIT_SETTLE_MS */
-	struct beat *beat;   /* background thread */
+	struct marks *marks;
+	struct follow *follow;
+	struct sync *sync;      /* NULL: this process is never the sync worker */
+	atomic_bool feed;       /* copies are proved by a feed of changes, not by their age */
+	char no_feed[512];      /* why they are not, or "" */
+	struct periodic chores; /* background thread */
+	int64_t size_due_ms;    /* its own */
 	_Atomic uint64_t database_bytes; /* for df; refreshed by the background thread */
 	struct last_insert *last_insert;
 };
@@ -39,7 +49,8 @@ struct engine {
 int engine_open(const struct settings *settings, struct store *store, struct cache *cache,
 		struct engine *ret, struct error *e) _must_check_;
 
-/* Start the background thread: polls the catalog, probes Redis while it is away. */
+/* Start the threads: one for chores (polls the catalog, probes Redis while it is away), one that follows the feed
+ * of changes, one that may be the sync worker. */
 int engine_start(struct engine *engine) _must_check_;
 
 /* Waits for what is being written. */

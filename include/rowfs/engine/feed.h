@@ -24,6 +24,10 @@ struct feed;
 
 enum feed_source { FEED_NONE, FEED_WAL, FEED_LOG, FEED_SOURCES };
 
+/* Could this role have a feed here, as far as one query can tell (settings->changes says which)? 0; -EOPNOTSUPP with
+ * a sentence that says what would be needed; another -errno. */
+int feed_check(struct store *store, const struct settings *settings, struct error *e) _must_check_;
+
 /* Connect and become the only worker for `token`, which names the Redis: two Redis servers of one database
  * have a worker each. Returns 0; -EBUSY if somebody else is the worker; -EOPNOTSUPP with the reason if no
  * source of changes can be had here (which settings->changes asks for); another -errno. */

@@ -56,6 +56,9 @@ enum name_state names_state(struct names *names, uint32_t relation, const char *
 int names_event(struct names *names, uint32_t relation, const char *name, enum name_event event,
 		struct text *base);
 
+/* Let go of one name whose grace has run out: true with its relation, false if there is none. */
+bool names_expire(struct names *names, uint32_t *ret_relation);
+
 /* Call `visit` for each name of a relation that is not PLAIN, without locks held. */
 void names_visit(struct names *names, uint32_t relation,
 		 void (*visit)(void *arg, const char *name, enum name_state state), void *arg);

@@ -7,11 +7,15 @@
  *
  * Rules that keep a copy from outliving what it copies: the lease stands before the SELECT begins; a fill
  * goes in only while the lease does; a save drops the copy, lease included, and *supersedes* a flight
- * that began before it, so that no later reader joins it and its fill is not made. */
+ * that began before it, so that no later reader joins it and its fill is not made.
+ *
+ * Under a feed of changes (engine/follow.h) a copy is used, and made, only under the epochs that stood in the same
+ * moment, together with a heartbeat, when Redis was asked for it (R5). Without one, copies count by their age. */
 #pragma once
 
 #include "rowfs/base/settings.h"
 #include "rowfs/engine/cache.h"
+#include "rowfs/engine/follow.h"
 #include "rowfs/engine/lane.h"
 #include "rowfs/engine/rowref.h"
 #include "rowfs/engine/store.h"
@@ -27,11 +31,32 @@ struct read_request {
 	struct read_request *next; /* the reader's own, zeroed by the caller */
 	struct flight *flight;     /* the same */
 	bool abandoned;            /* the same */
+	/* The answer's, valid in `done`: the marks' number from before the row was read (K1), and whether the feed
+	 * that this mount hears tells when it changes. */
+	uint64_t mark;
+	bool fed;
 };
 
-int reader_new(const struct settings *settings, struct store *store, struct cache *cache,
-	       struct catalog *catalog, struct lane *lane, struct reader **ret) _must_check_;
+/* What a reader works with; all of it outlives it. */
+struct reader_parts {
+	const struct settings *settings;
+	struct store *store;
+	struct cache *cache;
+	struct catalog *catalog;
+	struct lane *lane;
+	struct marks *marks;
+	struct follow *follow;
+};
+
+int reader_new(const struct reader_parts *parts, struct reader **ret) _must_check_;
 void reader_free(struct reader *reader);
+
+/* From now on copies are proved by a feed, not by their age; or the other way round. */
+void reader_use_feed(struct reader *reader, bool use);
+
+/* Are changes of this relation told by the feed that this mount hears? One command to Redis. For listings, whose
+ * rows are not read one by one. */
+bool reader_is_fed(struct reader *reader, const struct relation *relation);
 
 /* `ref` is copied. */
 void reader_get(struct reader *reader, const struct rowref *ref, struct read_request *request);
