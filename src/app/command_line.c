@@ -10,6 +10,7 @@
 /* What stands on the command line, before any of it is looked at. */
 struct words {
 	enum command command;
+	enum places places;
 	bool foreground, debug;
 	struct buf list; /* all -o, one after the other */
 	const char *positional[2];
@@ -33,12 +34,21 @@ static const struct option long_flags[] = {
         {NULL, 0, NULL, 0},
 };
 
+static const char *const shapes[] = {
+        [PLACES_SOURCE_AND_MOUNTPOINT] = "rowfs SOURCE MOUNTPOINT -o OPTION,…",
+        [PLACES_SOURCE] = "rowfs sync [install|uninstall|status] SOURCE -o OPTION,…",
+};
+
+static unsigned expected(const struct words *words)
+{
+	return words->places == PLACES_SOURCE ? 1 : 2;
+}
+
 static int add_positional(struct words *words, const char *word, struct error *e)
 {
-	if (words->n_positional == 2)
-		return error_set(
-		        e, EINVAL,
-		        "one argument too many: \"%s\"; rowfs SOURCE MOUNTPOINT -o OPTION,…", word);
+	if (words->n_positional == expected(words))
+		return error_set(e, EINVAL, "one argument too many: \"%s\"; %s", word,
+		                 shapes[words->places]);
 	words->positional[words->n_positional++] = word;
 	return 0;
 }
@@ -141,21 +151,27 @@ static int choose_log(const struct words *words, struct settings *settings, stru
 
 static int set_places(const struct words *words, struct settings *settings, struct error *e)
 {
-	if (words->n_positional < 2)
-		return error_set(e, EINVAL, "%s is missing; rowfs SOURCE MOUNTPOINT -o OPTION,…",
-		                 words->n_positional ? "the mount point" : "the database to mount");
+	if (words->n_positional < expected(words))
+		return error_set(e, EINVAL, "%s is missing; %s",
+		                 words->n_positional ? "the mount point" : "the database",
+		                 shapes[words->places]);
 	settings->foreground = words->foreground;
 	settings->source = strdup(words->positional[0]);
-	settings->mountpoint = path_absolute(words->positional[1]);
-	if (!settings->source || !settings->mountpoint)
+	if (words->positional[1])
+		settings->mountpoint = path_absolute(words->positional[1]);
+	if (!settings->source || (words->positional[1] && !settings->mountpoint))
 		return error_set(e, ENOMEM, "out of memory");
 	return choose_log(words, settings, e);
 }
 
-int command_line_parse(int argc, char **argv, enum command *ret_command, struct settings *ret,
-                       struct error *e)
+int command_line_parse(int argc, char **argv, enum places places, enum command *ret_command,
+                       struct settings *ret, struct error *e)
 {
-	_cleanup_(words_done) struct words words = {.command = COMMAND_MOUNT};
+	_cleanup_(words_done) struct words words = {
+	        .command = COMMAND_MOUNT,
+	        .places = places,
+	        .foreground = places == PLACES_SOURCE,
+	};
 	_cleanup_settings_ struct settings settings = {0};
 	int r = read_words(argc, argv, &words, e);
 

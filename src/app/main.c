@@ -11,6 +11,8 @@
 #include "rowfs/base/options.h"
 #include "rowfs/base/secret.h"
 #include "say.h"
+#include "status_command.h"
+#include "sync_command.h"
 
 static enum exit_code print(struct buf *out)
 {
@@ -64,24 +66,41 @@ static void free_arguments(char **arguments)
 	free(arguments);
 }
 
-/* `rowfs mount …` is `rowfs …`. (A database of that name is mounted as dbname=mount.) */
-static enum exit_code dispatch(int argc, char **argv)
+static enum exit_code mount_verb(int argc, char **argv)
 {
 	_cleanup_settings_ struct settings settings = {0};
 	struct error e = {0};
 	enum command command;
-	int skip = argc > 1 && strcmp(argv[1], "mount") == 0;
 
+	if (command_line_parse(argc, argv, PLACES_SOURCE_AND_MOUNTPOINT, &command, &settings, &e)) {
+		say_error(&e);
+		return e.err == ENOMEM ? EXIT_INTERNAL : EXIT_USAGE;
+	}
+	return run(command, &settings);
+}
+
+/* The first word, if it is one of these. `rowfs mount …` is `rowfs …`. (A database of such a name is given as
+ * dbname=mount.) */
+static const struct verb {
+	const char *name;
+	enum exit_code (*run)(int argc, char **argv);
+} verbs[] = {
+        {"mount", mount_verb},
+        {"status", status_run},
+        {"sync", sync_command_run},
+};
+
+static enum exit_code dispatch(int argc, char **argv)
+{
 	if (argc < 2) {
 		say("what shall be mounted where? usage: rowfs SOURCE MOUNTPOINT [-o OPTION,...]; "
 		    "rowfs --help says more");
 		return EXIT_USAGE;
 	}
-	if (command_line_parse(argc - skip, argv + skip, &command, &settings, &e)) {
-		say_error(&e);
-		return e.err == ENOMEM ? EXIT_INTERNAL : EXIT_USAGE;
-	}
-	return run(command, &settings);
+	for (size_t i = 0; i < sizeof(verbs) / sizeof(*verbs); i++)
+		if (strcmp(argv[1], verbs[i].name) == 0)
+			return verbs[i].run(argc - 1, argv + 1);
+	return mount_verb(argc, argv);
 }
 
 int main(int argc, char **argv)

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "rowfs/base/clock.h"
@@ -169,7 +168,7 @@ static void set_connected(struct follow *follow, bool connected, const char *err
 {
 	pthread_mutex_lock(&follow->lock);
 	follow->connected = connected;
-	snprintf(follow->last_error, sizeof follow->last_error, "%s", error);
+	error_copy_text(follow->last_error, sizeof follow->last_error, error);
 	if (!connected)
 		follow->epoch[0] = '\0';
 	pthread_mutex_unlock(&follow->lock);

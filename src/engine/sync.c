@@ -86,7 +86,7 @@ static void note_error(struct sync *sync, const struct error *e)
 
 	pthread_mutex_lock(&sync->lock);
 	repeated = strncmp(last, e->message, size - 1) == 0;
-	snprintf(last, size, "%s", e->message);
+	error_copy_text(last, size, e->message);
 	pthread_mutex_unlock(&sync->lock);
 	if (!repeated && e->err)
 		log_warning("change capture: %s", e->message);

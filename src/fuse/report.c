@@ -9,6 +9,11 @@ static void print_status(struct engine *engine, uid_t reader, struct buf *out)
 	status_print(engine, out);
 }
 
+static void print_metrics(struct engine *engine, uid_t reader, struct buf *out)
+{
+	status_print_metrics(engine, out);
+}
+
 static void print_last_error(struct engine *engine, uid_t reader, struct buf *out)
 {
 	refusals_print_last(engine->refusals, reader, out);
@@ -26,6 +31,7 @@ static void print_last_insert(struct engine *engine, uid_t reader, struct buf *o
 
 const struct report reports[] = {
 	{"status", print_status},
+	{"metrics", print_metrics},
 	{"last-error", print_last_error},
 	{"errors", print_errors},
 	{"last-insert", print_last_insert},
