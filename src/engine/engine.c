@@ -217,13 +217,21 @@ static void report_names(struct engine *engine)
 			    names[NAME_PENDING], names[NAME_PENDING] == 1 ? " was" : "s were");
 }
 
-void engine_close(struct engine *engine)
+void engine_stop(struct engine *engine)
 {
 	periodic_stop(&engine->chores);
 	sync_free(engine->sync);
 	follow_free(engine->follow);
 	lane_free(engine->reads);
 	lane_free(engine->writes);
+	engine->sync = NULL;
+	engine->follow = NULL;
+	engine->reads = engine->writes = NULL;
+}
+
+void engine_close(struct engine *engine)
+{
+	engine_stop(engine);
 	if (engine->names)
 		report_names(engine);
 	reader_free(engine->reader);

@@ -32,6 +32,8 @@ struct listing {
 	size_t bytes;     /* of row text */
 	struct buf text;  /* scratch space for printing rows */
 	int64_t began_us;
+	uint64_t mark;
+	bool fed;
 	bool end;         /* there is no row after this page */
 
 	struct lane_task task;
@@ -77,6 +79,7 @@ int listing_new(struct engine *engine, uint32_t oid, struct listing **ret)
 		listing_free(listing);
 		return r;
 	}
+	listing->fed = reader_is_fed(engine->reader, listing->relation);
 	*ret = listing;
 	return 0;
 }
@@ -167,6 +170,8 @@ static int fetch(struct listing *listing, const struct start *start, struct erro
 		return -ENOMEM;
 	listing->entries = entries;
 	listing->began_us = clock_monotonic_us();
+	listing->mark = marks_now(listing->engine->marks);
+	listing->fed = reader_is_fed(listing->engine->reader, listing->relation);
 	r = statement_page(listing->schema, listing->relation, start->after.n ? &start->after : NULL,
 			   start->limit, &statement);
 	if (r < 0)
@@ -278,4 +283,14 @@ void listing_rewind(struct listing *listing)
 int64_t listing_began_us(const struct listing *listing)
 {
 	return listing->began_us;
+}
+
+uint64_t listing_mark(const struct listing *listing)
+{
+	return listing->mark;
+}
+
+bool listing_is_fed(const struct listing *listing)
+{
+	return listing->fed;
 }

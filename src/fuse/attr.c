@@ -92,24 +92,26 @@ void attr_report(const struct mount *mount, const struct node *node, struct stat
 	}
 }
 
-void attr_entry(const struct mount *mount, const struct node *node, const struct stat *attr,
+void attr_entry(const struct mount *mount, const struct node *node, const struct stat *attr, bool lasting,
 		struct fuse_entry_param *ret)
 {
 	memset(ret, 0, sizeof *ret);
 	ret->ino = ino_of(node);
 	ret->attr = *attr;
-	ret->attr_timeout = ret->entry_timeout = mount_timeout(mount);
+	ret->attr_timeout = lasting ? LASTING_S : mount_timeout(mount);
+	/* Names can be taken back only all at once, and not from every kernel (notify.h). */
+	ret->entry_timeout = notifier_has_epochs(mount->notifier) ? ret->attr_timeout : mount_timeout(mount);
 	if (node->kind == NODE_REPORT)
 		ret->attr_timeout = 0;
 	if (node_contended(node))
 		ret->entry_timeout = 0;
 }
 
-void reply_entry(struct mount *mount, fuse_req_t req, struct node *node, const struct stat *attr)
+void reply_entry(struct mount *mount, fuse_req_t req, struct node *node, const struct stat *attr, bool lasting)
 {
 	struct fuse_entry_param entry;
 
-	attr_entry(mount, node, attr, &entry);
+	attr_entry(mount, node, attr, lasting, &entry);
 	if (fuse_reply_entry(req, &entry) < 0)
 		nodes_forget(mount->nodes, node, 1);
 }
@@ -118,7 +120,7 @@ void reply_pending(struct mount *mount, fuse_req_t req, struct node *node, const
 {
 	struct fuse_entry_param entry;
 
-	attr_entry(mount, node, attr, &entry);
+	attr_entry(mount, node, attr, false, &entry);
 	entry.entry_timeout = 0;
 	if (fuse_reply_entry(req, &entry) < 0)
 		nodes_forget(mount->nodes, node, 1);

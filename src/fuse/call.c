@@ -165,6 +165,16 @@ void call_read(struct call *call, void (*then)(struct call *call, struct text *t
 	reader_get(call->mount->engine.reader, &call->ref, &call->read);
 }
 
+struct look call_look(const struct call *call)
+{
+	return (struct look){
+		.began_us = call->began_us,
+		.mark = call->read.mark,
+		.fed = call->read.fed,
+		.pid = call->asker.pid,
+	};
+}
+
 static void work_task(struct lane_task *task)
 {
 	struct call *call = container_of(task, struct call, task);

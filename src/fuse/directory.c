@@ -210,8 +210,14 @@ static bool put_row(struct reply *reply, const struct listing_entry *row)
 	uint32_t oid = directory->node->relation;
 	uint64_t ino = ino_of_name(oid, row->name);
 	struct fuse_entry_param entry = {0};
-	struct look look = {.began_us = listing_began_us(directory->listing), .listing = true};
+	struct look look = {
+		.began_us = listing_began_us(directory->listing),
+		.mark = listing_mark(directory->listing),
+		.fed = listing_is_fed(directory->listing),
+		.listing = true,
+	};
 	struct node *node = NULL;
+	bool lasting = false;
 
 	/* A name that is detached is hidden; one that is pending was listed among the extras. */
 	if (names_state(mount->engine.names, oid, row->name, NULL) != NAME_PLAIN)
@@ -220,12 +226,12 @@ static bool put_row(struct reply *reply, const struct listing_entry *row)
 		return false;
 	if (reply->plus)
 		node = nodes_get_row(mount->nodes, directory->node, row->name, oid, ino, &row->version,
-				     NULL, &look);
+				     NULL, &look, &lasting);
 	attr_row(mount, reply->call->ref.relation, ino, &row->version, &entry.attr);
 	if (node) {
 		struct stat attr = entry.attr;
 
-		attr_entry(mount, node, &attr, &entry);
+		attr_entry(mount, node, &attr, lasting && follow_live(mount->engine.follow), &entry);
 	}
 	put(reply, row->name, &entry);
 	return true;
@@ -336,6 +342,27 @@ static void read_directory(fuse_req_t req, size_t size, off_t offset, struct fus
 
 /* --- Operations ------------------------------------------------------------------------------ */
 
+/* The kernel may keep the names that it reads while somebody tells of those that come and go. */
+static void open_listing(struct mount *mount, struct directory *directory, struct fuse_file_info *fi)
+{
+	bool keep = nodes_open_listing(mount->nodes, directory->node);
+
+	if (keep && follow_live(mount->engine.follow) && listing_is_fed(directory->listing))
+		fi->cache_readdir = fi->keep_cache = 1;
+}
+
+/* What changed while it was open, the kernel may have read before and kept: it drops the listing once more. */
+static void close_directory(struct mount *mount, struct directory *directory)
+{
+	struct node *node = directory->node;
+
+	if (node->kind == NODE_TABLE && nodes_close_listing(mount->nodes, node)) {
+		notify_inode(mount->notifier, node, 0);
+		nodes_listing_dropped(mount->nodes, node);
+	}
+	directory_free(directory);
+}
+
 void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct mount *mount = mount_of(req);
@@ -354,8 +381,10 @@ void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		return;
 	}
 	fi->fh = (uint64_t)(uintptr_t)directory;
+	if (directory->node->kind == NODE_TABLE)
+		open_listing(mount, directory, fi);
 	if (fuse_reply_open(req, fi) < 0)
-		directory_free(directory);
+		close_directory(mount, directory);
 }
 
 void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi)
@@ -371,7 +400,7 @@ void op_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 
 void op_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	directory_free(directory_of(fi));
+	close_directory(mount_of(req), directory_of(fi));
 	fuse_reply_err(req, 0);
 }
 

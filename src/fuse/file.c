@@ -272,7 +272,7 @@ void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 
 	file_close(mount, file);
 	if (edited)
-		notify_inode(mount->session, ino);
+		notify_row(mount->notifier, node_of(mount, ino));
 	fuse_reply_err(req, 0);
 }
 

@@ -4,29 +4,53 @@
 #include <sys/stat.h>
 
 #include "mount.h"
+#include "rowfs/base/counters.h"
 
 /* --- GETATTR --------------------------------------------------------------------------------- */
 
-static void reply_attr(struct call *call, const struct stat *attr)
+static void reply_attr(struct call *call, const struct stat *attr, bool lasting)
 {
-	fuse_reply_attr(call->req, attr, mount_timeout(call->mount));
+	fuse_reply_attr(call->req, attr, lasting ? LASTING_S : mount_timeout(call->mount));
 	call_free(call);
 }
 
 static void getattr_row_done(struct call *call, struct text *text, const struct error *e)
 {
+	struct mount *mount = call->mount;
+	struct look look = call_look(call);
 	struct version told;
 	struct stat attr;
+	bool lasting;
 
 	if (!text) {
 		call_fail(call, CALL_LOOKUP, e);
 		return;
 	}
-	nodes_attributes(call->mount->nodes, call->node, &text->version, call->asker.pid, &told);
+	lasting = nodes_attributes(mount->nodes, call->node, &text->version, &look, &told);
 	/* A handle that was opened meanwhile is told what it sees. */
-	if (!attr_of_open_row(call->mount, call->node, &attr))
-		attr_row(call->mount, call->ref.relation, call->node->ino, &told, &attr);
-	reply_attr(call, &attr);
+	if (attr_of_open_row(mount, call->node, &attr))
+		lasting = false;
+	else
+		attr_row(mount, call->ref.relation, call->node->ino, &told, &attr);
+	reply_attr(call, &attr, lasting && follow_live(mount->engine.follow));
+}
+
+/* The row is what its node was told; nobody needs to be asked. */
+static bool getattr_known(struct call *call)
+{
+	struct mount *mount = call->mount;
+	_cleanup_schema_ struct schema *schema = catalog_get(mount->engine.catalog);
+	const struct relation *relation = schema_relation(schema, call->node->relation);
+	struct version version;
+	struct stat attr;
+
+	if (!relation || !follow_live(mount->engine.follow) ||
+	    !nodes_known(mount->nodes, call->node, &version))
+		return false;
+	count(memory_lookups);
+	attr_row(mount, relation, call->node->ino, &version, &attr);
+	reply_attr(call, &attr, true);
+	return true;
 }
 
 static void getattr_row(struct call *call)
@@ -36,9 +60,11 @@ static void getattr_row(struct call *call)
 	int r;
 
 	if (attr_of_open_row(mount, call->node, &attr)) {
-		reply_attr(call, &attr);
+		reply_attr(call, &attr, false);
 		return;
 	}
+	if (getattr_known(call))
+		return;
 	r = rowref_of_name(mount->engine.catalog, call->node->relation, call->row_name, &call->ref,
 			   NULL);
 	if (r < 0)
@@ -51,6 +77,7 @@ static void getattr_row(struct call *call)
 static void getattr(struct call *call)
 {
 	struct node *node = call->node;
+	bool lasting = false;
 	struct stat attr;
 	int r = 0;
 
@@ -67,11 +94,12 @@ static void getattr(struct call *call)
 		break;
 	default:
 		attr_directory(call->mount, node, &attr);
+		lasting = follow_live(call->mount->engine.follow);
 	}
 	if (r < 0)
 		call_error(call, r);
 	else
-		reply_attr(call, &attr);
+		reply_attr(call, &attr, lasting);
 }
 
 void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
@@ -105,8 +133,8 @@ static void truncate_row_done(struct call *call, struct text *text, const struct
 	attr.st_size = (off_t)call->size;
 	/* The kernel believes this size now; the next who asks is told the row's own. */
 	nodes_spoil(call->mount->nodes, call->node);
-	notify_inode(call->mount->session, ino_of(call->node));
-	reply_attr(call, &attr);
+	notify_row(call->mount->notifier, call->node);
+	reply_attr(call, &attr, false);
 }
 
 static void truncate_row(struct call *call)

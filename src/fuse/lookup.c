@@ -3,6 +3,7 @@
 
 #include "mount.h"
 #include "report.h"
+#include "rowfs/base/counters.h"
 
 static void reply_directory(struct mount *mount, fuse_req_t req, struct node *parent, const char *name,
 			    enum node_kind kind, uint32_t relation)
@@ -16,7 +17,8 @@ static void reply_directory(struct mount *mount, fuse_req_t req, struct node *pa
 		return;
 	}
 	attr_directory(mount, node, &attr);
-	reply_entry(mount, req, node, &attr);
+	/* What becomes of schemas and tables, the catalog's poll sees. */
+	reply_entry(mount, req, node, &attr, follow_live(mount->engine.follow));
 }
 
 static void lookup_table(struct mount *mount, fuse_req_t req, struct node *parent, const char *name,
@@ -49,22 +51,23 @@ static void lookup_row_done(struct call *call, struct text *text, const struct e
 {
 	struct mount *mount = call->mount;
 	uint64_t ino = ino_of_name(call->node->relation, call->name);
-	struct look look = {.began_us = call->began_us, .pid = call->asker.pid};
+	struct look look = call_look(call);
 	struct node *node;
 	struct stat attr;
+	bool lasting;
 
 	if (!text) {
 		call_fail(call, CALL_LOOKUP, e);
 		return;
 	}
 	node = nodes_get_row(mount->nodes, call->node, call->name, call->node->relation, ino,
-			     &text->version, text, &look);
+			     &text->version, text, &look, &lasting);
 	if (!node) {
 		call_error(call, -ENOMEM);
 		return;
 	}
 	attr_row(mount, call->ref.relation, ino, &text->version, &attr);
-	reply_entry(mount, call->req, node, &attr);
+	reply_entry(mount, call->req, node, &attr, lasting && follow_live(mount->engine.follow));
 	call_free(call);
 }
 
@@ -79,9 +82,10 @@ static void lookup_pending(struct mount *mount, fuse_req_t req, struct node *par
 	struct look look = {.began_us = INT64_MAX};
 	struct node *node;
 	struct stat attr;
+	bool lasting;
 
 	node = relation ? nodes_get_row(mount->nodes, parent, name, parent->relation, ino, &empty, NULL,
-					&look) :
+					&look, &lasting) :
 			  NULL;
 	if (!node) {
 		fuse_reply_err(req, relation ? ENOMEM : ENOENT);
@@ -114,6 +118,25 @@ static void lookup_pending_done(struct call *call, struct text *text, const stru
 	call_free(call);
 }
 
+/* The row is what its node was told; nobody needs to be asked. */
+static bool lookup_known(struct mount *mount, fuse_req_t req, struct node *parent, const char *name)
+{
+	_cleanup_schema_ struct schema *schema = catalog_get(mount->engine.catalog);
+	const struct relation *relation = schema_relation(schema, parent->relation);
+	struct version version;
+	struct node *node = NULL;
+	struct stat attr;
+
+	if (relation && follow_live(mount->engine.follow))
+		node = nodes_get_known(mount->nodes, parent, name, &version);
+	if (!node)
+		return false;
+	count(memory_lookups);
+	attr_row(mount, relation, node->ino, &version, &attr);
+	reply_entry(mount, req, node, &attr, true);
+	return true;
+}
+
 static void lookup_row(struct mount *mount, fuse_req_t req, struct node *parent, const char *name)
 {
 	enum name_state state = names_state(mount->engine.names, parent->relation, name, NULL);
@@ -128,6 +151,8 @@ static void lookup_row(struct mount *mount, fuse_req_t req, struct node *parent,
 		lookup_pending(mount, req, parent, name);
 		return;
 	}
+	if (state == NAME_PLAIN && lookup_known(mount, req, parent, name))
+		return;
 	call = call_new(req, parent, name);
 	if (!call)
 		return;
@@ -156,7 +181,7 @@ static void lookup_scratch(struct mount *mount, fuse_req_t req, struct node *par
 		fuse_reply_err(req, -r);
 		return;
 	}
-	reply_entry(mount, req, node, &attr);
+	reply_entry(mount, req, node, &attr, false);
 }
 
 static void lookup_report(struct mount *mount, fuse_req_t req, struct node *parent, const char *name)
@@ -176,7 +201,7 @@ static void lookup_report(struct mount *mount, fuse_req_t req, struct node *pare
 	}
 	node->report = report;
 	attr_report(mount, node, &attr);
-	reply_entry(mount, req, node, &attr);
+	reply_entry(mount, req, node, &attr, false);
 }
 
 static void lookup_new(struct mount *mount, fuse_req_t req, struct node *parent, const char *name)
@@ -190,7 +215,7 @@ static void lookup_new(struct mount *mount, fuse_req_t req, struct node *parent,
 		return;
 	}
 	attr_report(mount, node, &attr);
-	reply_entry(mount, req, node, &attr);
+	reply_entry(mount, req, node, &attr, false);
 }
 
 void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)

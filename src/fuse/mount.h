@@ -19,15 +19,18 @@ struct mount {
 	struct engine engine;
 	struct nodes *nodes;
 	struct fuse_session *session;
+	struct notifier *notifier;
 	void (*ready)(void *arg);
 	void *ready_arg;
 	pthread_mutex_t lock;
 	struct file *editing; /* [lock] handles with an edit, for the end */
 };
 
-/* How long the kernel may believe what it was told, without a feed of changes (docs/filesystem.md,
- * "Freshness"). */
+/* How long the kernel may believe what it was told, if nobody tells of changes (docs/filesystem.md, "Reading"). */
 double mount_timeout(const struct mount *mount);
+
+/* And if somebody does: until it is told otherwise. Not for ever, so that even a fault would mend itself. */
+enum { LASTING_S = 3600 };
 
 /* --- Calls ----------------------------------------------------------------------------------- */
 
@@ -82,6 +85,9 @@ void call_fail(struct call *call, enum call_kind kind, const struct error *e);
 void call_refuse(struct call *call, enum call_kind kind, const struct error *e, const char *text,
 		 size_t len);
 
+/* How the row that call_read() gave was read. */
+struct look call_look(const struct call *call);
+
 /* Read the row of call->ref, then go on with `then` (text borrowed; NULL: e says why). The caller's
  * being killed answers EINTR. */
 void call_read(struct call *call,
@@ -110,12 +116,12 @@ int attr_scratch(const struct node *node, struct stat *ret);
 void attr_report(const struct mount *mount, const struct node *node, struct stat *ret);
 uint64_t ino_of_name(uint32_t relation, const char *name);
 
-/* An entry for fuse_reply_entry(), with the mount's timeouts. */
-void attr_entry(const struct mount *mount, const struct node *node, const struct stat *attr,
+/* An entry for fuse_reply_entry(), with the mount's timeouts, or lasting ones. */
+void attr_entry(const struct mount *mount, const struct node *node, const struct stat *attr, bool lasting,
 		struct fuse_entry_param *ret);
 
 /* Reply an entry for a node that was just given a lookup, or take the lookup back. */
-void reply_entry(struct mount *mount, fuse_req_t req, struct node *node, const struct stat *attr);
+void reply_entry(struct mount *mount, fuse_req_t req, struct node *node, const struct stat *attr, bool lasting);
 
 /* The same for a row name without a row, which may be gone at any moment: the kernel is not to remember it. */
 void reply_pending(struct mount *mount, fuse_req_t req, struct node *node, const struct stat *attr);

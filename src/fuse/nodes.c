@@ -1,45 +1,12 @@
-#include "nodes.h"
+/* Names and counts: which node has which name, and how long a node lives. */
+#include "node_table.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 #include <utlist.h>
-
-#include "rowfs/base/clock.h"
-
-/* Texts kept at once: as many opens may be between their LOOKUP and their OPEN. */
-enum { KEEPING = 256 };
-
-/* Which node is a table's directory; saves start from the relation. */
-struct table {
-	UT_hash_handle hh;
-	uint32_t relation;
-	struct node *node;
-};
-
-/* Who got ESTALE, for which name: his next OPEN of it is the repetition, after a LOOKUP of his own. */
-struct refusal {
-	pid_t pid;
-	uint64_t ino;
-	int64_t us;
-};
-
-enum { REFUSALS = 64 };
-
-struct nodes {
-	pthread_mutex_t lock;
-	struct refusal refused[REFUSALS]; /* [lock] ring */
-	unsigned refuse_at;               /* [lock] */
-	struct node *root;
-	struct node *all;               /* [lock] */
-	struct node *names;             /* [lock] */
-	struct table *tables;           /* [lock] */
-	struct node *keeping[KEEPING];  /* [lock] ring; each slot holds a reference */
-	unsigned keep_at;               /* [lock] */
-};
 
 void nodes_lock(struct nodes *nodes)
 {
@@ -59,11 +26,6 @@ struct node *nodes_root(struct nodes *nodes)
 const char *node_name(const struct node *node)
 {
 	return node->key + sizeof node->parent;
-}
-
-bool node_contended(const struct node *node)
-{
-	return node->contended_until_us > clock_monotonic_us();
 }
 
 void nodes_name(struct nodes *nodes, const struct node *node, char ret[NODE_NAME_SIZE],
@@ -101,14 +63,14 @@ static void list(struct nodes *nodes, struct node *node)
 	node->current = HASH_COUNT(nodes->names) > before;
 }
 
-static void unlist(struct nodes *nodes, struct node *node)
+void node_unlist(struct nodes *nodes, struct node *node)
 {
 	if (node->current)
 		HASH_DEL(nodes->names, node);
 	node->current = false;
 }
 
-static struct node *find(struct nodes *nodes, const struct node *parent, const char *name)
+struct node *node_find(struct nodes *nodes, const struct node *parent, const char *name)
 {
 	char key[sizeof parent + 256];
 	size_t len = strnlen(name, 256);
@@ -146,7 +108,7 @@ static void unlist_table(struct nodes *nodes, const struct node *node)
 	}
 }
 
-static struct node *node_new(struct nodes *nodes, struct node *parent, const char *name,
+struct node *node_new(struct nodes *nodes, struct node *parent, const char *name,
 			     enum node_kind kind, uint32_t relation, uint64_t ino)
 {
 	struct node *node = calloc(1, sizeof *node);
@@ -170,16 +132,16 @@ static struct node *node_new(struct nodes *nodes, struct node *parent, const cha
 	return node;
 }
 
-static void maybe_free(struct nodes *nodes, struct node *node)
+void node_maybe_free(struct nodes *nodes, struct node *node)
 {
 	while (node && node->lookups == 0 && node->refs == 0) {
 		struct node *parent = node->parent;
 
-		unlist(nodes, node);
+		node_unlist(nodes, node);
 		DL_DELETE(nodes->all, node);
 		if (node->kind == NODE_TABLE)
 			unlist_table(nodes, node);
-		text_unref(node->kept);
+		node_drop_kept(nodes, node);
 		if (node->path_fd >= 0)
 			close(node->path_fd);
 		free(node->key);
@@ -191,13 +153,15 @@ static void maybe_free(struct nodes *nodes, struct node *node)
 	}
 }
 
-int nodes_new(struct nodes **ret)
+int nodes_new(struct marks *marks, size_t kept_bytes, struct nodes **ret)
 {
 	struct nodes *nodes = calloc(1, sizeof *nodes);
 
 	if (!nodes)
 		return -ENOMEM;
 	pthread_mutex_init(&nodes->lock, NULL);
+	nodes->marks = marks;
+	nodes->kept_bytes_max = kept_bytes;
 	nodes->root = node_new(nodes, NULL, "", NODE_ROOT, 0, 1);
 	if (!nodes->root) {
 		free(nodes);
@@ -208,99 +172,13 @@ int nodes_new(struct nodes **ret)
 	return 0;
 }
 
-/* --- Kept texts ------------------------------------------------------------------------------ */
-
-static void drop_kept(struct node *node)
-{
-	text_unref(node->kept);
-	node->kept = NULL;
-}
-
-static void free_slot(struct nodes *nodes, unsigned slot)
-{
-	struct node *node = nodes->keeping[slot];
-
-	if (!node)
-		return;
-	nodes->keeping[slot] = NULL;
-	drop_kept(node);
-	node->refs--;
-	maybe_free(nodes, node);
-}
-
-/* The oldest come right after the place where the next goes. */
-static void expire(struct nodes *nodes, int64_t now)
-{
-	for (unsigned i = 0; i < KEEPING; i++) {
-		unsigned slot = (nodes->keep_at + i) % KEEPING;
-
-		if (!nodes->keeping[slot])
-			continue;
-		if (now - nodes->keeping[slot]->kept_us <= CONTENDED_US)
-			break;
-		free_slot(nodes, slot);
-	}
-}
-
-static void keep(struct nodes *nodes, struct node *node, struct text *text, pid_t pid)
-{
-	bool listed = node->kept != NULL;
-
-	drop_kept(node);
-	node->kept = text_ref(text);
-	node->kept_for = pid;
-	node->kept_us = clock_monotonic_us();
-	if (listed)
-		return;
-	free_slot(nodes, nodes->keep_at);
-	nodes->keeping[nodes->keep_at] = node;
-	node->refs++;
-	nodes->keep_at = (nodes->keep_at + 1) % KEEPING;
-	expire(nodes, node->kept_us);
-}
-
-static void note_refusal(struct nodes *nodes, const struct node *node, pid_t pid)
-{
-	nodes->refused[nodes->refuse_at++ % REFUSALS] =
-		(struct refusal){pid, node->ino, clock_monotonic_us()};
-}
-
-static bool repeats(const struct nodes *nodes, uint64_t ino, pid_t pid)
-{
-	int64_t since = clock_monotonic_us() - CONTENDED_US;
-
-	for (unsigned i = 0; pid && i < REFUSALS; i++)
-		if (nodes->refused[i].pid == pid && nodes->refused[i].ino == ino &&
-		    nodes->refused[i].us >= since)
-			return true;
-	return false;
-}
-
-/* A text that is kept is of the version that the node was told. Its LOOKUP was this caller's: it is the one who
- * looked last, or one who was sent to look and got this node since the row was just so. */
-struct text *nodes_kept(struct nodes *nodes, struct node *node, pid_t pid)
-{
-	struct text *text = NULL;
-	int64_t age_us;
-
-	nodes_lock(nodes);
-	age_us = clock_monotonic_us() - node->kept_us;
-	if (node->kept && pid &&
-	    ((node->kept_for == pid && age_us <= KEPT_US) ||
-	     (repeats(nodes, node->ino, pid) && age_us <= CONTENDED_US)))
-		text = text_ref(node->kept);
-	nodes_unlock(nodes);
-	return text;
-}
-
 void nodes_free(struct nodes *nodes)
 {
 	struct node *node;
 
 	if (!nodes)
 		return;
-	for (unsigned i = 0; i < KEEPING; i++)
-		free_slot(nodes, i);
+	node_drop_all_kept(nodes);
 	/* The kernel sends no FORGETs for what it knew when the connection ended. */
 	DL_FOREACH(nodes->all, node) {
 		node->parent = NULL;
@@ -308,7 +186,7 @@ void nodes_free(struct nodes *nodes)
 		node->refs = 0;
 	}
 	while (nodes->all)
-		maybe_free(nodes, nodes->all);
+		node_maybe_free(nodes, nodes->all);
 	pthread_mutex_destroy(&nodes->lock);
 	free(nodes);
 }
@@ -321,9 +199,9 @@ struct node *nodes_get(struct nodes *nodes, struct node *parent, const char *nam
 	struct node *node;
 
 	nodes_lock(nodes);
-	node = find(nodes, parent, name);
+	node = node_find(nodes, parent, name);
 	if (node && (node->kind != kind || node->relation != relation)) {
-		unlist(nodes, node);
+		node_unlist(nodes, node);
 		node = NULL;
 	}
 	if (!node)
@@ -341,175 +219,21 @@ struct node *nodes_create(struct nodes *nodes, struct node *parent, const char *
 	return nodes_get(nodes, parent, name, kind, relation, ino);
 }
 
-/* --- Versions -------------------------------------------------------------------------------- */
-
-/* With the lock held, as are the next three. */
-static bool confirms(const struct node *node, const struct version *version)
-{
-	return node->has_told && !node->spoiled && !node->outdated &&
-	       version_equal(&node->told, version);
-}
-
-static bool in_use(const struct node *node)
-{
-	return node->writer || node_contended(node);
-}
-
-/* Has the kernel been told something younger than this look at the row? */
-static bool knows_better(const struct node *node, const struct look *look)
-{
-	return in_use(node) || node->told_us > look->began_us || node->saved_us > look->began_us;
-}
-
-static struct node *new_version(struct nodes *nodes, struct node *parent, const char *name,
-				uint32_t relation, uint64_t ino, const struct version *version,
-				const struct look *look)
-{
-	struct node *before = find(nodes, parent, name), *node;
-	int64_t contended_until_us = before ? before->contended_until_us : 0;
-	int64_t saved_us = before ? before->saved_us : 0;
-
-	if (before)
-		unlist(nodes, before);
-	node = node_new(nodes, parent, name, NODE_ROW, relation, ino);
-	if (!node)
-		return NULL;
-	node->told = *version;
-	node->has_told = true;
-	node->told_us = clock_monotonic_us();
-	node->contended_until_us = contended_until_us;
-	node->saved_us = saved_us;
-	node->outdated = saved_us > look->began_us;
-	return node;
-}
-
-static void contend_until(struct node *node, int64_t until)
-{
-	if (node && until > node->contended_until_us)
-		node->contended_until_us = until;
-}
-
-struct node *nodes_get_row(struct nodes *nodes, struct node *parent, const char *name,
-			   uint32_t relation, uint64_t ino, const struct version *version,
-			   struct text *text, const struct look *look)
-{
-	struct node *node;
-	bool alone;
-
-	nodes_lock(nodes);
-	node = find(nodes, parent, name);
-	/* A repeated open must not meet anybody on its node. */
-	alone = !look->listing && repeats(nodes, ino, look->pid);
-	if (node && node->kind == NODE_ROW && node->relation == relation && !in_use(node) && !alone &&
-	    confirms(node, version))
-		node->refused = 0;
-	else if (node && look->listing && knows_better(node, look))
-		node = NULL;
-	else
-		node = new_version(nodes, parent, name, relation, ino, version, look);
-	if (node) {
-		if (alone)
-			contend_until(node, clock_monotonic_us() + CONTENDED_US);
-		node->lookups++;
-		if (text)
-			keep(nodes, node, text, look->pid);
-	}
-	nodes_unlock(nodes);
-	return node;
-}
-
-/* The name is contended, whichever node has it by now. */
-static void contend(struct nodes *nodes, struct node *node, int64_t us)
-{
-	int64_t until = clock_monotonic_us() + us;
-
-	contend_until(node, until);
-	contend_until(find(nodes, node->parent, node_name(node)), until);
-}
-
-enum admission nodes_admit(struct nodes *nodes, struct node *node, struct file *writer,
-			   const struct version *version, bool looked_up, pid_t pid)
-{
-	enum admission admission = ADMIT;
-	bool shared, moved;
-
-	nodes_lock(nodes);
-	/* Readers never share pages with a writer. */
-	shared = node->writer || (writer && node->readers);
-	moved = version && (!node->has_told || node->spoiled || (node->outdated && !looked_up) ||
-			    !version_equal(&node->told, version));
-	if (shared || moved) {
-		/* If it comes back without a LOOKUP, as opens through /proc/self/fd do, a second ESTALE would
-		 * reach the user. */
-		admission = pid && node->refused == pid ? ADMIT_DIRECT : ADMIT_STALE;
-		node->refused = admission == ADMIT_STALE ? pid : 0;
-		note_refusal(nodes, node, pid);
-		contend(nodes, node, shared ? CONTENDED_US : REPEATED_US);
-	}
-	if (admission != ADMIT_STALE) {
-		if (writer && !node->writer)
-			node->writer = writer;
-		else
-			node->readers++;
-	}
-	nodes_unlock(nodes);
-	return admission;
-}
-
-void nodes_leave(struct nodes *nodes, struct node *node, const struct file *file)
-{
-	nodes_lock(nodes);
-	if (node->writer == file) {
-		node->writer = NULL;
-		node->spoiled = true;
-	} else {
-		node->readers--;
-	}
-	nodes_unlock(nodes);
-}
-
-void nodes_attributes(struct nodes *nodes, struct node *node, const struct version *version,
-		      pid_t pid, struct version *ret)
-{
-	bool yes;
-
-	nodes_lock(nodes);
-	yes = confirms(node, version);
-	/* A LOOKUP's attributes may not have reached the kernel, which then asks for them at once; and the walk
-	 * that an ESTALE sent back asks for permissions before it opens what it has just looked up. */
-	if (!yes && node->has_told && !node->spoiled)
-		yes = clock_monotonic_us() - node->told_us <=
-		      (repeats(nodes, node->ino, pid) ? REPEATED_US :
-		       node->outdated		      ? -1 :
-							KEPT_US);
-	/* An ESTALE would reach whoever asks through a descriptor (emacs opens with O_PATH). */
-	if (!yes && node->readers == 0)
-		node->spoiled = true;
-	*ret = yes || node->readers ? node->told : *version;
-	nodes_unlock(nodes);
-}
-
-void nodes_outdate(struct nodes *nodes, struct node *node)
-{
-	nodes_lock(nodes);
-	node->outdated = true;
-	node->saved_us = clock_monotonic_us();
-	nodes_unlock(nodes);
-}
-
-void nodes_spoil(struct nodes *nodes, struct node *node)
-{
-	nodes_lock(nodes);
-	node->spoiled = true;
-	nodes_unlock(nodes);
-}
+/* --- Counts ---------------------------------------------------------------------------------- */
 
 void nodes_forget(struct nodes *nodes, struct node *node, uint64_t count)
 {
 	nodes_lock(nodes);
 	assert(node->magic == NODE_MAGIC && node->lookups >= count);
 	node->lookups -= count;
-	maybe_free(nodes, node);
+	node_maybe_free(nodes, node);
+	nodes_unlock(nodes);
+}
+
+void nodes_hold(struct nodes *nodes, struct node *node)
+{
+	nodes_lock(nodes);
+	node->refs++;
 	nodes_unlock(nodes);
 }
 
@@ -518,7 +242,7 @@ void nodes_release(struct nodes *nodes, struct node *node)
 	nodes_lock(nodes);
 	assert(node->refs > 0);
 	node->refs--;
-	maybe_free(nodes, node);
+	node_maybe_free(nodes, node);
 	nodes_unlock(nodes);
 }
 
@@ -527,19 +251,19 @@ void nodes_rename(struct nodes *nodes, struct node *node, struct node *parent, c
 	struct node *other, *before = node->parent;
 
 	nodes_lock(nodes);
-	other = find(nodes, parent, name);
+	other = node_find(nodes, parent, name);
 	if (other && other != node) {
 		if (other->contended_until_us > node->contended_until_us)
 			node->contended_until_us = other->contended_until_us;
-		unlist(nodes, other);
+		node_unlist(nodes, other);
 	}
-	unlist(nodes, node);
+	node_unlist(nodes, node);
 	if (set_key(node, parent, name) == 0) {
 		parent->refs++;
 		before->refs--;
 		node->parent = parent;
 		list(nodes, node);
-		maybe_free(nodes, before);
+		node_maybe_free(nodes, before);
 	}
 	nodes_unlock(nodes);
 }
@@ -549,9 +273,9 @@ void nodes_unname(struct nodes *nodes, struct node *parent, const char *name)
 	struct node *node;
 
 	nodes_lock(nodes);
-	node = find(nodes, parent, name);
+	node = node_find(nodes, parent, name);
 	if (node)
-		unlist(nodes, node);
+		node_unlist(nodes, node);
 	nodes_unlock(nodes);
 }
 
@@ -560,7 +284,7 @@ struct node *nodes_find(struct nodes *nodes, struct node *parent, const char *na
 	struct node *node;
 
 	nodes_lock(nodes);
-	node = find(nodes, parent, name);
+	node = node_find(nodes, parent, name);
 	if (node)
 		node->refs++;
 	nodes_unlock(nodes);
@@ -575,9 +299,83 @@ struct node *nodes_find_row(struct nodes *nodes, uint32_t relation, const char *
 	nodes_lock(nodes);
 	HASH_FIND(hh, nodes->tables, &relation, sizeof relation, table);
 	if (table)
-		node = find(nodes, table->node, name);
+		node = node_find(nodes, table->node, name);
 	if (node)
 		node->refs++;
 	nodes_unlock(nodes);
 	return node;
+}
+
+/* --- Tables' listings ------------------------------------------------------------------------ */
+
+bool nodes_open_listing(struct nodes *nodes, struct node *node)
+{
+	bool keep;
+
+	nodes_lock(nodes);
+	node->listings++;
+	keep = !node->listing_stale;
+	nodes_unlock(nodes);
+	return keep;
+}
+
+/* The last one stays counted until the kernel has dropped its pages: who opens meanwhile must not use them. */
+bool nodes_close_listing(struct nodes *nodes, struct node *node)
+{
+	bool drop;
+
+	nodes_lock(nodes);
+	drop = node->listings == 1 && node->listing_stale;
+	if (!drop)
+		node->listings--;
+	nodes_unlock(nodes);
+	return drop;
+}
+
+void nodes_listing_dropped(struct nodes *nodes, struct node *node)
+{
+	nodes_lock(nodes);
+	if (--node->listings == 0)
+		node->listing_stale = false;
+	nodes_unlock(nodes);
+}
+
+void nodes_change_listing(struct nodes *nodes, struct node *node)
+{
+	nodes_lock(nodes);
+	node->listing_stale = node->listings > 0;
+	nodes_unlock(nodes);
+}
+
+struct node *nodes_find_table(struct nodes *nodes, uint32_t relation)
+{
+	struct table *table;
+	struct node *node;
+
+	nodes_lock(nodes);
+	HASH_FIND(hh, nodes->tables, &relation, sizeof relation, table);
+	node = table ? table->node : NULL;
+	if (node)
+		node->refs++;
+	nodes_unlock(nodes);
+	return node;
+}
+
+struct node **nodes_find_tables(struct nodes *nodes, size_t *ret_n)
+{
+	struct table *table, *next;
+	struct node **found;
+	size_t n = 0;
+
+	nodes_lock(nodes);
+	found = calloc(HASH_COUNT(nodes->tables) + 1, sizeof *found);
+	HASH_ITER(hh, nodes->tables, table, next) {
+		if (!found)
+			break;
+		found[n++] = table->node;
+		table->node->refs++;
+	}
+	nodes_unlock(nodes);
+	*ret_n = n;
+	return found;
 }

@@ -15,6 +15,11 @@
  * truncates would cut what a reader sees: the later gets ESTALE. After each ESTALE every LOOKUP of the name gives
  * a node of its own for a while, which the kernel does not remember, so that the repeated OPEN meets nobody.
  *
+ * A node remembers the marks' number of before its row was read (engine/marks.h). As long as its row has no newer
+ * mark, and the feed that would mark it is live, what the node was told is what PostgreSQL has: then LOOKUP, GETATTR
+ * and OPEN are answered from it, and the kernel may believe it for long (*lasting*). Whether it may is decided in the
+ * same step that enters the node, so that a change that comes later finds the node and tells the kernel (K3).
+ *
  * A name has one current node; nodes that lost it stay until the kernel forgets them. All fields below
  * `told` and the counts are guarded by the table's lock; it is never held across I/O or a reply. */
 #pragma once
@@ -24,6 +29,7 @@
 #include <sys/types.h>
 #include <uthash.h>
 
+#include "rowfs/engine/marks.h"
 #include "rowfs/engine/text.h"
 
 enum node_kind {
@@ -63,13 +69,19 @@ struct node {
 	struct version told;  /* what the kernel knows and open readers see */
 	bool has_told;        /* false: the kernel's size is whatever its caller wrote */
 	bool spoiled;         /* a writer was here, so the kernel's size is no longer the one told */
-	bool outdated;        /* this mount changed the row since */
-	int64_t told_us, saved_us; /* when it was told, and when this mount changed the row last */
+	uint64_t mark;        /* the newest change that what was told knows of */
+	bool fed;             /* later ones are marked */
+	int64_t told_us;      /* when it was told, */
+	int64_t said_us;      /* and when the kernel was last told so again */
 	int64_t contended_until_us; /* until then every LOOKUP of the name gives another node */
 	pid_t refused;        /* whose OPEN got ESTALE, if no LOOKUP has come since; else 0 */
 	struct text *kept;    /* what LOOKUP read, for the OPEN that follows */
 	pid_t kept_for;       /* who looked */
 	int64_t kept_us;
+	bool keeping;         /* in the ring of those with a kept text */
+
+	unsigned listings;    /* TABLE: open directory handles */
+	bool listing_stale;   /* TABLE: it changed while one was open, and the kernel may have kept what that read */
 };
 
 /* How long a LOOKUP's text serves the OPEN that belongs to it (a repeated one may have waited), and for how long
@@ -81,7 +93,8 @@ bool node_contended(const struct node *node);
 
 struct nodes;
 
-int nodes_new(struct nodes **ret) _must_check_;
+/* `marks` outlives it. `kept_bytes`: how much text of rows read lately may be kept. */
+int nodes_new(struct marks *marks, size_t kept_bytes, struct nodes **ret) _must_check_;
 void nodes_free(struct nodes *nodes);
 struct node *nodes_root(struct nodes *nodes);
 
@@ -111,21 +124,33 @@ struct node *nodes_create(struct nodes *nodes, struct node *parent, const char *
 /* Who looks at a row, since when, and whether for a listing. */
 struct look {
 	int64_t began_us;
+	uint64_t mark; /* the marks' number from before the row was read */
+	bool fed;      /* changes of the row are marked by a live feed */
 	pid_t pid;
 	bool listing;
 };
 
 /* The node of a row name for this version: the current one if it was told just that, else another that takes the
  * name; with one more lookup, and `text` (may be NULL) kept for its OPEN. For a listing NULL where the kernel
- * knows better already; otherwise only without memory. */
+ * knows better already; otherwise only without memory. *ret_lasting: nothing has changed the row since it was read,
+ * and a change that comes now will find the node. */
 struct node *nodes_get_row(struct nodes *nodes, struct node *parent, const char *name,
 			   uint32_t relation, uint64_t ino, const struct version *version,
-			   struct text *text, const struct look *look);
+			   struct text *text, const struct look *look, bool *ret_lasting);
+
+/* The current node of a row name, with one more lookup, if what it was told is known to be so still (while the feed
+ * is live); else NULL. */
+struct node *nodes_get_known(struct nodes *nodes, struct node *parent, const char *name,
+			     struct version *ret);
+
+/* The same for a node that the kernel names itself: GETATTR. */
+bool nodes_known(struct nodes *nodes, struct node *node, struct version *ret);
 
 /* Drop `count` lookups; the node may be gone afterwards. */
 void nodes_forget(struct nodes *nodes, struct node *node, uint64_t count);
 
-/* Drop a reference that nodes_find() or nodes_find_row() gave. */
+/* Hold a node that is known to live, and drop such a reference, or one that nodes_find…() gave. */
+void nodes_hold(struct nodes *nodes, struct node *node);
 void nodes_release(struct nodes *nodes, struct node *node);
 
 /* Give a name to a node, as rename does; what had the name lives on without it. Without memory the node
@@ -142,27 +167,56 @@ struct node *nodes_find_row(struct nodes *nodes, uint32_t relation, const char *
 /* What becomes of an OPEN of a row, given what else is open on the node and what the kernel was told. */
 enum admission {
 	ADMIT,
+	ADMIT_KEEP,   /* and the kernel's pages of this node are of that very version */
 	ADMIT_DIRECT, /* past the page cache */
 	ADMIT_STALE,  /* ESTALE: the kernel looks the name up again, once */
 };
 
 /* Enter a handle: as the node's writer if `writer` is not NULL, else as a reader. `version` is what it will see;
- * NULL: the size does not matter, it starts empty. `looked_up`: the version is from the LOOKUP that is part of
- * this very open. nodes_leave() takes it out, unless it was ADMIT_STALE. */
+ * NULL: the size does not matter, it starts empty. `look` is how that was read; its mark is MARK_LOOKED_UP if it was by
+ * the LOOKUP that is part of this very open, whatever happened since. nodes_leave() takes it out, unless it was
+ * ADMIT_STALE. */
+#define MARK_LOOKED_UP UINT64_MAX
 enum admission nodes_admit(struct nodes *nodes, struct node *node, struct file *writer,
-			   const struct version *version, bool looked_up, pid_t pid);
+			   const struct version *version, const struct look *look);
 void nodes_leave(struct nodes *nodes, struct node *node, const struct file *file);
 
-/* What GETATTR says of a node whose row is `version` now. Where that is not what the node was told, no OPEN is
- * admitted to it any more. */
-void nodes_attributes(struct nodes *nodes, struct node *node, const struct version *version, pid_t pid,
-		      struct version *ret);
+/* What GETATTR says of a node whose row is `version` now, as `look` found it. Where that is not what the node was
+ * told, no OPEN is admitted to it any more. True: it is lasting. */
+bool nodes_attributes(struct nodes *nodes, struct node *node, const struct version *version,
+		      const struct look *look, struct version *ret);
 
-/* This mount changed the row: what was told counts no longer. */
-void nodes_outdate(struct nodes *nodes, struct node *node);
+/* Before the kernel is told that a row changed: has somebody the node open, so that another must take its name? And
+ * was it told anything since `since_us` (*ret_recent)? */
+bool nodes_is_told(struct nodes *nodes, struct node *node, int64_t since_us, bool *ret_recent);
 
 /* The kernel's size is not the one that was told any more. */
 void nodes_spoil(struct nodes *nodes, struct node *node);
 
-/* The text that this caller's LOOKUP has just read: a reference, or NULL. */
-struct text *nodes_kept(struct nodes *nodes, struct node *node, pid_t pid);
+/* The text that this caller's LOOKUP has just read (*ret_mark is MARK_LOOKED_UP), or, while the feed is live, one
+ * that anybody has read and nothing has changed since: a reference, or NULL. */
+struct text *nodes_kept(struct nodes *nodes, struct node *node, bool live, pid_t pid, uint64_t *ret_mark);
+
+/* An OPEN has read this text: keep it for the next, if the node is known to be of that version still. */
+void nodes_keep(struct nodes *nodes, struct node *node, struct text *text);
+
+/* Give all of their memory back. */
+void nodes_drop_kept(struct nodes *nodes);
+
+/* --- Listings -------------------------------------------------------------------------------- */
+
+/* A directory handle on a table comes and goes. While one is open that was open when the listing changed, the kernel
+ * may be keeping pages of before the change, and no handle may use them. */
+bool nodes_open_listing(struct nodes *nodes, struct node *node); /* may the kernel keep what it reads? */
+/* True: the kernel must drop the listing now; then nodes_listing_dropped(). */
+bool nodes_close_listing(struct nodes *nodes, struct node *node);
+void nodes_listing_dropped(struct nodes *nodes, struct node *node);
+
+/* The listing changed: note it, before the kernel is told. */
+void nodes_change_listing(struct nodes *nodes, struct node *node);
+
+/* The directory of a table, held (nodes_release); NULL if the kernel knows none. */
+struct node *nodes_find_table(struct nodes *nodes, uint32_t relation);
+
+/* All tables' directories, held; an array that the caller frees, NULL without memory or if there is none. */
+struct node **nodes_find_tables(struct nodes *nodes, size_t *ret_n);

@@ -66,10 +66,10 @@ static struct file *make_file(struct call *call, struct node *node, struct text 
 }
 
 /* Enter a handle at its node and answer. `version`: what the kernel must have been told; NULL: nothing. */
-static void admit(struct call *call, struct file *file, const struct version *version, bool looked_up)
+static void admit(struct call *call, struct file *file, const struct version *version, const struct look *look)
 {
 	enum admission admission = nodes_admit(call->mount->nodes, call->node, file->edit ? file : NULL,
-					       version, looked_up, call->asker.pid);
+					       version, look);
 
 	if (admission == ADMIT_STALE) {
 		count(stale_opens);
@@ -78,29 +78,35 @@ static void admit(struct call *call, struct file *file, const struct version *ve
 		return;
 	}
 	call->fi.direct_io = admission == ADMIT_DIRECT;
+	call->fi.keep_cache = admission == ADMIT_KEEP;
 	if (file->edit)
 		file_list_edit(call->mount, file);
 	reply_open(call, file);
 }
 
 /* Open a row whose text is known. */
-static void open_text(struct call *call, struct text *text, bool looked_up)
+static void open_text(struct call *call, struct text *text, const struct look *look)
 {
 	int r;
 	struct file *file = make_file(call, call->node, text, EDIT_UPDATE, text, &r);
 
 	if (file)
-		admit(call, file, call->fi.flags & O_TRUNC ? NULL : &text->version, looked_up);
+		admit(call, file, call->fi.flags & O_TRUNC ? NULL : &text->version, look);
 	else
 		call_error(call, r);
 }
 
 static void open_row_done(struct call *call, struct text *text, const struct error *e)
 {
-	if (text)
-		open_text(call, text, false);
-	else
+	struct look look = call_look(call);
+
+	if (!text) {
 		call_fail(call, CALL_OTHER, e);
+		return;
+	}
+	if (look.fed)
+		nodes_keep(call->mount->nodes, call->node, text);
+	open_text(call, text, &look);
 }
 
 static struct text *empty_text(void)
@@ -114,6 +120,7 @@ static struct text *empty_text(void)
 static void open_pending(struct call *call, enum name_state state, struct text *base)
 {
 	_cleanup_text_ struct text *empty = empty_text();
+	struct look look = {.mark = MARK_LOOKED_UP, .pid = call->asker.pid};
 	enum edit_intent intent = state == NAME_PENDING ? EDIT_INSERT : EDIT_UPDATE;
 	struct file *file;
 	int r;
@@ -121,7 +128,7 @@ static void open_pending(struct call *call, enum name_state state, struct text *
 	call->fi.flags |= O_TRUNC;
 	file = make_file(call, call->node, empty, intent, base, &r);
 	if (file)
-		admit(call, file, file->edit ? NULL : &empty->version, false);
+		admit(call, file, file->edit ? NULL : &empty->version, &look);
 	else
 		call_error(call, r);
 }
@@ -130,7 +137,9 @@ static void open_row(struct call *call)
 {
 	struct mount *mount = call->mount;
 	_cleanup_text_ struct text *base = NULL, *kept = NULL;
+	struct look look = {.fed = true, .pid = call->asker.pid};
 	enum name_state state;
+	bool live;
 	int r = rowref_of_name(mount->engine.catalog, call->node->relation, call->row_name, &call->ref,
 			       NULL);
 
@@ -143,11 +152,15 @@ static void open_row(struct call *call)
 		open_pending(call, state, base);
 		return;
 	}
-	kept = nodes_kept(mount->nodes, call->node, call->asker.pid);
-	if (kept)
-		open_text(call, kept, true);
-	else
+	live = follow_live(mount->engine.follow);
+	kept = nodes_kept(mount->nodes, call->node, live, call->asker.pid, &look.mark);
+	if (!kept) {
 		call_read(call, open_row_done);
+		return;
+	}
+	if (look.mark != MARK_LOOKED_UP)
+		count(memory_opens);
+	open_text(call, kept, &look);
 }
 
 /* Reports and what is read whole when it is opened: past the page cache, since their size is not
@@ -255,7 +268,7 @@ static void reply_create(struct call *call, struct file *file, const struct stat
 {
 	struct fuse_entry_param entry;
 
-	attr_entry(call->mount, file->node, attr, &entry);
+	attr_entry(call->mount, file->node, attr, false, &entry);
 	if (file->edit) /* pending: see reply_pending() */
 		entry.entry_timeout = 0;
 	call->fi.fh = (uint64_t)(uintptr_t)file;
@@ -337,7 +350,7 @@ static void create_row(struct call *call)
 		call_error(call, r);
 		return;
 	}
-	(void)nodes_admit(mount->nodes, node, file, NULL, false, call->asker.pid);
+	(void)nodes_admit(mount->nodes, node, file, NULL, &(struct look){.pid = call->asker.pid});
 	file_list_edit(mount, file);
 	attr_row(mount, call->ref.relation, node->ino, &empty, &attr);
 	attr.st_size = 0;

@@ -50,6 +50,9 @@ const struct fuse_lowlevel_ops operations = {
 	.statfs = op_statfs,
 };
 
+/* FUSE 7.44: the kernel forgets all names at one message. */
+enum { PROTOCOL_WITH_EPOCHS = 44 };
+
 void op_init(void *userdata, struct fuse_conn_info *conn)
 {
 	struct mount *mount = userdata;
@@ -60,6 +63,7 @@ void op_init(void *userdata, struct fuse_conn_info *conn)
 	 * name afterwards would be a query for each. */
 	conn->want &= ~(unsigned)FUSE_CAP_READDIRPLUS_AUTO;
 	conn->time_gran = 1;
+	notifier_set_epochs(mount->notifier, conn->proto_minor >= PROTOCOL_WITH_EPOCHS);
 	if (mount->ready)
 		mount->ready(mount->ready_arg);
 }

@@ -109,7 +109,7 @@ static void reply_renamed(struct call *call, struct node *node)
 
 	if (node) {
 		nodes_rename(mount->nodes, node, call->target, call->new_name);
-		notify_inode(mount->session, ino_of(node));
+		notify_row(mount->notifier, node);
 		nodes_release(mount->nodes, node);
 	} else {
 		nodes_unname(mount->nodes, call->node, call->name);
@@ -368,7 +368,6 @@ static void rekey(struct call *call)
 	node = nodes_find(mount->nodes, call->node, call->name);
 	if (node) {
 		/* Handles that are open on it go on seeing, and being told, what they opened. */
-		nodes_outdate(mount->nodes, node);
 		nodes_lock(mount->nodes);
 		node->ino = ino_of_name(node->relation, call->new_name);
 		nodes_unlock(mount->nodes);

@@ -12,6 +12,9 @@
 #include "rowfs/base/log.h"
 #include "rowfs/engine/kernel.h"
 
+/* This part of memory_max may be texts of rows that were read lately. */
+enum { KEPT_PART = 4 };
+
 struct volume {
 	struct mount mount;
 	pthread_t loop; /* the thread in volume_run() */
@@ -19,7 +22,7 @@ struct volume {
 	bool mounted;
 };
 
-/* kernel.h is two plain functions, so the mount that they speak of is one for the process. */
+/* kernel.h is plain functions, so the mount that they speak of is one for the process. */
 static struct mount *the_mount;
 
 void kernel_row_changed(uint32_t relation, const char *name)
@@ -28,9 +31,29 @@ void kernel_row_changed(uint32_t relation, const char *name)
 
 	if (!node)
 		return;
-	nodes_outdate(the_mount->nodes, node);
-	notify_inode(the_mount->session, ino_of(node));
+	notify_row(the_mount->notifier, node);
 	nodes_release(the_mount->nodes, node);
+}
+
+void kernel_listing_changed(uint32_t relation)
+{
+	struct node *node = nodes_find_table(the_mount->nodes, relation);
+
+	if (!node)
+		return;
+	notify_listing(the_mount->notifier, node);
+	nodes_release(the_mount->nodes, node);
+}
+
+/* The kernel cannot be told of one table's rows, but of all names at once. */
+void kernel_relation_changed(uint32_t relation)
+{
+	notify_everything(the_mount->notifier);
+}
+
+void kernel_everything_changed(void)
+{
+	notify_everything(the_mount->notifier);
 }
 
 /* --- Mounting -------------------------------------------------------------------------------- */
@@ -89,11 +112,13 @@ static int volume_open(struct volume *volume, const struct settings *settings, s
 
 	if (r < 0)
 		return r;
-	if (nodes_new(&mount->nodes) < 0)
+	if (nodes_new(mount->engine.marks, settings->memory_max / KEPT_PART, &mount->nodes) < 0)
 		return error_set(e, ENOMEM, "out of memory");
 	r = make_session(volume, settings, store);
 	if (r < 0)
 		return error_set(e, -r, "cannot set up FUSE: %s", strerror(-r));
+	if (notifier_new(mount->nodes, mount->session, &mount->notifier) < 0)
+		return error_set(e, ENOMEM, "out of memory");
 	if (fuse_session_mount(mount->session, settings->mountpoint) < 0)
 		return error_set(e, errno ? errno : EIO, "cannot mount on %s: %s", settings->mountpoint,
 				 errno ? strerror(errno) : "see the message above");
@@ -142,7 +167,9 @@ int volume_run(struct volume *volume, void (*ready)(void *arg), void *arg)
 	volume->loop = pthread_self();
 	volume->looping = true;
 	sigaction(SIGUSR1, &wake, NULL);
-	r = engine_start(&mount->engine);
+	r = notifier_start(mount->notifier);
+	if (r == 0)
+		r = engine_start(&mount->engine);
 	fuse_loop_cfg_set_max_threads(config, ENGINE_WORKERS);
 	fuse_loop_cfg_set_clone_fd(config, 0);
 	if (r == 0)
@@ -170,12 +197,14 @@ void volume_end(struct volume *volume)
 	if (!volume)
 		return;
 	files_end(mount);
-	engine_close(&mount->engine);
+	engine_stop(&mount->engine);
+	notifier_free(mount->notifier);
 	if (volume->mounted)
 		fuse_session_unmount(mount->session);
 	if (mount->session)
 		fuse_session_destroy(mount->session);
 	nodes_free(mount->nodes);
+	engine_close(&mount->engine);
 	pthread_mutex_destroy(&mount->lock);
 	free(volume);
 }

@@ -53,7 +53,10 @@ int engine_open(const struct settings *settings, struct store *store, struct cac
  * of changes, one that may be the sync worker. */
 int engine_start(struct engine *engine) _must_check_;
 
-/* Waits for what is being written. */
+/* End all that goes on by itself, and wait for what is being read and written: from then on kernel.h is not called. */
+void engine_stop(struct engine *engine);
+
+/* The same, and free it. */
 void engine_close(struct engine *engine);
 
 /* The path of the row that `.new.json` inserted last, for .rowfs/last-insert. */

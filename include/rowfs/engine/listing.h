@@ -44,5 +44,11 @@ bool listing_ended(const struct listing *listing, uint64_t row);
 /* Forget the current page: rewinddir() shows the table as it is then. */
 void listing_rewind(struct listing *listing);
 
+/* The marks' number from before the current page's SELECT was sent. */
+uint64_t listing_mark(const struct listing *listing);
+
+/* Are changes of the table told by a live feed? Asked of Redis when the handle is new, and again with every page. */
+bool listing_is_fed(const struct listing *listing);
+
 /* Monotonic time at which the current page's SELECT was sent. */
 int64_t listing_began_us(const struct listing *listing);
