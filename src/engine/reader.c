@@ -316,7 +316,7 @@ static bool take_lease(struct flight *flight, char token[CACHE_TOKEN_SIZE])
 	copy_key(&flight->ref, &key);
 	return !key.failed &&
 	       cache_lease(flight->reader->cache, key.data, key.len,
-			   flight->outcome == REPLACE ? &flight->replace : NULL, token);
+			   flight->outcome == REPLACE ? &flight->replace : NULL, NULL, token);
 }
 
 /* A column that is gone says nothing about the row: read the catalog and ask once more. Such an answer is
