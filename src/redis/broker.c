@@ -27,7 +27,8 @@ static const char script_id[] = LUA_GET("KEYS[1]") "if type(v) == 'string' and #
                                                    "redis.call('SET', KEYS[1], ARGV[1]) "
                                                    "return ARGV[1]";
 
-/* KEYS: hb, epoch; ARGV: the epoch. Where Redis is full the first still happens, which is safe. */
+/* KEYS: hb, epoch; ARGV: the epoch. A script that has written goes on where memory is short, so
+ * this works in a full Redis too. */
 static const char script_begin_epoch[] = "redis.call('UNLINK', KEYS[1]) "
                                          "return redis.call('SET', KEYS[2], ARGV[1])";
 
@@ -175,8 +176,7 @@ int broker_time_us(struct broker *broker, int64_t *ret, struct error *e)
 	return 0;
 }
 
-/* --- Many keys -----------------------------------------------------------------------------------
- */
+/* --- Many keys ------------------------------------------------------------------------------- */
 
 static int sweep(struct broker *broker, const struct sweep *sweep, size_t n, struct error *e)
 {
@@ -285,8 +285,7 @@ int broker_count_tables(struct broker *broker, const uint32_t *relations, size_t
 	return r;
 }
 
-/* --- The epoch, the heartbeat, messages ----------------------------------------------------------
- */
+/* --- The epoch, the heartbeat, messages ------------------------------------------------------ */
 
 int broker_begin_epoch(struct broker *broker, const char *epoch, struct error *e)
 {
@@ -316,8 +315,8 @@ int broker_beat(struct broker *broker, const char *epoch, uint64_t number, int64
 	cache_key(broker->cache, "hb", heartbeat);
 	cache_key(broker->cache, "epoch", key);
 	snprintf(value, sizeof(value), "%s:%" PRIu64, epoch, number);
-	/* Rounded down: rather too early. */
-	snprintf(deadline_ms, sizeof(deadline_ms), "%" PRId64, deadline_us / 1000);
+	/* Redis keeps a key to the end of its last millisecond, so that must be over by then. */
+	snprintf(deadline_ms, sizeof(deadline_ms), "%" PRId64, deadline_us / 1000 - 1);
 	add_script(&command, script_beat, "2");
 	command_adds(&command, heartbeat);
 	command_adds(&command, key);

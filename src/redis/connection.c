@@ -229,8 +229,9 @@ static const struct {
 	const char *code;
 	int err;
 } error_codes[] = {
-        {"NOPERM", EACCES}, {"NOAUTH", EACCES},  {"WRONGPASS", EACCES},
-        {"OOM", ENOSPC},    {"READONLY", EROFS},
+        {"NOPERM", EACCES},    {"NOAUTH", EACCES},
+        {"WRONGPASS", EACCES}, {"ERR The user executing the script can't", EACCES},
+        {"OOM", ENOSPC},       {"READONLY", EROFS},
 };
 
 int reply_error(const redisReply *reply, const struct address *address, struct error *e)
