@@ -22,10 +22,11 @@ struct broker {
 
 /* KEYS: id; ARGV: the new name. One that no broker made is replaced, and of two workers who find
  * the same both get the same. */
-static const char script_id[] = LUA_GET("KEYS[1]") "if type(v) == 'string' and #v < 40 and "
-                                                   "string.find(v, '^%x+$') then return v end "
-                                                   "redis.call('SET', KEYS[1], ARGV[1]) "
-                                                   "return ARGV[1]";
+static const char script_id[] =
+        "local key = KEYS[1] " LUA_GET
+        "if type(v) == 'string' and #v < 40 and string.find(v, '^%x+$') then return v end "
+        "redis.call('SET', key, ARGV[1]) "
+        "return ARGV[1]";
 
 /* KEYS: hb, epoch; ARGV: the epoch. A script that has written goes on where memory is short, so
  * this works in a full Redis too. */
@@ -34,11 +35,11 @@ static const char script_begin_epoch[] = "redis.call('UNLINK', KEYS[1]) "
 
 /* KEYS: hb, epoch; ARGV: the epoch, the heartbeat, its deadline in milliseconds */
 static const char script_beat[] =
-        LUA_GET("KEYS[2]") "if v ~= ARGV[1] then return 0 end "
-                           "local now = redis.call('TIME') "
-                           "if now[1] * 1000 + now[2] / 1000 < tonumber(ARGV[3]) then "
-                           "redis.call('SET', KEYS[1], ARGV[2], 'PXAT', ARGV[3]) end "
-                           "return 1";
+        "local key = KEYS[2] " LUA_GET "if v ~= ARGV[1] then return 0 end "
+        "local now = redis.call('TIME') "
+        "if now[1] * 1000 + now[2] / 1000 < tonumber(ARGV[3]) then "
+        "redis.call('SET', KEYS[1], ARGV[2], 'PXAT', ARGV[3]) end "
+        "return 1";
 
 int broker_open(struct cache *cache, struct broker **ret, struct error *e)
 {

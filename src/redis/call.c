@@ -12,12 +12,12 @@
 static const char *const script_text[SCRIPT_COUNT] = {
         /* KEYS[1], ARGV: the lease, its life, a value that it may replace, how those begin that it
            may not. What is no string is garbage, which any lease may replace. */
-        [SCRIPT_LEASE] = LUA_GET(
-                "KEYS[1]") "if type(v) == 'string' and (string.sub(v, 1, 2) == '" LEASE_MARK "' or "
-                           "v ~= ARGV[3] and string.sub(v, 1, #ARGV[4]) == ARGV[4]) then return "
-                           "false end "
-                           "local set = redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) "
-                           "return type(v) == 'table' and redis.status_reply('GARBAGE') or set",
+        [SCRIPT_LEASE] =
+                "local key = KEYS[1] " LUA_GET
+                "if type(v) == 'string' and (string.sub(v, 1, 2) == '" LEASE_MARK "' or "
+                "v ~= ARGV[3] and string.sub(v, 1, #ARGV[4]) == ARGV[4]) then return false end "
+                "local set = redis.call('SET', key, ARGV[1], 'PX', ARGV[2]) "
+                "return type(v) == 'table' and redis.status_reply('GARBAGE') or set",
         /* KEYS[1], ARGV: the lease, the value, its life */
         [SCRIPT_FILL] = "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return false end "
                         "return redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])",

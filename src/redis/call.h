@@ -17,10 +17,10 @@ enum { PREFIX_MAX = 256, KEY_MAX = PREFIX_MAX + 32 };
 /* Scripts, since only Redis itself can compare and set in one step. */
 enum script { SCRIPT_LEASE, SCRIPT_FILL, SCRIPT_COUNT };
 
-/* Lua that gets a key into `v`: false if it is absent, a table if it holds no string. What else
+/* Lua that gets `key` into `v`: false if it is absent, a table if it holds no string. What else
  * fails, fails the script: it must not look like a key that may be overwritten. */
-#define LUA_GET(key)                                                                               \
-	"local v = redis.pcall('GET', " key ") "                                                   \
+#define LUA_GET                                                                                    \
+	"local v = redis.pcall('GET', key) "                                                       \
 	"if type(v) == 'table' and not string.find(v.err, 'WRONGTYPE', 1, true) then return v "    \
 	"end "
 

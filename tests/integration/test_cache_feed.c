@@ -419,16 +419,20 @@ static int use_publish(void)
 
 static int use_subscribe(void)
 {
-	struct subscription *subscription;
+	struct subscription *subscription = NULL;
+	int r = subscription_open(cache, &subscription, &error);
 
-	return subscription_open(cache, &subscription, &error);
+	subscription_close(subscription);
+	return r;
 }
 
 static int use_ping(void)
 {
-	struct broker *other;
+	struct broker *other = NULL;
+	int r = broker_open(cache, &other, &error);
 
-	return broker_open(cache, &other, &error);
+	broker_close(other);
+	return r;
 }
 
 static const struct {
