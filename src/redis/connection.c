@@ -115,6 +115,17 @@ int connection_send(struct connection *connection, const struct command *command
 		return -ENOMEM;
 	r = send_all(connection->fd, bytes, (size_t)len, deadline_us);
 	redisFreeCommand(bytes);
+	if (!r && !connection->unasked)
+		connection->owed++;
+	return r;
+}
+
+int connection_send_printed(struct connection *connection, const struct buf *bytes,
+                            int64_t deadline_us)
+{
+	int r = bytes->failed ? -ENOMEM
+	                      : send_all(connection->fd, bytes->data, bytes->len, deadline_us);
+
 	if (!r)
 		connection->owed++;
 	return r;
@@ -135,7 +146,7 @@ static int receive(struct connection *connection)
 		return -ECONNRESET;
 	connection->received += (size_t)n;
 	/* The last read may have brought the beginning of the next replies with it. */
-	if (connection->received > REPLY_MAX + sizeof(bytes))
+	if (connection->received > connection->reply_max + sizeof(bytes))
 		return -EMSGSIZE;
 	return redisReaderFeed(connection->reader, bytes, (size_t)n) == REDIS_OK ? 0 : -ENOMEM;
 }
@@ -156,11 +167,12 @@ static int parse(struct connection *connection, redisReply **ret)
 		return -EPROTO;
 	if (reply) {
 		/* A reply that nothing was asked for: whose is the next one? */
-		if (!connection->owed) {
+		if (!connection->owed && !connection->unasked) {
 			freeReplyObject(reply);
 			return -EPROTO;
 		}
-		connection->owed--;
+		if (!connection->unasked)
+			connection->owed--;
 		connection->received = 0;
 		note_forgotten_scripts(connection, reply);
 	}
@@ -204,6 +216,34 @@ int connection_settle(struct connection *connection, unsigned leave, int64_t dea
 	return 0;
 }
 
+int connection_error(const struct address *address, int r, int timeout_ms, struct error *e)
+{
+	if (r == -ETIMEDOUT)
+		return error_set(e, ETIMEDOUT, "Redis at %s did not answer within %d ms",
+		                 address->label, timeout_ms);
+	return error_set(e, -r, "Redis at %s: %s", address->label, strerror(-r));
+}
+
+/* How an error reply begins, and what it means here; anything else is EIO. */
+static const struct {
+	const char *code;
+	int err;
+} error_codes[] = {
+        {"NOPERM", EACCES},    {"NOAUTH", EACCES},
+        {"WRONGPASS", EACCES}, {"ERR The user executing the script can't", EACCES},
+        {"OOM", ENOSPC},       {"READONLY", EROFS},
+};
+
+int reply_error(const redisReply *reply, const struct address *address, struct error *e)
+{
+	int err = EIO;
+
+	for (size_t i = 0; i < sizeof(error_codes) / sizeof(*error_codes); i++)
+		if (strncmp(reply->str, error_codes[i].code, strlen(error_codes[i].code)) == 0)
+			err = error_codes[i].err;
+	return error_set(e, err, "Redis at %s: %s", address->label, reply->str);
+}
+
 /* Does this error reply say that user or password are wrong? */
 static bool refused(const char *text)
 {
@@ -227,8 +267,7 @@ static int enter(struct connection *connection, const struct command *command,
 	if (refused(reply->str))
 		return error_set(e, EACCES, "Redis at %s refuses the %s: %s", address->label,
 		                 address->user ? "user or password" : "password", reply->str);
-	return error_set(e, strncmp(reply->str, "NOPERM", 6) == 0 ? EACCES : EIO, "Redis at %s: %s",
-	                 address->label, reply->str);
+	return reply_error(reply, address, e);
 }
 
 static int authenticate(struct connection *connection, const struct address *address,
@@ -293,6 +332,7 @@ int connection_open(const struct address *address, const struct endpoint *endpoi
 	if (!connection)
 		return error_set(e, ENOMEM, "out of memory");
 	connection->fd = -1;
+	connection->reply_max = REPLY_MAX;
 	connection->reader = redisReaderCreate();
 	if (!connection->reader)
 		return error_set(e, ENOMEM, "out of memory");
@@ -308,4 +348,29 @@ int connection_open(const struct address *address, const struct endpoint *endpoi
 	*ret = connection;
 	connection = NULL;
 	return 0;
+}
+
+int connection_reach(const struct address *address, int timeout_ms, struct connection **ret,
+                     struct endpoint *ret_endpoint, struct error *e)
+{
+	struct endpoint endpoints[ADDRESS_ENDPOINTS];
+	int n = address_resolve(address, endpoints, e), r = n < 0 ? n : -EHOSTUNREACH;
+
+	for (int i = 0; i < n; i++) {
+		struct connection *connection;
+		int64_t deadline = clock_monotonic_us() + timeout_ms * INT64_C(1000);
+
+		r = connection_open(address, &endpoints[i], deadline, &connection, e);
+		if (r)
+			continue;
+		r = connection_ping(connection, address, deadline, e);
+		if (r) {
+			connection_close(connection);
+			continue;
+		}
+		*ret = connection;
+		*ret_endpoint = endpoints[i];
+		return 0;
+	}
+	return r;
 }

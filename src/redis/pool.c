@@ -154,15 +154,6 @@ static void put_whole(struct pool *pool, struct connection *connection)
 		forget(pool, connection);
 }
 
-static void describe(const struct pool *pool, int r, struct error *ret)
-{
-	if (r == -ETIMEDOUT)
-		error_set(ret, ETIMEDOUT, "Redis at %s did not answer within %d ms",
-		          pool->address.label, CACHE_TIMEOUT_MS);
-	else
-		error_set(ret, -r, "Redis at %s: %s", pool->address.label, strerror(-r));
-}
-
 void pool_put(struct pool *pool, struct connection *connection, int r)
 {
 	struct error why;
@@ -171,7 +162,7 @@ void pool_put(struct pool *pool, struct connection *connection, int r)
 		put_whole(pool, connection);
 		return;
 	}
-	describe(pool, r, &why);
+	connection_error(&pool->address, r, CACHE_TIMEOUT_MS, &why);
 	put_failed(pool, connection, r, why.message);
 }
 
@@ -209,39 +200,13 @@ struct connection *pool_take(struct pool *pool, int64_t deadline_us)
 	}
 }
 
-/* Connect to the first endpoint that lets us in, and PING. */
-static int reach(struct pool *pool, struct connection **ret, struct endpoint *ret_endpoint,
-                 struct error *e)
-{
-	struct endpoint endpoints[ADDRESS_ENDPOINTS];
-	int n = address_resolve(&pool->address, endpoints, e), r = n < 0 ? n : -EHOSTUNREACH;
-
-	for (int i = 0; i < n; i++) {
-		struct connection *connection;
-		int64_t deadline = deadline_from_now();
-
-		r = connection_open(&pool->address, &endpoints[i], deadline, &connection, e);
-		if (r)
-			continue;
-		r = connection_ping(connection, &pool->address, deadline, e);
-		if (r) {
-			connection_close(connection);
-			continue;
-		}
-		*ret = connection;
-		*ret_endpoint = endpoints[i];
-		return 0;
-	}
-	return r;
-}
-
 /* The breaker is open and its pause over. */
 static int reconnect(struct pool *pool, uint64_t generation, struct error *e)
 {
 	struct connection *connection = NULL;
 	struct endpoint endpoint;
 	struct error why = {0};
-	int r = reach(pool, &connection, &endpoint, &why);
+	int r = connection_reach(&pool->address, CACHE_TIMEOUT_MS, &connection, &endpoint, &why);
 
 	if (r) {
 		trip(pool, generation, -r, why.message);
@@ -282,7 +247,7 @@ static int confirm(struct pool *pool, struct error *e)
 	}
 	r = connection_settle(connection, 0, deadline, pool->owed, pool->owed_arg);
 	if (r)
-		describe(pool, r, &why);
+		connection_error(&pool->address, r, CACHE_TIMEOUT_MS, &why);
 	else
 		r = connection_ping(connection, &pool->address, deadline, &why);
 	if (!r) {

@@ -132,7 +132,7 @@ enum cache_answer get(const char *key, struct buf *ret)
 
 bool lease(const char *key, char token[CACHE_TOKEN_SIZE])
 {
-	return cache_lease(cache, key, strlen(key), NULL, token);
+	return cache_lease(cache, key, strlen(key), NULL, NULL, token);
 }
 
 void fill(const char *key, const char *token, const char *value)

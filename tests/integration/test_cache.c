@@ -51,7 +51,7 @@ START_TEST(keys_and_values_are_any_bytes)
 	_cleanup_buf_ struct buf got = {0};
 	char token[CACHE_TOKEN_SIZE];
 
-	ck_assert(cache_lease(cache, key, sizeof(key), NULL, token));
+	ck_assert(cache_lease(cache, key, sizeof(key), NULL, NULL, token));
 	cache_fill(cache, key, sizeof(key), token, value, sizeof(value), 60000);
 	ck_assert_int_eq(cache_get(cache, key, sizeof(key), &got), CACHE_HIT);
 	ck_assert_uint_eq(got.len, sizeof(value));
@@ -103,12 +103,12 @@ START_TEST(a_lease_replaces_exactly_the_bad_value)
 	char token[CACHE_TOKEN_SIZE];
 
 	ask("SET rf:{7.16384}:k %b", bad.data, bad.len);
-	ck_assert(!cache_lease(cache, "k", 1, &other, token));
-	ck_assert(cache_lease(cache, "k", 1, &bad, token));
-	ck_assert(!cache_lease(cache, "k", 1, &bad, token));
+	ck_assert(!cache_lease(cache, "k", 1, &other, NULL, token));
+	ck_assert(cache_lease(cache, "k", 1, &bad, NULL, token));
+	ck_assert(!cache_lease(cache, "k", 1, &bad, NULL, token));
 	fill("k", token, "good");
 	holds("k", "good");
-	ck_assert(cache_lease(cache, "absent", 6, &bad, token));
+	ck_assert(cache_lease(cache, "absent", 6, &bad, NULL, token));
 	ck_assert_int_le(atoll(ask("PTTL rf:{7.16384}:absent")), CACHE_LEASE_MS);
 }
 END_TEST
@@ -167,10 +167,10 @@ START_TEST(forgotten_scripts_are_sent_again)
 
 	put("a", "1");
 	ask("SET rf:{7.16384}:k bad");
-	ck_assert(cache_lease(cache, "k", 1, &bad, token));
+	ck_assert(cache_lease(cache, "k", 1, &bad, NULL, token));
 	ask("SCRIPT FLUSH");
 	ask("SET rf:{7.16384}:k bad");
-	ck_assert(cache_lease(cache, "k", 1, &bad, token));
+	ck_assert(cache_lease(cache, "k", 1, &bad, NULL, token));
 	fill("k", token, "good");
 	holds("k", "good");
 	ask("SCRIPT FLUSH");
@@ -344,7 +344,7 @@ START_TEST(least_privilege)
 	holds("k", "v");
 	ask("SELECT 1");
 	ask("SET rf:{7.16384}:x bad");
-	ck_assert(cache_lease(cache, "x", 1, &bad, token));
+	ck_assert(cache_lease(cache, "x", 1, &bad, NULL, token));
 	fill("x", token, "good");
 	holds("x", "good");
 	drop("x");

@@ -108,16 +108,26 @@ enum cache_answer cache_get(struct cache *c, const char *key, size_t key_len, st
 	return answer;
 }
 
-bool cache_lease(struct cache *c, const char *key, size_t key_len, const struct buf *replace,
-                 char ret_token[CACHE_TOKEN_SIZE])
+/* What a lease may take the place of: nothing, `replace`, and what does not begin with `valid`. */
+static bool may_lease(const struct slot *slot, const struct buf *replace, const char *valid)
 {
-	struct slot *slot;
+	if (!slot)
+		return true;
+	if (is_lease(slot))
+		return false;
+	if (replace && equal(&slot->value, replace->data, replace->len))
+		return true;
+	return valid && (slot->value.len < strlen(valid) ||
+	                 memcmp(slot->value.data, valid, strlen(valid)) != 0);
+}
+
+bool cache_lease(struct cache *c, const char *key, size_t key_len, const struct buf *replace,
+                 const char *valid, char ret_token[CACHE_TOKEN_SIZE])
+{
 	bool taken;
 
 	begin("lease");
-	slot = find(key, key_len);
-	taken = !cache.down &&
-	        (!slot || (replace && equal(&slot->value, replace->data, replace->len)));
+	taken = !cache.down && may_lease(find(key, key_len), replace, valid);
 	if (taken) {
 		snprintf(ret_token, CACHE_TOKEN_SIZE, "L:%037u", ++cache.tokens);
 		set(key, key_len, ret_token, strlen(ret_token), CACHE_LEASE_MS);

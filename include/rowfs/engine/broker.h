@@ -5,7 +5,8 @@
  *   t:<oid>      the same for one relation
  *   hb           `epoch:number`, with a deadline: until then the copies of `epoch` are proved fresh
  *   id           names this Redis, for as long as it keeps its data
- *   ch           the channel: numbered messages, see engine/announce.h
+ *   ch           the channel: numbered messages, see engine/announce.h (ch<N> in another database than 0,
+ *                since Redis' channels belong to none)
  *   worker       what the worker says of itself, for people
  *
  * All below "rf:{identity}namespace:", like the rows. */
@@ -19,19 +20,29 @@
 
 /* --- The worker's side -------------------------------------------------------------------------
  *
- * One connection of its own, used by one thread. Every reply is awaited, at most BROKER_TIMEOUT_MS. Any negative
- * result means that it is unknown what Redis did: close the broker, and let nothing that follows be called
- * fresh under the present epoch (R7). An error reply (full, no permission) is such a failure too. */
+ * One connection of its own, used by one thread. Every reply is awaited, at most BROKER_TIMEOUT_MS; a call over
+ * many keys has several, and that long for each. Any negative result means that it is unknown what Redis did:
+ * close the broker, and let nothing that follows be called fresh under the present epoch (R7); every later call
+ * on it fails. An error reply (full: -ENOSPC, no permission: -EACCES, a replica: -EROFS) is such a failure too.
+ *
+ * Epochs are made of hexadecimal digits, '/' and '-', at most EPOCH_SIZE - 1 of them; whatever else stands where
+ * one should be is none. */
 
 struct broker;
 
 /* Less than a heartbeat's life, so that a Redis that hangs is noticed while it still lasts. */
 enum { BROKER_TIMEOUT_MS = 500, BROKER_ID_SIZE = 40 };
 
+/* The largest message: Redis cuts off a subscriber for whom more than some of these have piled up. */
+enum { BROKER_MESSAGE_MAX = 8 << 20 };
+
+/* -EOPNOTSUPP under redis=none, -EACCES, another -errno with the reason. Looks up Redis' address, which may
+ * take longer than the timeout. The cache must outlive it. */
+
 int broker_open(struct cache *cache, struct broker **ret, struct error *e) _must_check_;
 void broker_close(struct broker *broker); /* accepts NULL */
 
-/* The name of this Redis, made if it has none (SET NX, then GET). */
+/* The name of this Redis, made if it has none (one script, so that two workers get the same). */
 int broker_id(struct broker *broker, char ret[BROKER_ID_SIZE], struct error *e) _must_check_;
 
 /* Redis' clock, microseconds since 1970. */
@@ -48,7 +59,7 @@ int broker_begin_epoch(struct broker *broker, const char *epoch, struct error *e
 int broker_set_tables(struct broker *broker, const uint32_t *relations, size_t n, const char *epoch,
                       struct error *e) _must_check_;
 
-/* How many of the relations have a table epoch, whichever. */
+/* How many of the relations have a table epoch, whichever (one that a reader would accept). */
 int broker_count_tables(struct broker *broker, const uint32_t *relations, size_t n, size_t *ret,
                         struct error *e) _must_check_;
 
@@ -69,11 +80,13 @@ int broker_note(struct broker *broker, const struct buf *note, int64_t life_ms, 
 
 struct subscription;
 
-/* Subscribed when it returns 0. A connection of its own, for one thread. */
+/* Subscribed when it returns 0; errors as of broker_open(). A connection of its own, for one thread. */
 int subscription_open(struct cache *cache, struct subscription **ret, struct error *e) _must_check_;
 void subscription_close(struct subscription *subscription); /* accepts NULL */
 
 /* The next message. 1 with it in `ret` (reset first); 0 after `timeout_ms` without one; -errno: the connection
- * is broken, and messages may have been lost. */
+ * is broken, and messages may have been lost; close it. A Redis that is silent is asked whether it is there:
+ * -ETIMEDOUT about two seconds after the last that was heard of it. Call it often: while nobody reads, messages
+ * pile up in Redis, which ends the connection of one for whom too many have. */
 int subscription_next(struct subscription *subscription, int timeout_ms, struct buf *ret,
                       struct error *e) _must_check_;

@@ -66,14 +66,16 @@ struct cache_proof {
 /* One MGET of the heartbeat, both epochs and the row (R5): nothing of it is remembered between reads. As
  * cache_get(), and with CACHE_HIT, CACHE_MISS and CACHE_BUSY the proof of that very moment, which says whether
  * a value may be used or made at all; with CACHE_DOWN it is all "". `key_len` 0: only the proof is wanted, and
- * the answer is CACHE_MISS. */
+ * the answer is CACHE_MISS. A key of another type looks absent here; the lease finds it, replaces it and counts it
+ * as garbage. */
 enum cache_answer cache_read(struct cache *cache, uint32_t relation, const char *key, size_t key_len,
                              struct cache_proof *ret_proof, struct buf *ret);
 
 /* Take the lease on an absent key; true with the token if this caller now holds it. Awaited: a fill
  * is only safe when the lease stood before the row was read. Two kinds of value may be replaced by it:
  * `replace` (or NULL), that very value, found to be no good (garbage, other fingerprint); and what does not
- * begin with `valid` (or NULL), that is, copies of other epochs. A lease of somebody else is never replaced. */
+ * begin with `valid` (or NULL), that is, copies of other epochs. A lease of somebody else is never replaced. With
+ * either, a key of another type is replaced too. One round trip. */
 bool cache_lease(struct cache *cache, const char *key, size_t key_len, const struct buf *replace,
                  const char *valid, char ret_token[CACHE_TOKEN_SIZE]);
 
