@@ -8,6 +8,7 @@
  * All functions here take an `e` that is not NULL. */
 #pragma once
 
+#include "direct.h"
 #include "logtail.h"
 #include "publication.h"
 #include "rowfs/engine/feed.h"
