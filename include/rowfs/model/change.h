@@ -28,8 +28,9 @@ enum change_kind {
  * and is marked in `unchanged`, so that it is not taken for SQL's NULL. */
 struct change_tuple {
 	bool present;
+	bool binary; /* some value is not text, for which nobody asks: its cell may hold NULs */
 	size_t n;
-	struct cell *cells;  /* borrowed from the message and the decoder, until its next call */
+	struct cell *cells;  /* copies that the decoder holds until its next call */
 	bool *unchanged;
 };
 
@@ -41,7 +42,8 @@ struct change_column {
 struct change {
 	enum change_kind kind;
 	uint32_t xid;          /* BEGIN, STREAM_*: of the transaction; in a streamed block, of the part */
-	uint32_t subxid;       /* STREAM_ABORT */
+	uint32_t subxid;       /* STREAM_ABORT; equal to xid if all of it is aborted */
+	bool first;            /* STREAM_START: nothing of the transaction has been told before */
 	uint64_t lsn, end_lsn; /* COMMIT, STREAM_COMMIT */
 	uint32_t relation;     /* RELATION, INSERT, UPDATE, DELETE */
 	const char *name_space, *name; /* RELATION */
@@ -54,6 +56,9 @@ struct change {
 	size_t n_relations;         /* TRUNCATE */
 	const uint32_t *relations;
 };
+
+/* PostgreSQL's own bound on the columns of a tuple (MaxTupleAttributeNumber). */
+enum { CHANGE_COLUMNS_MAX = 1664 };
 
 /* Keeps the arrays between messages. */
 struct change_decoder;
