@@ -26,7 +26,7 @@ struct follow {
 	int64_t margin_us; /* what a deadline is taken to be early by: the time that dropping everything takes */
 	struct periodic thread;
 
-	_Atomic int64_t live_until_us; /* monotonic */
+	_Atomic int64_t live_until_us; /* on the clock that also counts sleep: Redis' does */
 	atomic_bool heard;
 	pthread_mutex_t lock;
 	char epoch[EPOCH_SIZE];  /* [lock] "": none */
@@ -58,7 +58,7 @@ int follow_new(const struct settings *settings, struct cache *cache, struct mark
 
 bool follow_live(struct follow *follow)
 {
-	return clock_monotonic_us() < atomic_load(&follow->live_until_us);
+	return clock_boottime_us() < atomic_load(&follow->live_until_us);
 }
 
 bool follow_hears(struct follow *follow, const char *epoch)
@@ -106,7 +106,7 @@ static void take_change(struct follow *follow, const struct batch_change *change
 
 static void take_heartbeat(struct follow *follow, int64_t deadline_us)
 {
-	int64_t before = clock_monotonic_us();
+	int64_t before = clock_boottime_us();
 	int64_t redis_us = cache_time_us(follow->cache);
 	int64_t until = before + (deadline_us - redis_us) - follow->margin_us;
 
@@ -116,7 +116,7 @@ static void take_heartbeat(struct follow *follow, int64_t deadline_us)
 	follow->heartbeat_ms = clock_monotonic_ms();
 	pthread_mutex_unlock(&follow->lock);
 	atomic_store(&follow->heard, true);
-	if (until <= clock_monotonic_us())
+	if (until <= clock_boottime_us())
 		return;
 	follow->holding = true;
 	atomic_store(&follow->live_until_us, until);
@@ -174,7 +174,9 @@ static void set_connected(struct follow *follow, bool connected, const char *err
 	pthread_mutex_unlock(&follow->lock);
 }
 
-/* Messages are lost from here on. */
+/* Messages are lost from here on, so the kernel is to ask. That does not make up for them: what is read until the next
+ * subscription stands is not marked by anybody, so its first message, which finds no epoch to follow, forgets
+ * everything once more (K6). */
 static void lose(struct follow *follow, const struct error *e)
 {
 	subscription_close(follow->subscription);
@@ -186,11 +188,21 @@ static void lose(struct follow *follow, const struct error *e)
 
 static int listen_ms(const struct follow *follow)
 {
-	int64_t left_us = atomic_load(&follow->live_until_us) - clock_monotonic_us();
+	int64_t left_us = atomic_load(&follow->live_until_us) - clock_boottime_us();
 
 	if (!follow->holding || left_us > LISTEN_MS * 1000)
 		return LISTEN_MS;
 	return left_us <= 0 ? 0 : (int)(left_us / 1000) + 1;
+}
+
+/* What was told lasts no longer than the heartbeat. Looked at before any message is heard: after a stop of this
+ * process the next heartbeat must not make up for the one that was missed. */
+static void end_lapsed(struct follow *follow)
+{
+	if (!follow->holding || follow_live(follow))
+		return;
+	count(feed_lapses);
+	forget_everything(follow);
 }
 
 static int64_t follow_step(void *arg)
@@ -207,14 +219,11 @@ static int64_t follow_step(void *arg)
 		set_connected(follow, true, "");
 	}
 	r = subscription_next(follow->subscription, listen_ms(follow), &follow->message, &e);
+	end_lapsed(follow);
 	if (r < 0)
 		lose(follow, &e);
 	else if (r > 0)
 		hear(follow);
-	if (follow->holding && !follow_live(follow)) {
-		count(feed_lapses);
-		forget_everything(follow);
-	}
 	return 0;
 }
 

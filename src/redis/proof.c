@@ -75,8 +75,8 @@ static void judge_proof(const redisReply *reply, struct cache_proof *ret)
 {
 	epoch_of_reply(reply->element[READ_EPOCH], ret->epoch);
 	epoch_of_reply(reply->element[READ_TABLE], ret->table);
-	ret->fresh = *ret->epoch && *ret->table &&
-	             is_heartbeat_of(reply->element[READ_HEARTBEAT], ret->epoch);
+	ret->alive = *ret->epoch && is_heartbeat_of(reply->element[READ_HEARTBEAT], ret->epoch);
+	ret->fresh = ret->alive && *ret->table;
 }
 
 static enum cache_answer judge(struct call *call, const redisReply *reply, size_t keys,
