@@ -7,7 +7,9 @@ struct cache_proof proof;
 
 void feed_setup(void)
 {
-	redis_setup();
+	server_start(NULL);
+	open_cache(address);
+	becomes_reachable();
 	ck_assert_msg(broker_open(cache, &broker, &error) == 0, "%s", error.message);
 }
 
