@@ -8,6 +8,7 @@
 
 #include "command_line.h"
 #include "rowfs/base/log.h"
+#include "rowfs/base/options.h"
 #include "rowfs/engine/changelog.h"
 #include "rowfs/engine/sync.h"
 #include "say.h"
