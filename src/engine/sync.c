@@ -12,6 +12,7 @@
 #include "rowfs/base/counters.h"
 #include "rowfs/base/log.h"
 #include "rowfs/base/periodic.h"
+#include "rowfs/base/switches.h"
 
 /* How long to wait: for the worker that there is, and after a failure. A takeover takes one heartbeat's life and
  * one WAIT. */
@@ -143,6 +144,8 @@ static int await_visible(struct sync *sync, struct error *e)
 	long ms = VISIBLE_MIN_MS;
 	int r;
 
+	if (SWITCHED_OFF("barrier"))
+		return 0;
 	while ((r = feed_visible(sync->feed, &sync->batch, e)) == 0 && !stopping(sync)) {
 		count(sync_waits);
 		refresh_status(sync);
@@ -206,13 +209,15 @@ static void note_beat(struct sync *sync)
 /* The stream has passed the mark, and all that came before it is dropped and announced. */
 static int finish_beat(struct sync *sync, struct error *e)
 {
-	int r = feed_missed(sync->feed, e);
+	int r = SWITCHED_OFF("drain") ? 0 : feed_missed(sync->feed, e);
 
 	sync->marked = false;
 	if (r > 0) { /* R3 */
 		sync->publisher.due = true;
 		return 0;
 	}
+	if (SWITCHED_OFF("deadline") && !publisher_time_us(&sync->publisher, &sync->mark_us))
+		return 0;
 	if (r == 0)
 		r = publisher_beat(&sync->publisher, sync->mark_us + life_us(sync), e);
 	if (r > 0)

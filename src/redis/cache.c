@@ -9,6 +9,7 @@
 
 #include "call.h"
 #include "rowfs/base/counters.h"
+#include "rowfs/base/switches.h"
 
 static int make_prefix(struct cache *cache, const struct settings *settings, const char *identity,
                        struct error *e)
@@ -244,9 +245,16 @@ void cache_fill(struct cache *cache, const char *key, size_t key_len, const char
 	if (px <= 0 || len > CACHE_VALUE_MAX || !call_begin(&call, cache, key, key_len))
 		return;
 	snprintf(life, sizeof(life), "%lld", (long long)px);
-	call_add_script(&call, &command, SCRIPT_FILL);
-	command_adds(&command, token);
-	command_add(&command, value, len);
+	if (SWITCHED_OFF("lease")) {
+		command_adds(&command, "SET");
+		call_add_key(&call, &command);
+		command_add(&command, value, len);
+		command_adds(&command, "PX");
+	} else {
+		call_add_script(&call, &command, SCRIPT_FILL);
+		command_adds(&command, token);
+		command_add(&command, value, len);
+	}
 	command_adds(&command, life);
 	call_end(&call, connection_send(call.connection, &command, call.deadline_us));
 }
