@@ -465,7 +465,7 @@ END_TEST
 /* Its place in the stream tells of which transaction it is. */
 START_TEST(an_origin_names_no_transaction_in_a_streamed_block_either)
 {
-	static const char origin[] = "O\0\0\0\0\0\0\1\43elsewhere";
+	static const char origin[] = "O\1\2\3\4\5\6\7\10";
 	_cleanup_decoder_ struct change_decoder *decoder = decoder_of();
 	struct change change;
 

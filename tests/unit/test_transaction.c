@@ -828,6 +828,29 @@ START_TEST(memory_may_run_out)
 }
 END_TEST
 
+/* Only while one message is taken: what it says is not left out silently. */
+START_TEST(memory_may_run_out_for_a_moment)
+{
+	for (unsigned i = 0; i < 9 * 4; i++) {
+		_cleanup_recorded_ struct recorded recorded = recorded_open("rows");
+		_cleanup_batch_ struct batch batch = {0};
+		_cleanup_transactions_ struct transactions *t = transactions_of();
+		size_t len = 0;
+		unsigned n = 0;
+		int r = 0;
+
+		set_keys(t, "rows");
+		for (char *m; r == 0 && (m = recorded_next(&recorded, &len)); free(m)) {
+			if (n++ == i / 4)
+				failing_after(i % 4);
+			r = transactions_take(t, m, len, &batch, NULL, NULL);
+			failing_stop();
+		}
+		ck_assert(r == -ENOMEM || (r == 0 && batch.n_changes == 7));
+	}
+}
+END_TEST
+
 START_TEST(a_key_that_could_not_be_kept_is_told)
 {
 	_cleanup_stream_ struct stream s = stream_of();
@@ -991,6 +1014,7 @@ int main(void)
 	tcase_add_test(test, one_more_and_all_its_relations_count_as_a_whole);
 	tcase_add_test(test, many_open_transactions_hold_no_more_than_the_bound);
 	tcase_add_test(test, memory_may_run_out);
+	tcase_add_test(test, memory_may_run_out_for_a_moment);
 	tcase_add_test(test, a_key_that_could_not_be_kept_is_told);
 	tcase_add_test(test, random_interleavings_are_told_apart);
 	tcase_add_test(test, damaged_streams_are_refused_or_taken);
