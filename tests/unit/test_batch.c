@@ -115,6 +115,21 @@ START_TEST(without_memory_it_has_failed_and_stays_readable)
 }
 END_TEST
 
+START_TEST(a_transaction_that_did_not_fit_fails_the_batch_too)
+{
+	_cleanup_batch_ struct batch batch = {0};
+
+	add(&batch, 1, BATCH_UPDATE, "1.json");
+	failing_after(0);
+	batch_add_transaction(&batch, 7);
+	failing_stop();
+	ck_assert(batch_failed(&batch));
+	add(&batch, 2, BATCH_UPDATE, "2.json");
+	ck_assert_uint_eq(batch.n_changes, 1);
+	ck_assert_uint_eq(batch.n_transactions, 0);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("batch");
@@ -124,6 +139,7 @@ int main(void)
 	tcase_add_test(test, an_empty_one_has_nothing);
 	tcase_add_test(test, can_be_used_again);
 	tcase_add_test(test, without_memory_it_has_failed_and_stays_readable);
+	tcase_add_test(test, a_transaction_that_did_not_fit_fails_the_batch_too);
 	suite_add_tcase(suite, test);
 	return suite_run(suite);
 }

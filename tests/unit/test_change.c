@@ -462,6 +462,19 @@ START_TEST(a_message_may_be_parsed_without_an_error)
 }
 END_TEST
 
+/* Its place in the stream tells of which transaction it is. */
+START_TEST(an_origin_names_no_transaction_in_a_streamed_block_either)
+{
+	static const char origin[] = "O\1\2\3\4\5\6\7\10";
+	_cleanup_decoder_ struct change_decoder *decoder = decoder_of();
+	struct change change;
+
+	ck_assert_int_eq(change_parse(decoder, origin, sizeof(origin), true, &change, NULL), 0);
+	ck_assert_int_eq(change.kind, CHANGE_OTHER);
+	ck_assert_uint_eq(change.xid, 0);
+}
+END_TEST
+
 /* --- Bounds ---------------------------------------------------------------------------------- */
 
 static void put_wide_row(struct buf *b, size_t n)
@@ -670,6 +683,7 @@ int main(void)
 	tcase_add_test(test, bytes_behind_a_message_are_refused);
 	tcase_add_test(test, what_makes_no_sense_is_refused);
 	tcase_add_test(test, a_message_may_be_parsed_without_an_error);
+	tcase_add_test(test, an_origin_names_no_transaction_in_a_streamed_block_either);
 	tcase_add_test(test, a_row_may_have_as_many_columns_as_postgresql_allows);
 	tcase_add_test(test, values_may_be_large_and_small_by_turns);
 	tcase_add_test(test, many_relations_may_be_truncated);

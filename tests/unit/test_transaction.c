@@ -708,6 +708,19 @@ START_TEST(as_many_rows_as_allowed_are_named)
 }
 END_TEST
 
+START_TEST(one_more_is_one_too_many)
+{
+	_cleanup_stream_ struct stream s = stream_of();
+
+	begin(&s, 7);
+	describe_usual(&s, 1);
+	for (unsigned i = 0; i <= BATCH_ROWS_MAX; i++)
+		insert_number(&s, 1, i);
+	commit(&s);
+	check_batch(&s.batch, "*1 \n7\n");
+}
+END_TEST
+
 START_TEST(one_more_and_all_its_relations_count_as_a_whole)
 {
 	_cleanup_stream_ struct stream s = stream_of();
@@ -776,7 +789,10 @@ END_TEST
 /* At any allocation: an error is told, and nothing leaks or is told by half. */
 START_TEST(memory_may_run_out)
 {
-	static const char *const names[] = {"keys", "interleaved", "truncate"};
+	static const struct {
+		const char *name;
+		size_t changes;
+	} cases[] = {{"keys", 14}, {"interleaved", 55}, {"truncate", 3}};
 	struct transactions *transactions = NULL;
 	int r;
 
@@ -789,13 +805,13 @@ START_TEST(memory_may_run_out)
 		unsigned failures = 0;
 
 		for (bool done = false; !done; failures++) {
-			_cleanup_recorded_ struct recorded recorded = recorded_open(names[i]);
+			_cleanup_recorded_ struct recorded recorded = recorded_open(cases[i].name);
 			_cleanup_batch_ struct batch batch = {0};
 			_cleanup_transactions_ struct transactions *t = transactions_of();
 			unsigned left = failures;
 			size_t len = 0;
 
-			set_keys(t, names[i]);
+			set_keys(t, cases[i].name);
 			r = 0;
 			for (char *m; r == 0 && (m = recorded_next(&recorded, &len)); free(m)) {
 				failing_after(left);
@@ -805,8 +821,32 @@ START_TEST(memory_may_run_out)
 			}
 			ck_assert(r == 0 || r == -ENOMEM);
 			done = r == 0;
+			ck_assert(!done || batch.n_changes == cases[i].changes);
 		}
 		ck_assert_uint_gt(failures, 5);
+	}
+}
+END_TEST
+
+/* Only while one message is taken: what it says is not left out silently. */
+START_TEST(memory_may_run_out_for_a_moment)
+{
+	for (unsigned i = 0; i < 9 * 4; i++) {
+		_cleanup_recorded_ struct recorded recorded = recorded_open("rows");
+		_cleanup_batch_ struct batch batch = {0};
+		_cleanup_transactions_ struct transactions *t = transactions_of();
+		size_t len = 0;
+		unsigned n = 0;
+		int r = 0;
+
+		set_keys(t, "rows");
+		for (char *m; r == 0 && (m = recorded_next(&recorded, &len)); free(m)) {
+			if (n++ == i / 4)
+				failing_after(i % 4);
+			r = transactions_take(t, m, len, &batch, NULL, NULL);
+			failing_stop();
+		}
+		ck_assert(r == -ENOMEM || (r == 0 && batch.n_changes == 7));
 	}
 }
 END_TEST
@@ -826,6 +866,11 @@ START_TEST(a_key_that_could_not_be_kept_is_told)
 		ck_assert_int_eq(r, -ENOMEM);
 		ck_assert_uint_lt(after, 10);
 	}
+	begin(&s, 7);
+	describe(&s, 1, 'd', LIST("*id"));
+	insert(&s, 1, LIST("=1"));
+	commit(&s);
+	check_batch(&s.batch, "+1 1.json\n7\n");
 }
 END_TEST
 
@@ -965,9 +1010,11 @@ int main(void)
 	tcase_add_test(test, after_an_error_nothing_is_taken);
 	tcase_add_test(test, a_row_of_other_columns_than_described_is_refused);
 	tcase_add_test(test, as_many_rows_as_allowed_are_named);
+	tcase_add_test(test, one_more_is_one_too_many);
 	tcase_add_test(test, one_more_and_all_its_relations_count_as_a_whole);
 	tcase_add_test(test, many_open_transactions_hold_no_more_than_the_bound);
 	tcase_add_test(test, memory_may_run_out);
+	tcase_add_test(test, memory_may_run_out_for_a_moment);
 	tcase_add_test(test, a_key_that_could_not_be_kept_is_told);
 	tcase_add_test(test, random_interleavings_are_told_apart);
 	tcase_add_test(test, damaged_streams_are_refused_or_taken);
