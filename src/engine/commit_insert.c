@@ -187,7 +187,7 @@ int commit_check_name(struct engine *engine, const struct rowref *ref, struct er
 		return 0;
 	if (statement_canonical(ref->relation, &ref->key, &statement) < 0)
 		return commit_no_memory(e);
-	r = store_run(engine->store, STORE_WRITE, &statement, compare_spelling, &spelling, NULL, e);
+	r = store_run(engine->store, STORE_WRITE, &statement, compare_spelling, &spelling, e);
 	if (r < 0)
 		return r;
 	if (!spelling.same)

@@ -21,7 +21,7 @@ static int take_line(void *arg, const struct cell *cells, size_t n)
 int commit_run(struct engine *engine, const struct statement *statement, struct answer *ret,
 	       struct error *e)
 {
-	int r = store_run(engine->store, STORE_WRITE, statement, take_line, ret, NULL, e);
+	int r = store_run(engine->store, STORE_WRITE, statement, take_line, ret, e);
 
 	if (r == -ESTALE)
 		catalog_suspect(engine->catalog);
@@ -131,7 +131,7 @@ static bool is_refused(struct engine *engine, const struct column *column, struc
 	struct error e;
 
 	return value.data && statement_value(column, value, &statement) == 0 &&
-	       store_run(engine->store, STORE_WRITE, &statement, ignore_line, NULL, NULL, &e) == -EINVAL;
+	       store_run(engine->store, STORE_WRITE, &statement, ignore_line, NULL, &e) == -EINVAL;
 }
 
 void commit_blame(struct engine *engine, const struct relation *relation, const struct patch *patch,

@@ -172,7 +172,7 @@ static int fetch(struct listing *listing, const struct start *start, struct erro
 	if (r < 0)
 		return r;
 	count(store_pages);
-	return store_run(listing->engine->store, STORE_READ, &statement, take_line, listing, NULL, e);
+	return store_run(listing->engine->store, STORE_READ, &statement, take_line, listing, e);
 }
 
 /* Where the page after the current one starts. A page that was fetched again may end elsewhere than it
@@ -212,8 +212,7 @@ static void seek_task(struct lane_task *task)
 		clear(listing);
 		if (r == -ESTALE)
 			catalog_suspect(listing->engine->catalog);
-		if (!e.err)
-			(void)error_set(&e, -r, "%s", strerror(-r));
+		(void)error_ensure(&e, r);
 	}
 	listing->request->done(listing->request, &e);
 }

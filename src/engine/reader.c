@@ -149,7 +149,7 @@ static bool is_bad_key(struct reader *reader, const struct rowref *ref, enum sto
 
 	return !ref->hash[0] && ref->relation->key_kind == KEY_COLUMNS &&
 	       statement_canonical(ref->relation, &ref->key, &statement) == 0 &&
-	       store_run(reader->store, set, &statement, ignore_line, NULL, NULL, &e) == -EINVAL;
+	       store_run(reader->store, set, &statement, ignore_line, NULL, &e) == -EINVAL;
 }
 
 static int no_row(const struct rowref *ref, struct error *e)
@@ -164,10 +164,9 @@ static int explain(struct reader *reader, const struct rowref *ref, enum store_s
 		catalog_suspect(reader->catalog);
 	if (r == -EINVAL && is_bad_key(reader, ref, set))
 		return no_row(ref, e);
-	if (r == -EFBIG && !e->err)
+	if (r == -EFBIG && !e->sqlstate[0])
 		return error_set(e, EFBIG, "the row's text is longer than %d MiB", TEXT_MAX >> 20);
-	if (!e->err)
-		return error_set(e, -r, "%s", strerror(-r));
+	r = error_ensure(e, r); /* there may have been no memory for a statement */
 	/* EINVAL would speak of the call, and the fault is the row's. */
 	if (r == -EINVAL)
 		e->err = EIO;
@@ -185,7 +184,7 @@ static int fetch(struct reader *reader, const struct rowref *ref, enum store_set
 	count(store_fetches);
 	statement.abandoned = abandoned;
 	if (r == 0)
-		r = store_run(reader->store, set, &statement, take_line, &fetched, NULL, &local);
+		r = store_run(reader->store, set, &statement, take_line, &fetched, &local);
 	if (r < 0) {
 		text_unref(fetched.text);
 		r = explain(reader, ref, set, r, &local);

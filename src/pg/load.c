@@ -246,5 +246,5 @@ int store_fingerprint(struct store *store, uint64_t *ret, struct error *e)
 {
 	const struct statement statement = {.sql = (char *)load_fingerprint_sql};
 
-	return store_run(store, STORE_CATALOG, &statement, take_fingerprint, ret, NULL, e);
+	return store_run(store, STORE_CATALOG, &statement, take_fingerprint, ret, e);
 }

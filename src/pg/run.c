@@ -104,18 +104,17 @@ static int hand_over(const PGresult *result, store_line_fn *line, void *arg, str
 }
 
 int store_run(struct store *store, enum store_set set, const struct statement *statement,
-              store_line_fn *line, void *arg, uint64_t *ret_affected, struct error *e)
+              store_line_fn *line, void *arg, struct error *e)
 {
 	_cleanup_result_ PGresult *result = NULL;
 	struct error failure = {0};
 	int r = run(store, set, statement, &result, &failure);
 
-	if (r < 0) {
-		if (e)
-			*e = failure;
-		return r;
-	}
-	if (ret_affected)
-		*ret_affected = strtoull(PQcmdTuples(result), NULL, 10);
-	return line ? hand_over(result, line, arg, e) : 0;
+	if (r == 0 && line)
+		r = hand_over(result, line, arg, &failure);
+	if (r < 0)
+		r = error_ensure(&failure, r);
+	if (r < 0 && e)
+		*e = failure;
+	return r;
 }

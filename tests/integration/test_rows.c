@@ -79,7 +79,7 @@ static void fetch(const struct relation *relation, struct statement *statement, 
 {
 	ret->relation = relation;
 	ret->n = 0;
-	ck_assert_msg(store_run(store, STORE_READ, statement, take_row, ret, NULL, &e) == 0,
+	ck_assert_msg(store_run(store, STORE_READ, statement, take_row, ret, &e) == 0,
 	              "%s\n%s", statement->sql, e.message);
 	statement_done(statement);
 }

@@ -626,21 +626,39 @@ static int stop_at_second(void *arg, const struct cell *cells, size_t n)
 	return ++*(int *)arg == 2 ? 77 : 0;
 }
 
+static int fail_at_second(void *arg, const struct cell *cells, size_t n)
+{
+	return ++*(int *)arg == 2 ? -EFBIG : 0;
+}
+
 START_TEST(test_lines)
 {
 	struct statement statement = text("SELECT * FROM generate_series(1, 5)");
-	uint64_t affected = 0;
 	int lines = 0;
 
 	ck_assert_int_eq(
-	        store_run(store, STORE_READ, &statement, stop_at_second, &lines, &affected, &e),
-	        77);
+	        store_run(store, STORE_READ, &statement, stop_at_second, &lines, &e), 77);
 	ck_assert_int_eq(lines, 2);
 	statement = text("UPDATE t SET n = 3");
 	statement.writes = true;
-	ck_assert_int_eq(store_run(store, STORE_WRITE, &statement, NULL, NULL, &affected, NULL), 0);
-	ck_assert_uint_eq(affected, 2);
+	ck_assert_int_eq(store_run(store, STORE_WRITE, &statement, NULL, NULL, NULL), 0);
+	ck_assert_str_eq(value("SELECT count(*) FROM t WHERE n = 3"), "2");
 	ck_assert_str_eq(value("SELECT NULL, '', repeat('x', 3)"), "\\N||xxx");
+}
+END_TEST
+
+/* Whoever is told of a failure is told what failed, also where the server had no part in it. */
+START_TEST(test_a_line_that_is_refused_fills_the_error)
+{
+	struct statement statement = text("SELECT * FROM generate_series(1, 5)");
+	int lines = 0;
+
+	e = (struct error){0};
+	ck_assert_int_eq(store_run(store, STORE_READ, &statement, fail_at_second, &lines, &e),
+	                 -EFBIG);
+	ck_assert_int_eq(e.err, EFBIG);
+	ck_assert_str_eq(e.message, strerror(EFBIG));
+	ck_assert_str_eq(e.sqlstate, "");
 }
 END_TEST
 
@@ -689,6 +707,7 @@ static Suite *suite(void)
 	tcase_add_test(c, test_sets_are_bounded);
 	tcase_add_test(c, test_another_database_in_its_place_is_refused);
 	tcase_add_test(c, test_lines);
+	tcase_add_test(c, test_a_line_that_is_refused_fills_the_error);
 	tcase_add_test(c, test_size);
 	tcase_set_timeout(c, 60);
 	suite_add_tcase(s, c);

@@ -199,7 +199,7 @@ static int answer(enum verb verb, const struct fake_call *call)
 }
 
 int store_run(struct store *s, enum store_set set, const struct statement *statement,
-              store_line_fn *line, void *arg, uint64_t *ret_affected, struct error *e)
+              store_line_fn *line, void *arg, struct error *e)
 {
 	enum verb verb = verb_of(statement->sql);
 	struct error failure = {0};
@@ -213,8 +213,9 @@ int store_run(struct store *s, enum store_set set, const struct statement *state
 	r = store.fn ? store.fn(store.arg, &call) : FAKE_PASS;
 	if (r == FAKE_PASS)
 		r = answer(verb, &call);
-	/* As the real one: `e` is touched only by what the server or the connection said. */
-	if (r < 0 && failure.err && e)
+	if (r < 0)
+		r = error_ensure(&failure, r);
+	if (r < 0 && e)
 		*e = failure;
 	return r;
 }
