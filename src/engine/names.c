@@ -85,10 +85,10 @@ static const char *entry_name(const struct entry *entry)
 	return entry->key + sizeof entry->relation;
 }
 
-/* Grace that has run out counts when somebody looks, without a timer. */
+/* NAME_EXPIRED happens when somebody looks, without a timer. */
 static bool has_expired(const struct entry *entry, int64_t now_ms)
 {
-	return entry->state == NAME_DETACHED && entry->deadline <= now_ms;
+	return names_next(entry->state, NAME_EXPIRED) == NAME_PLAIN && entry->deadline <= now_ms;
 }
 
 /* With the lock held. */

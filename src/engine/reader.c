@@ -91,7 +91,6 @@ static bool may_cache(const struct reader *reader, const struct relation *relati
 struct fetched {
 	const struct rowref *ref;
 	struct text *text;
-	int err;
 };
 
 /* Only the spelling that PostgreSQL prints is the row's name: `042` finds row 42, whose name it is not. */
@@ -261,7 +260,7 @@ static void fill(struct reader *reader, const struct rowref *ref, const char *to
 	int64_t px = reader->ttl_ms - (clock_monotonic_ms() - began_ms);
 	_cleanup_buf_ struct buf key = {0}, value = {0};
 
-	if (px <= 0 || text->len > COPY_MAX)
+	if (px <= 0 || text->len > CACHE_VALUE_MAX)
 		return;
 	copy_key(ref, &key);
 	copy_print(ref->relation, text, reader->ttl_ms, &value);

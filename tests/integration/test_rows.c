@@ -51,6 +51,32 @@ static int run(enum store_set set, struct statement *statement)
 	return r;
 }
 
+struct row {
+	struct cells cells, key;
+	uint32_t xid;
+	bool has_mtime;
+	struct timespec mtime;
+};
+
+static int row_copy(const struct relation *relation, const struct row_view *view, struct row *ret)
+{
+	struct cell key[KEY_PARTS_MAX];
+
+	row_view_key(relation, view, key);
+	ck_assert_int_eq(cells_copy(view->cells, relation->n_columns, &ret->cells), 0);
+	ck_assert_int_eq(cells_copy(key, relation_key_len(relation), &ret->key), 0);
+	ret->xid = view->xid;
+	ret->has_mtime = view->has_mtime;
+	ret->mtime = view->mtime;
+	return 0;
+}
+
+static void row_done(struct row *row)
+{
+	cells_done(&row->cells);
+	cells_done(&row->key);
+}
+
 /* The rows of a result, copied. */
 struct rows {
 	const struct relation *relation;

@@ -16,9 +16,6 @@
 #include "rowfs/engine/rowref.h"
 #include "rowfs/engine/text.h"
 
-/* Longer rows are not copied: fetching one within the time that a read gives Redis is not certain. */
-enum { COPY_MAX = 1 << 20 };
-
 /* The key of a row's aged copy, "a:<relation oid>:<file name without suffix>". */
 void copy_key(const struct rowref *ref, struct buf *out);
 

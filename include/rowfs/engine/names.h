@@ -37,7 +37,7 @@ enum name_event {
 	NAME_COMMITTED, /* its text is in the database, or it was put back unchanged */
 	NAME_REMOVED,   /* unlinked before it was committed */
 	NAME_DROPPED,   /* closed for good with a text that was refused */
-	NAME_EXPIRED,   /* nobody created it within the grace */
+	NAME_EXPIRED,   /* nobody created it within the grace; raised by names.c itself */
 	NAME_EVENTS
 };
 
