@@ -3,8 +3,6 @@
 #include <string.h>
 
 #include "commit_run.h"
-#include "rowfs/base/counters.h"
-#include "rowfs/engine/kernel.h"
 #include "rowfs/model/diff.h"
 
 /* Is the row that is there now the one that this text would have made? */
@@ -103,13 +101,27 @@ int commit_insert(struct engine *engine, const struct rowref *ref, const char *t
 	return r;
 }
 
+/* The key that the server assigned may be one that a row had before, of which copies are about. */
+static void new_row(struct engine *engine, struct schema *schema, const struct relation *relation,
+		    const struct answer *answer)
+{
+	_cleanup_buf_ struct buf name = {0};
+	struct rowref ref = {.schema = schema, .relation = relation, .key = answer->key};
+
+	name_print(answer->key.at, answer->key.n, &name);
+	if (name.failed)
+		return;
+	ref.name = name.data;
+	engine_note_insert(engine, relation, name.data);
+	commit_announce(engine, &ref, answer->xid);
+}
+
 int commit_new(struct engine *engine, uint32_t oid, const char *text, size_t len, struct error *e)
 {
 	_cleanup_statement_ struct statement statement = {0};
 	_cleanup_schema_ struct schema *schema = catalog_get(engine->catalog);
 	const struct relation *relation = schema_relation(schema, oid);
 	_cleanup_patch_ struct patch patch = {0};
-	_cleanup_buf_ struct buf name = {0};
 	struct answer answer = {0};
 	int r;
 
@@ -134,12 +146,7 @@ int commit_new(struct engine *engine, uint32_t oid, const char *text, size_t len
 	if (!answer.lines)
 		return error_set(e, EPERM, "the database inserted no row: a trigger or rule refused it "
 					   "without saying why");
-	count(commits);
-	name_print(answer.key.at, answer.key.n, &name);
-	if (!name.failed) {
-		engine_note_insert(engine, relation, name.data);
-		kernel_row_changed(oid, name.data);
-	}
+	new_row(engine, schema, relation, &answer);
 	cells_done(&answer.key);
 	return 0;
 }

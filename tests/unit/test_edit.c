@@ -209,7 +209,7 @@ START_TEST(a_new_row_is_inserted_once)
 
 	write_at(edit, 0, our_text);
 	ck_assert_int_eq(flush_by(edit, ME), 0);
-	check_events("insert tell");
+	check_events("insert drop tell");
 	ck_assert_int_eq(flush_by(edit, ME), 0);
 	write_at(edit, strlen(our_text), "\n");
 	ck_assert_int_eq(flush_by(edit, ME), 0);
@@ -222,7 +222,7 @@ START_TEST(a_new_row_is_inserted_once)
 	ck_assert_int_eq(flush_by(edit, ME), 0);
 	write_at(edit, strlen(our_text), "{\"price\": 5}");
 	ck_assert_int_eq(flush_by(edit, ME), -EINVAL);
-	check_events("insert tell");
+	check_events("insert drop tell");
 	edit_close(edit);
 }
 END_TEST
