@@ -499,6 +499,11 @@ static void supersede(struct reader *reader, const struct rowref *ref)
 	}
 }
 
+uint32_t reader_seen(struct reader *reader, const struct rowref *ref)
+{
+	return own_seen(reader->own, ref->relation->oid, ref->name);
+}
+
 void reader_saved(struct reader *reader, const struct rowref *ref, uint32_t xid)
 {
 	_cleanup_buf_ struct buf copy = {0};
