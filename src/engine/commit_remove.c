@@ -64,6 +64,9 @@ static int gone_try(struct engine *engine, const struct leaving *leaving,
 		return r;
 	if (r < 0)
 		return settle_gone(engine, leaving, e);
+	r = commit_check_single(engine, leaving->ref, &leaving->key, e);
+	if (r < 0)
+		return r;
 	r = commit_look(engine, leaving->ref, 0, &text, e);
 	if (r < 0)
 		return r;

@@ -46,6 +46,11 @@ int commit_key(const struct rowref *ref, const struct patch *row, struct cells *
 /* -EACCES for a relation whose rows can never be changed. Grants are the server's to judge. */
 int commit_check_writable(const struct relation *relation, struct error *e) _must_check_;
 
+/* A statement found no row of this key. -EPERM if that is because it found several; 0 if there is another
+ * reason. */
+int commit_check_single(struct engine *engine, const struct rowref *ref, const struct cells *key,
+			struct error *e) _must_check_;
+
 /* PostgreSQL refused a value but does not say which: find the column whose value it does not read, and put
  * its name and place into `e`. `chosen` (NULL: all that are present) are the columns that were sent. */
 void commit_blame(struct engine *engine, const struct relation *relation, const struct patch *patch,

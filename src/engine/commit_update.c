@@ -118,6 +118,8 @@ static int update_try(struct engine *engine, const struct update *update,
 	if (r == 0 && answer.lines)
 		return 0;
 	lost = r < 0 && e->outcome_unknown;
+	if (r == 0)
+		r = commit_check_single(engine, update->ref, &update->key, e);
 	if (r < 0 && !lost)
 		return r;
 	if (lost) {

@@ -41,6 +41,7 @@ const struct table_settings *load_table_settings(const struct settings *settings
 
 struct key_choice {
 	enum key_kind kind;
+	bool unproven; /* configured, so several rows may share it */
 	size_t n;
 	struct {
 		int column; /* row of the columns' answer */

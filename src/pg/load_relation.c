@@ -69,6 +69,7 @@ static int load_columns(struct load *load, struct relation *relation, int first,
 static int load_parts(struct load *load, struct relation *relation, const struct key_choice *key)
 {
 	relation->key_kind = key->kind;
+	relation->key_unproven = key->unproven;
 	relation->parts = calloc(key->n + 1, sizeof(*relation->parts));
 	if (!relation->parts)
 		return -ENOMEM;

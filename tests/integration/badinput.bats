@@ -427,6 +427,22 @@ by_close() {
 	[[ -e $MNT/public/owners/ada.json && -e $MNT/public/guarded/1.json ]]
 }
 
+@test "a configured key that several rows share: none of them is changed" {
+	sql 'CREATE VIEW shared AS SELECT amount / amount AS one, id, label FROM things'
+	printf 'table "public.shared" {\n\tkey = one\n}\n' >"$BATS_TEST_TMPDIR/rowfs.conf"
+	mount_rowfs mnt "config=$BATS_TEST_TMPDIR/rowfs.conf"
+	by_close EPERM '2 rows have this key.*key = ' write shared/1.json '{"label": "all"}'
+	refused 'rename EPERM' '2 rows have this key' rename shared/1.json '{"label": "all"}'
+	fails_with 'Operation not permitted' rm "$MNT/public/shared/1.json"
+	assert_equal "$(sql 'SELECT count(*) FROM things')" 2
+	assert_equal "$(sql "SELECT count(*) FROM things WHERE label = 'all'")" 0
+	sql 'DELETE FROM things WHERE id = 2'
+	echo '{"label": "single"}' | tee "$MNT/public/shared/1.json" >/dev/null
+	assert_equal "$(sql 'SELECT label FROM things')" single
+	sql "UPDATE things SET label = 'one'; DROP VIEW shared;
+		INSERT INTO things VALUES (2, 'two', 20, NULL, 'B', NULL, '[2025-03-01,2025-04-01)')"
+}
+
 @test "names that can be no key" {
 	mount_rowfs
 	assert_equal "$(save insert "$MNT/public/things/abc.json" <<<'{"label": "x"}')" 'open EINVAL'

@@ -17,6 +17,7 @@ static struct settings settings;
 static struct table_settings views[] = {
         {(char *)"k.people", (char *)"id", NULL},
         {(char *)"k.triggered", (char *)"id", NULL},
+        {(char *)"k.crowd", (char *)"k", NULL},
 };
 
 static const struct relation *table(const char *name)
@@ -31,7 +32,7 @@ static const struct relation *table(const char *name)
 static void setup(void)
 {
 	settings.tables = views;
-	settings.n_tables = 2;
+	settings.n_tables = 3;
 	store = cluster_store("postgres", "rows", &settings);
 	ck_assert_int_eq(store_load_schema(store, &schema, &e), 0);
 }
@@ -543,6 +544,28 @@ static int move(const struct relation *relation, const char *from, const char *t
 	return run(STORE_WRITE, &statement);
 }
 
+/* What the configuration calls a key may be several rows'. */
+START_TEST(test_no_statement_changes_two_rows)
+{
+	const struct relation *relation = table("crowd");
+	struct cell base[3] = {cell_of("1"), cell_of("1"), cell_of("a")};
+	const struct row row = {.cells = {3, base}};
+
+	ck_assert_int_eq(remove_row(relation, "1"), 0);
+	ck_assert_str_eq(out.data, "");
+	ck_assert_int_eq(patch(relation, "1", &row, "v", "z"), 0);
+	ck_assert_str_eq(out.data, "");
+	base[2] = cell_of("c");
+	ck_assert_int_eq(patch(relation, "2", &row, "v", "z"), 0);
+	ck_assert_str_ne(out.data, "");
+	ck_assert_int_eq(remove_row(relation, "3"), 0);
+	ck_assert_str_ne(out.data, "");
+	ck_assert_str_eq(
+	        cluster_sql("rows", "SELECT string_agg(v, ',' ORDER BY id) FROM k.crowded"),
+	        "a,z,b");
+}
+END_TEST
+
 START_TEST(test_rekey)
 {
 	ck_assert_int_eq(move(table("moved"), "1", "10", false), 0);
@@ -671,6 +694,7 @@ static Suite *suite(void)
 
 	tcase_add_checked_fixture(moves, fill_moved, teardown);
 	tcase_add_test(moves, test_delete);
+	tcase_add_test(moves, test_no_statement_changes_two_rows);
 	tcase_add_test(moves, test_rekey);
 	tcase_add_test(moves, test_replace);
 	tcase_add_test(moves, test_replace_wants_both_rows);

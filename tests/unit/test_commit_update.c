@@ -125,6 +125,38 @@ START_TEST(other_columns_may_change_meanwhile)
 }
 END_TEST
 
+/* Of a view whose configured key is two rows': the statement changes neither. */
+static int two_rows(void *arg, const struct fake_call *call)
+{
+	int r;
+
+	if (strcmp(call->verb, "fetch") != 0)
+		return 0;
+	r = fake_store_line(call, &our_row);
+	return r < 0 ? r : fake_store_line(call, &their_row);
+}
+
+START_TEST(no_row_matched_because_the_key_is_two_rows)
+{
+	struct rowref other = sample_ref(&sample, ITEMS, "42.json");
+	struct relation view = *other.relation;
+
+	view.kind = RELATION_VIEW;
+	view.has_xmin = false;
+	view.key_unproven = true;
+	other.relation = &view;
+	fake_store_on(two_rows, NULL);
+	if (_i)
+		ck_assert_int_eq(commit_delete(&sample.engine, &other, &e), -EPERM);
+	else
+		ck_assert_int_eq(commit_update(&sample.engine, &other, base, our_text,
+		                               strlen(our_text), NULL, &e),
+		                 -EPERM);
+	check_error(EPERM, "2 rows have this key");
+	rowref_done(&other);
+}
+END_TEST
+
 /* --- Refused without asking ------------------------------------------------------------------ */
 
 START_TEST(what_is_no_row_is_not_sent)
@@ -316,6 +348,7 @@ int main(void)
 	tcase_add_test(test, no_row_matched_and_others_changed_it);
 	tcase_add_test(test, no_row_matched_and_it_is_as_it_was);
 	tcase_add_test(test, no_row_matched_because_it_is_as_we_want_it);
+	tcase_add_loop_test(test, no_row_matched_because_the_key_is_two_rows, 0, 2);
 	tcase_add_loop_test(test, the_column_in_conflict_is_named, 0, 5);
 	tcase_add_test(test, other_columns_may_change_meanwhile);
 	tcase_add_loop_test(test, what_is_no_row_is_not_sent, 0, 6);

@@ -83,6 +83,7 @@ struct relation {
 	enum key_kind key_kind;
 	struct key_part *parts; /* KEY_COLUMNS */
 	size_t n_parts;
+	bool key_unproven;      /* configured: nothing says that it is one row's only */
 	size_t mtime_column;    /* index into columns, or SIZE_MAX */
 	bool has_xmin;
 	bool row_security;      /* never cached: one role must not see another's rows */

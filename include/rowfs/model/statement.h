@@ -34,7 +34,7 @@ void statement_done(struct statement *statement);
  * fetch, page:   result lines as row_view() reads them
  * canonical:     one line: the key's parts as PostgreSQL prints them
  * patch, delete, rekey, replace:
- *                one line per row affected: the transaction id (32 bits), or NULL for relations
+ *                of one row, or of none where a configured key is several rows'; one line: the transaction id (32 bits), or NULL for relations
  *                without xmin
  * insert:        the same, then the key's parts as stored */
 int statement_fetch(const struct schema *schema, const struct relation *relation,
