@@ -67,14 +67,14 @@ static int insert_key(const struct rowref *ref, const struct patch *patch, struc
 	return 0;
 }
 
-int commit_insert(struct engine *engine, const struct rowref *ref, const char *text, size_t len,
-		  struct error *e)
+int commit_insert(struct engine *engine, const struct rowref *ref, const struct save *save,
+		  struct text **ret_now, struct error *e)
 {
 	_cleanup_statement_ struct statement statement = {0};
 	_cleanup_patch_ struct patch patch = {0};
 	_cleanup_cells_ struct cells key = {0};
 	struct answer answer = {0};
-	int r = json_parse(ref->relation, text, len, &patch, e);
+	int r = json_parse(ref->relation, save->text, save->len, &patch, e);
 
 	if (r == 0)
 		r = insert_key(ref, &patch, &key, e);
@@ -94,8 +94,10 @@ int commit_insert(struct engine *engine, const struct rowref *ref, const char *t
 	cells_done(&answer.key);
 	if (r > 0)
 		return commit_unknown(e);
-	if (r == 0)
+	if (r == 0) {
 		commit_announce(engine, ref, answer.xid);
+		*ret_now = commit_text(ref->relation, &patch, answer.xid);
+	}
 	if (r == -EINVAL)
 		commit_blame(engine, ref->relation, &patch, NULL, e);
 	return r;

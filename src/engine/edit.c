@@ -30,9 +30,8 @@ struct edit {
 	/* Of the commit on its way; only its task touches these while busy. */
 	struct lane_task task;
 	enum edit_intent intent;
-	struct text *base;
-	bool stale;        /* a save has made the base another */
-	uint32_t xid;      /* of that save */
+	struct text *base; /* NULL before an INSERT */
+	bool ours;         /* the base is what we sent, not what was read */
 	struct buf sent;
 	uint64_t sent_generation;
 	struct edit_request *sender;
@@ -200,83 +199,54 @@ int edit_surrender(struct edit *edit, struct buf *ret_text)
 
 /* --- Committing ------------------------------------------------------------------------------ */
 
-/* What the row is as far as this handle knows: its base with the columns that it sent. NULL: it cannot
- * say. */
-static struct text *merge(const struct edit *edit)
-{
-	const struct relation *relation = edit->ref.relation;
-	_cleanup_patch_ struct patch base = {0}, sent = {0};
-	_cleanup_buf_ struct buf out = {0};
-	struct version version;
-	struct error e;
-
-	if (!edit->base ||
-	    json_parse(relation, edit->base->data, edit->base->len, &base, &e) < 0 ||
-	    json_parse(relation, edit->sent.data, edit->sent.len, &sent, &e) < 0)
-		return NULL;
-	for (size_t i = 0; i < relation->n_columns; i++)
-		if (sent.present[i])
-			base.cells[i] = sent.cells[i];
-	json_print(relation, base.cells, &out);
-	if (out.failed)
-		return NULL;
-	version = version_of(out.data, out.len, NULL);
-	return text_new(out.data, out.len, &version, 0);
-}
-
 /* The base of a second save: the row as our first left it, triggers and all. If somebody has changed it since,
- * it is what we sent, so that their columns do not pass for ours. */
+ * or nobody can tell, it is what we sent, so that their columns do not pass for ours. */
 static int refresh_base(struct edit *edit, struct error *e)
 {
-	struct text *now = NULL;
+	struct text *now;
 	int r;
 
-	if (edit->intent != EDIT_UPDATE || !edit->stale)
+	if (!edit->ours || !edit->base || !edit->base->xid)
 		return 0;
 	r = reader_fetch(edit->engine->reader, &edit->ref, STORE_WRITE, &now, e);
 	if (r == -ENOENT)
 		return error_set(e, ESTALE, "conflict: the row was deleted by somebody else");
 	if (r < 0)
 		return r;
-	edit->stale = false;
-	if (edit->base && edit->xid != now->xid) {
+	edit->ours = false;
+	if (now->xid == edit->base->xid) {
+		text_unref(edit->base);
+		edit->base = now;
+	} else {
 		text_unref(now);
-		return 0;
 	}
-	text_unref(edit->base);
-	edit->base = now;
 	return 0;
 }
 
-static int write_through(struct edit *edit, struct error *e)
+static int write_through(struct edit *edit, struct text **ret_now, struct error *e)
 {
-	struct engine *engine = edit->engine;
-	int r = refresh_base(edit, e);
-
-	if (r < 0)
-		return r;
-	switch (edit->intent) {
-	case EDIT_UPDATE:
-		return commit_update(engine, &edit->ref, edit->base, edit->sent.data, edit->sent.len,
-				     &edit->xid, e);
-	case EDIT_INSERT:
-		return commit_insert(engine, &edit->ref, edit->sent.data, edit->sent.len, e);
-	default:
-		return commit_new(engine, edit->ref.relation->oid, edit->sent.data, edit->sent.len, e);
-	}
-}
-
-static void committed(struct edit *edit)
-{
-	struct text *merged;
+	struct save save = {.text = edit->sent.data, .len = edit->sent.len};
+	int r;
 
 	if (edit->intent == EDIT_NEW)
+		return commit_new(edit->engine, edit->ref.relation->oid, save.text, save.len, e);
+	r = refresh_base(edit, e);
+	if (r < 0)
+		return r;
+	if (edit->intent == EDIT_UPDATE && !edit->base) /* there was none for what the row became */
+		return error_set(e, ENOMEM, "out of memory");
+	save.base = edit->base;
+	return commit_save(edit->engine, &edit->ref, &save, ret_now, e);
+}
+
+static void committed(struct edit *edit, struct text *now)
+{
+	if (edit->intent == EDIT_NEW)
 		return;
-	merged = edit->intent == EDIT_UPDATE ? merge(edit) : NULL;
 	edit->intent = EDIT_UPDATE;
+	edit->ours |= now != edit->base;
 	text_unref(edit->base);
-	edit->base = merged;
-	edit->stale = true;
+	edit->base = now;
 	names_event(edit->engine->names, edit->ref.relation->oid, edit->ref.name, NAME_COMMITTED, NULL);
 }
 
@@ -284,11 +254,12 @@ static void commit_task(struct lane_task *task)
 {
 	struct edit *edit = container_of(task, struct edit, task);
 	struct edit_request *sender = edit->sender, *waiting, *next;
+	struct text *now = NULL;
 	struct error e = {0};
-	int r = write_through(edit, &e);
+	int r = write_through(edit, &now, &e);
 
 	if (r == 0)
-		committed(edit);
+		committed(edit, now);
 	else
 		refusals_add(edit->engine->refusals, &edit->asker, &e, edit->sent.data, edit->sent.len);
 

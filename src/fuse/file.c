@@ -203,8 +203,9 @@ static void flush_renamed(struct call *call)
 	if (r == 0)
 		r = reader_fetch(call->mount->engine.reader, &call->ref, STORE_WRITE, &base, &call->error);
 	if (r == 0) {
-		r = commit_update(&call->mount->engine, &call->ref, base, call->buf.data, call->buf.len,
-				  NULL, &call->error);
+		const struct save save = {base, call->buf.data, call->buf.len};
+
+		r = commit_save(&call->mount->engine, &call->ref, &save, NULL, &call->error);
 		text_unref(base);
 	}
 	if (r < 0)

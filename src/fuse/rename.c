@@ -192,13 +192,10 @@ static int commit_scratch_text(struct call *call)
 {
 	struct engine *engine = &call->mount->engine;
 	struct error *e = &call->error;
-	const char *text = call->buf.data ? call->buf.data : "";
-	int r;
+	const struct save save = {call->text, call->buf.data ? call->buf.data : "", call->buf.len};
+	int r = save.base ? 0 : commit_check_name(engine, &call->new_ref, e);
 
-	if (call->text)
-		return commit_update(engine, &call->new_ref, call->text, text, call->buf.len, NULL, e);
-	r = commit_check_name(engine, &call->new_ref, e);
-	return r < 0 ? r : commit_insert(engine, &call->new_ref, text, call->buf.len, e);
+	return r < 0 ? r : commit_save(engine, &call->new_ref, &save, NULL, e);
 }
 
 static void commit_scratch(struct call *call)

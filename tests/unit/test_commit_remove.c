@@ -174,8 +174,7 @@ START_TEST(a_long_key_is_taken_from_the_rows_text)
 {
 	_cleanup_text_ struct text *long_base = read_row(&long_ref);
 
-	ck_assert_int_eq(commit_update(&sample.engine, &long_ref, long_base, our_text,
-	                               strlen(our_text), NULL, &e),
+	ck_assert_int_eq(save_over(&long_ref, long_base, our_text, NULL),
 	                 0);
 	check_events("update drop tell");
 	ck_assert_ptr_nonnull(strstr(server.values, long_key));
@@ -211,7 +210,7 @@ START_TEST(a_table_without_a_key_is_not_asked)
 	other.relation = &keyless;
 
 	ck_assert_int_eq(
-	        commit_update(&sample.engine, &other, base, our_text, strlen(our_text), NULL, &e),
+	        save_over(&other, base, our_text, NULL),
 	        -EACCES);
 	ck_assert_int_eq(commit_delete(&sample.engine, &other, &e), -EACCES);
 	ck_assert_int_eq(commit_rename(&sample.engine, &other, &other, false, &e), -EACCES);
@@ -225,11 +224,11 @@ START_TEST(a_materialised_view_is_not_asked)
 	struct rowref other = sample_ref(&sample, LOOSE, "Zelt.json");
 
 	ck_assert_int_eq(
-	        commit_update(&sample.engine, &other, base, our_text, strlen(our_text), NULL, &e),
+	        save_over(&other, base, our_text, NULL),
 	        -EACCES);
 	check_error(EACCES, "materialised view");
 	ck_assert_int_eq(commit_delete(&sample.engine, &other, &e), -EACCES);
-	ck_assert_int_eq(commit_insert(&sample.engine, &other, "{}", 2, &e), -EACCES);
+	ck_assert_int_eq(save_over(&other, NULL, "{}", NULL), -EACCES);
 	ck_assert_int_eq(commit_new(&sample.engine, LOOSE, "{}", 2, &e), -EACCES);
 	check_events("");
 	rowref_done(&other);

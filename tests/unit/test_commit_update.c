@@ -7,7 +7,7 @@ static int save(struct server with, const char *text)
 {
 	server = with;
 	fake_store_on(serve, &server);
-	return commit_update(&sample.engine, &ref, base, text, strlen(text), NULL, &e);
+	return save_over(&ref, base, text, NULL);
 }
 
 /* --- UPDATE ---------------------------------------------------------------------------------- */
@@ -41,14 +41,17 @@ END_TEST
 
 START_TEST(the_transaction_that_wrote_is_told)
 {
-	uint32_t xid = 1;
+	struct text *now;
 
 	fake_store_on(serve, &server);
-	ck_assert_int_eq(
-	        commit_update(&sample.engine, &ref, base, our_text, strlen(our_text), &xid, &e), 0);
-	ck_assert_uint_eq(xid, 900);
-	ck_assert_int_eq(commit_update(&sample.engine, &ref, base, "{}", 2, &xid, &e), 0);
-	ck_assert_uint_eq(xid, 0);
+	ck_assert_int_eq(save_over(&ref, base, our_text, &now), 0);
+	ck_assert_uint_eq(now->xid, 900);
+	ck_assert_str_eq(now->data, "{\n  \"id\": 42,\n  \"name\": \"Zelt\",\n  \"price\": 99.00,\n"
+	                            "  \"total\": 258.00\n}\n");
+	text_unref(now);
+	ck_assert_int_eq(save_over(&ref, base, "{}", &now), 0);
+	ck_assert_ptr_eq(now, base);
+	text_unref(now);
 }
 END_TEST
 
@@ -149,8 +152,7 @@ START_TEST(no_row_matched_because_the_key_is_two_rows)
 	if (_i)
 		ck_assert_int_eq(commit_delete(&sample.engine, &other, &e), -EPERM);
 	else
-		ck_assert_int_eq(commit_update(&sample.engine, &other, base, our_text,
-		                               strlen(our_text), NULL, &e),
+		ck_assert_int_eq(save_over(&other, base, our_text, NULL),
 		                 -EPERM);
 	check_error(EPERM, "2 rows have this key");
 	rowref_done(&other);
@@ -188,7 +190,7 @@ START_TEST(a_base_of_other_columns_is_a_conflict)
 	struct text *other = text_new(altered, strlen(altered), &version, 7421);
 
 	ck_assert_int_eq(
-	        commit_update(&sample.engine, &ref, other, our_text, strlen(our_text), NULL, &e),
+	        save_over(&ref, other, our_text, NULL),
 	        -ESTALE);
 	check_error(ESTALE, "columns have changed");
 	check_events("");

@@ -149,6 +149,97 @@ START_TEST(the_next_save_takes_nothing_that_others_wrote_between)
 }
 END_TEST
 
+static const char whole_text[] = "{\"name\": \"Zelt\", \"price\": 99.00}";
+
+/* The server of a relation without xmin. */
+static int serve_view(void *arg, const struct fake_call *call)
+{
+	int r = serve(arg, call);
+
+	return r == FAKE_PASS && call->statement->writes ? fake_line(call, 2, NULL, "42") : r;
+}
+
+/* Nor where nobody can tell whether it is still our row. */
+START_TEST(the_next_save_of_a_view_takes_nothing_that_others_wrote_between)
+{
+	static const struct fake_row before = {NULL, NULL, "42", "Zelt", "129.00", "258.00"};
+	static const struct fake_row theirs = {NULL, NULL, "42", "Kocher", "99.00", "198.00"};
+	struct relation view = *ref.relation;
+	struct edit *edit;
+
+	view.kind = RELATION_VIEW;
+	view.has_xmin = false;
+	ref.relation = &view;
+	fake_store_put(&before);
+	edit = open_row(true);
+	use_server((struct server){LATCH_INIT});
+	fake_store_on(serve_view, NULL);
+	write_at(edit, 0, whole_text);
+	ck_assert_int_eq(flush_by(edit, ME), 0);
+	ck_assert_str_eq(server.values, "99.00|42|129.00|");
+	fake_store_put(&theirs);
+	write_at(edit, 0, "{\"name\": \"Zelt\", \"price\": 98.00}");
+	ck_assert_int_eq(flush_by(edit, ME), 0);
+	ck_assert_str_eq(server.values, "98.00|42|99.00|");
+	edit_close(edit);
+}
+END_TEST
+
+START_TEST(the_save_after_an_insert_takes_nothing_that_others_wrote_between)
+{
+	static const struct fake_row theirs = {"901", NULL, "42", "Kocher", "99.00", "198.00"};
+	struct edit *edit = create_row();
+
+	use_server((struct server){LATCH_INIT});
+	if (_i)
+		fake_store_on(serve_view, NULL);
+	write_at(edit, 0, whole_text);
+	ck_assert_int_eq(flush_by(edit, ME), 0);
+	fake_store_put(&theirs);
+	write_at(edit, 0, "{\"name\": \"Zelt\", \"price\": 98.00}");
+	ck_assert_int_eq(flush_by(edit, ME), 0);
+	ck_assert_str_eq(server.values, "98.00|42|99.00|");
+	edit_close(edit);
+}
+END_TEST
+
+/* What the text did not have is what the database made of it, as long as nobody else has been there. */
+START_TEST(the_save_after_an_insert_knows_what_the_database_made)
+{
+	static const struct fake_row ours = {"900", NULL, "42", "Standard", "99.99", "199.98"};
+	struct edit *edit = create_row();
+
+	use_server((struct server){LATCH_INIT});
+	write_at(edit, 0, our_text);
+	ck_assert_int_eq(flush_by(edit, ME), 0);
+	fake_store_put(&ours);
+	ck_assert_int_eq(edit_truncate(edit, 0), 0);
+	write_at(edit, 0, "{\"name\": \"Zelt\", \"price\": 98}");
+	ck_assert_int_eq(flush_by(edit, ME), 0);
+	ck_assert_str_eq(server.values, "Zelt|98|42|Standard|99.99|");
+	edit_close(edit);
+}
+END_TEST
+
+/* And what it did not have, nor anybody knows, is not taken for what the text says now. */
+START_TEST(the_save_after_an_insert_writes_null_where_it_does_not_know)
+{
+	static const struct fake_row theirs = {"901", NULL, "42", "Kocher", "99.00", "198.00"};
+	struct edit *edit = create_row();
+
+	use_server((struct server){LATCH_INIT, .none = 2});
+	write_at(edit, 0, our_text);
+	ck_assert_int_eq(flush_by(edit, ME), 0);
+	fake_store_put(&theirs);
+	ck_assert_int_eq(edit_truncate(edit, 0), 0);
+	write_at(edit, 0, "{\"name\": null, \"price\": 99}");
+	ck_assert_int_eq(flush_by(edit, ME), -ESTALE);
+	ck_assert_uint_eq(server.writes, 2);
+	ck_assert_str_eq(server.values, "(null)|42|(null)|");
+	edit_close(edit);
+}
+END_TEST
+
 START_TEST(a_row_that_went_after_a_save_is_a_conflict)
 {
 	struct edit *edit = open_row(true);
@@ -467,6 +558,10 @@ int main(void)
 	tcase_add_test(test, what_was_written_is_saved_once);
 	tcase_add_test(test, the_next_save_is_compared_with_the_row_as_it_is_then);
 	tcase_add_test(test, the_next_save_takes_nothing_that_others_wrote_between);
+	tcase_add_test(test, the_next_save_of_a_view_takes_nothing_that_others_wrote_between);
+	tcase_add_loop_test(test, the_save_after_an_insert_takes_nothing_that_others_wrote_between, 0, 2);
+	tcase_add_test(test, the_save_after_an_insert_knows_what_the_database_made);
+	tcase_add_test(test, the_save_after_an_insert_writes_null_where_it_does_not_know);
 	tcase_add_test(test, a_row_that_went_after_a_save_is_a_conflict);
 	tcase_add_test(test, an_insert_makes_its_name_a_row);
 	tcase_add_test(test, a_replacement_is_an_update_of_what_was_moved_away);
