@@ -1,4 +1,6 @@
 /* A text becomes a row. */
+#include <errno.h>
+
 #include "commit_run.h"
 
 /* `columns` and `cells` have room for those of the relation. */
@@ -32,6 +34,29 @@ struct text *commit_text(const struct relation *relation, const struct patch *ro
 	return columns && cells ? print_known(relation, row, xid, columns, cells) : NULL;
 }
 
+/* Nothing differed, but from a copy that may have been older than what the text was to replace. A name that was
+ * moved away and comes back is compared with what it was then. */
+static bool may_have_missed(struct engine *engine, const struct rowref *ref, const struct save *save)
+{
+	return save->base && save->base->copied && !save->edited &&
+	       names_state(engine->names, ref->relation->oid, ref->name, NULL) == NAME_PLAIN;
+}
+
+static int save_anew(struct engine *engine, const struct rowref *ref, const struct save *save,
+		     struct text **ret_now, struct error *e)
+{
+	_cleanup_text_ struct text *fresh = NULL;
+	struct save anew = *save;
+	int r = reader_fetch(engine->reader, ref, STORE_WRITE, &fresh, e);
+
+	if (r == -ENOENT)
+		return error_set(e, ESTALE, "conflict: the row was deleted by somebody else");
+	if (r < 0)
+		return r;
+	anew.base = fresh;
+	return commit_update(engine, ref, &anew, ret_now, e);
+}
+
 int commit_save(struct engine *engine, const struct rowref *ref, const struct save *save,
 		struct text **ret_now, struct error *e)
 {
@@ -39,6 +64,11 @@ int commit_save(struct engine *engine, const struct rowref *ref, const struct sa
 	int r = save->base ? commit_update(engine, ref, save, &now, e) :
 			     commit_insert(engine, ref, save, &now, e);
 
+	if (r == 0 && now == save->base && may_have_missed(engine, ref, save)) {
+		text_unref(now);
+		now = NULL;
+		r = save_anew(engine, ref, save, &now, e);
+	}
 	if (r == 0 && ret_now)
 		*ret_now = now;
 	else

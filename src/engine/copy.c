@@ -27,6 +27,7 @@ struct text *copy_parse(const struct relation *relation, const struct buf *value
 	int64_t lives_ms;
 	struct version version;
 	struct timespec mtime;
+	struct text *text;
 	intmax_t seconds;
 	uint32_t xid;
 	size_t head;
@@ -46,5 +47,8 @@ struct text *copy_parse(const struct relation *relation, const struct buf *value
 	*ret_garbage = false;
 	if (fingerprint != relation->fingerprint || lives_ms > ttl_ms)
 		return NULL;
-	return text_new(line_end + 1, value->len - head, &version, xid);
+	text = text_new(line_end + 1, value->len - head, &version, xid);
+	if (text)
+		text->copied = true;
+	return text;
 }

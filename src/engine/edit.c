@@ -23,6 +23,7 @@ struct edit {
 	uint64_t committed;         /* [lock] generation that PostgreSQL has */
 	uint64_t refused;           /* [lock] generation that was refused last, 0: none */
 	int error;                  /* [lock] why, -errno */
+	bool edited;                /* [lock] the text began as the base's, and was never emptied */
 	bool surrendered;           /* [lock] */
 	bool busy;                  /* [lock] a commit is on its way */
 	struct edit_request *waiting; /* [lock] for it to end */
@@ -33,6 +34,7 @@ struct edit {
 	struct text *base; /* NULL before an INSERT */
 	bool ours;         /* the base is what we sent, not what was read */
 	struct buf sent;
+	bool sent_edited;
 	uint64_t sent_generation;
 	struct edit_request *sender;
 };
@@ -90,6 +92,7 @@ int edit_new(struct engine *engine, const struct rowref *ref, const struct edit_
 	edit->engine = engine;
 	edit->intent = options->intent;
 	edit->base = options->base ? text_ref(options->base) : NULL;
+	edit->edited = !options->truncated;
 	edit->created = options->created;
 	edit->asker = options->asker;
 	edit->thread_group = options->thread_group;
@@ -148,6 +151,7 @@ int edit_truncate(struct edit *edit, size_t size)
 	int r = 0;
 
 	pthread_mutex_lock(&edit->lock);
+	edit->edited &= size > 0;
 	if (size != edit->text.len) {
 		r = resize(edit, size);
 		if (r == 0)
@@ -225,7 +229,7 @@ static int refresh_base(struct edit *edit, struct error *e)
 
 static int write_through(struct edit *edit, struct text **ret_now, struct error *e)
 {
-	struct save save = {.text = edit->sent.data, .len = edit->sent.len};
+	struct save save = {.edited = edit->sent_edited, .text = edit->sent.data, .len = edit->sent.len};
 	int r;
 
 	if (edit->intent == EDIT_NEW)
@@ -322,6 +326,7 @@ static int prepare(struct edit *edit, struct edit_request *request)
 	buf_add(&edit->sent, edit->text.data, edit->text.len);
 	if (edit->sent.failed)
 		return -ENOMEM;
+	edit->sent_edited = edit->edited;
 	edit->sent_generation = edit->generation;
 	edit->task.run = commit_task;
 	edit->sender = request;

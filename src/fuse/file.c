@@ -203,7 +203,7 @@ static void flush_renamed(struct call *call)
 	if (r == 0)
 		r = reader_fetch(call->mount->engine.reader, &call->ref, STORE_WRITE, &base, &call->error);
 	if (r == 0) {
-		const struct save save = {base, call->buf.data, call->buf.len};
+		const struct save save = {.base = base, .text = call->buf.data, .len = call->buf.len};
 
 		r = commit_save(&call->mount->engine, &call->ref, &save, NULL, &call->error);
 		text_unref(base);

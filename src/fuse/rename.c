@@ -192,7 +192,11 @@ static int commit_scratch_text(struct call *call)
 {
 	struct engine *engine = &call->mount->engine;
 	struct error *e = &call->error;
-	const struct save save = {call->text, call->buf.data ? call->buf.data : "", call->buf.len};
+	const struct save save = {
+		.base = call->text,
+		.text = call->buf.data ? call->buf.data : "",
+		.len = call->buf.len,
+	};
 	int r = save.base ? 0 : commit_check_name(engine, &call->new_ref, e);
 
 	return r < 0 ? r : commit_save(engine, &call->new_ref, &save, NULL, e);

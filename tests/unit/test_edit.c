@@ -1,4 +1,6 @@
 #include "edit_handle.h"
+#include "fake_cache.h"
+#include "rowfs/engine/copy.h"
 
 /* --- The buffer ------------------------------------------------------------------------------ */
 
@@ -236,6 +238,73 @@ START_TEST(the_save_after_an_insert_writes_null_where_it_does_not_know)
 	ck_assert_int_eq(flush_by(edit, ME), -ESTALE);
 	ck_assert_uint_eq(server.writes, 2);
 	ck_assert_str_eq(server.values, "(null)|42|(null)|");
+	edit_close(edit);
+}
+END_TEST
+
+/* --- A base that is a copy ------------------------------------------------------------------- */
+
+static const struct fake_row changed_row = {"901", NULL, "42", "Zelt", "1.00", "2.00"};
+
+/* Redis has the row as it was, and somebody has changed it since: a handle with the copy for its base. */
+static struct text *read_copy(void)
+{
+	_cleanup_text_ struct text *text = NULL;
+	_cleanup_buf_ struct buf copy = {0};
+	struct text *base;
+
+	ck_assert_int_eq(reader_fetch(sample.engine.reader, &ref, STORE_READ, &text, NULL), 0);
+	copy_print(ref.relation, text, 60000, &copy);
+	fake_cache_put("a:1001:42", copy.data, copy.len);
+	fake_store_put(&changed_row);
+	ck_assert_int_eq(reader_read(sample.engine.reader, &ref, STORE_READ, &base, NULL), 0);
+	ck_assert_uint_eq(base->xid, 7421);
+	events_take();
+	return base;
+}
+
+START_TEST(what_equals_an_old_copy_is_saved_all_the_same)
+{
+	_cleanup_text_ struct text *base = read_copy();
+	struct edit *edit = open_edit((struct edit_options){EDIT_UPDATE, base, .truncated = _i});
+
+	use_server((struct server){LATCH_INIT});
+	ck_assert_int_eq(edit_truncate(edit, 0), 0);
+	write_at(edit, 0, "{\"price\": 129.00}");
+	ck_assert_int_eq(flush_by(edit, ME), 0);
+	ck_assert_str_eq(server.values, "129.00|42|1.00|");
+	check_events("fetch update drop tell");
+	edit_close(edit);
+}
+END_TEST
+
+START_TEST(what_equals_an_old_copy_of_a_row_that_is_gone_is_a_conflict)
+{
+	_cleanup_text_ struct text *base = read_copy();
+	struct edit *edit = open_edit((struct edit_options){EDIT_UPDATE, base, .truncated = true});
+
+	fake_store_remove("42");
+	write_at(edit, 0, "{\"price\": 129.00}");
+	ck_assert_int_eq(flush_by(edit, ME), -ESTALE);
+	check_kept(1, "{\"price\": 129.00}");
+	edit_close(edit);
+}
+END_TEST
+
+/* Bytes that were there when it was opened say nothing; nor does a row that is put back as it was. */
+START_TEST(what_was_left_as_it_was_is_not_saved)
+{
+	_cleanup_text_ struct text *base = read_copy();
+	struct edit *edit;
+
+	if (_i) {
+		names_event(sample.engine.names, ITEMS, "42.json", NAME_MOVED_AWAY, base);
+		names_event(sample.engine.names, ITEMS, "42.json", NAME_CREATED, NULL);
+	}
+	edit = open_edit((struct edit_options){EDIT_UPDATE, base, .truncated = _i, .created = _i});
+	write_at(edit, 0, base_text);
+	ck_assert_int_eq(flush_by(edit, ME), 0);
+	check_events("");
 	edit_close(edit);
 }
 END_TEST
@@ -562,6 +631,9 @@ int main(void)
 	tcase_add_loop_test(test, the_save_after_an_insert_takes_nothing_that_others_wrote_between, 0, 2);
 	tcase_add_test(test, the_save_after_an_insert_knows_what_the_database_made);
 	tcase_add_test(test, the_save_after_an_insert_writes_null_where_it_does_not_know);
+	tcase_add_loop_test(test, what_equals_an_old_copy_is_saved_all_the_same, 0, 2);
+	tcase_add_test(test, what_equals_an_old_copy_of_a_row_that_is_gone_is_a_conflict);
+	tcase_add_loop_test(test, what_was_left_as_it_was_is_not_saved, 0, 2);
 	tcase_add_test(test, a_row_that_went_after_a_save_is_a_conflict);
 	tcase_add_test(test, an_insert_makes_its_name_a_row);
 	tcase_add_test(test, a_replacement_is_an_update_of_what_was_moved_away);

@@ -15,6 +15,7 @@
  * the base; or, without one, a row that is not there yet, under the name's key. */
 struct save {
 	struct text *base;
+	bool edited; /* the text began as the base's, so what equals it was not written but left */
 	const char *text;
 	size_t len;
 };

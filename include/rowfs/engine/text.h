@@ -20,6 +20,7 @@ struct version {
 struct text {
 	_Atomic unsigned refs;
 	uint32_t xid; /* xmin of the row, 0 where it has none */
+	bool copied;  /* out of Redis, so the row may have changed for up to ttl before it was read */
 	struct version version;
 	size_t len;
 	char data[]; /* NUL-terminated */
