@@ -254,39 +254,6 @@ static void committed(struct edit *edit, struct text *now)
 	names_event(edit->engine->names, edit->ref.relation->oid, edit->ref.name, NAME_COMMITTED, NULL);
 }
 
-static void commit_task(struct lane_task *task)
-{
-	struct edit *edit = container_of(task, struct edit, task);
-	struct edit_request *sender = edit->sender, *waiting, *next;
-	struct text *now = NULL;
-	struct error e = {0};
-	int r = write_through(edit, &now, &e);
-
-	if (r == 0)
-		committed(edit, now);
-	else
-		refusals_add(edit->engine->refusals, &edit->asker, &e, edit->sent.data, edit->sent.len);
-
-	pthread_mutex_lock(&edit->lock);
-	edit->busy = false;
-	if (r == 0) {
-		edit->committed = edit->sent_generation;
-	} else if (edit->generation == edit->sent_generation) {
-		edit->refused = edit->sent_generation;
-		edit->error = r;
-	}
-	waiting = edit->waiting;
-	edit->waiting = NULL;
-	pthread_mutex_unlock(&edit->lock);
-
-	/* The handle may be released as soon as the last who asked is told: the sender comes last. */
-	for (; waiting; waiting = next) {
-		next = waiting->next;
-		edit_commit(edit, waiting->thread_group, waiting);
-	}
-	sender->done(sender, r);
-}
-
 /* With the lock held, while no commit is on its way. White space after a row that was inserted is not a
  * second one. */
 static bool only_space_since(const struct edit *edit)
@@ -320,7 +287,8 @@ static int decide(struct edit *edit, pid_t thread_group)
 	}
 }
 
-static int prepare(struct edit *edit, struct edit_request *request)
+/* With the lock held: 1, or -ENOMEM. */
+static int prepare(struct edit *edit)
 {
 	buf_reset(&edit->sent);
 	buf_add(&edit->sent, edit->text.data, edit->text.len);
@@ -328,53 +296,175 @@ static int prepare(struct edit *edit, struct edit_request *request)
 		return -ENOMEM;
 	edit->sent_edited = edit->edited;
 	edit->sent_generation = edit->generation;
-	edit->task.run = commit_task;
-	edit->sender = request;
 	edit->busy = true;
 	return 1;
 }
 
-void edit_commit(struct edit *edit, pid_t thread_group, struct edit_request *request)
+static int commit(struct edit *edit)
 {
-	int r;
+	struct text *now = NULL;
+	struct error e = {0};
+	int r = write_through(edit, &now, &e);
 
-	pthread_mutex_lock(&edit->lock);
-	r = decide(edit, thread_group);
+	if (r == 0)
+		committed(edit, now);
+	else
+		refusals_add(edit->engine->refusals, &edit->asker, &e, edit->sent.data, edit->sent.len);
+	return r;
+}
+
+/* With the lock held. */
+static void settle(struct edit *edit, int r)
+{
+	edit->busy = false;
+	if (r == 0) {
+		edit->committed = edit->sent_generation;
+	} else if (edit->generation == edit->sent_generation) {
+		edit->refused = edit->sent_generation;
+		edit->error = r;
+	}
+}
+
+static void commit_task(struct lane_task *task);
+
+/* What becomes of a request: it is answered (with request->err), it waits for the commit that is on its way,
+ * or it is what the next one is made for, which is then ready to run. */
+enum turn { ANSWERED, WAITS, RUNS };
+
+/* With the lock held. */
+static enum turn take_turn(struct edit *edit, struct edit_request *request)
+{
+	int r = decide(edit, request->thread_group);
+
 	if (r == 1 && edit->busy) {
-		request->thread_group = thread_group;
 		request->next = edit->waiting;
 		edit->waiting = request;
-		pthread_mutex_unlock(&edit->lock);
-		return;
+		return WAITS;
 	}
 	if (r == 1)
-		r = prepare(edit, request);
+		r = prepare(edit);
+	if (r == 1) {
+		edit->task.run = commit_task;
+		edit->sender = request;
+		return RUNS;
+	}
+	request->err = r;
+	return ANSWERED;
+}
+
+/* With the lock held: those who waited; the ones that can be answered are put before *answered. */
+static bool take_turns(struct edit *edit, struct edit_request **answered)
+{
+	struct edit_request *waiting = edit->waiting, *next;
+	bool runs = false;
+
+	edit->waiting = NULL;
+	for (; waiting; waiting = next) {
+		enum turn turn;
+
+		next = waiting->next;
+		turn = take_turn(edit, waiting);
+		runs |= turn == RUNS;
+		if (turn == ANSWERED) {
+			waiting->next = *answered;
+			*answered = waiting;
+		}
+	}
+	return runs;
+}
+
+/* The handle may be released as soon as the last who asked is told. So those who need another commit are
+ * sorted out first; while it is not made, they keep the handle. */
+static void commit_task(struct lane_task *task)
+{
+	struct edit *edit = container_of(task, struct edit, task);
+	struct edit_request *answered = edit->sender, *next;
+	bool runs;
+	int r = commit(edit);
+
+	answered->err = r;
+	answered->next = NULL;
+	pthread_mutex_lock(&edit->lock);
+	settle(edit, r);
+	runs = take_turns(edit, &answered);
 	pthread_mutex_unlock(&edit->lock);
-	if (r == 1)
+
+	for (; answered; answered = next) {
+		next = answered->next;
+		answered->done(answered, answered->err);
+	}
+	if (runs)
 		lane_run(edit->engine->writes, &edit->task);
-	else
-		request->done(request, r);
+}
+
+void edit_commit(struct edit *edit, pid_t thread_group, struct edit_request *request)
+{
+	enum turn turn;
+
+	request->thread_group = thread_group;
+	pthread_mutex_lock(&edit->lock);
+	turn = take_turn(edit, request);
+	pthread_mutex_unlock(&edit->lock);
+	if (turn == RUNS)
+		lane_run(edit->engine->writes, &edit->task);
+	else if (turn == ANSWERED)
+		request->done(request, request->err);
 }
 
 /* --- The end --------------------------------------------------------------------------------- */
 
-static void keep_unfinished(struct edit *edit)
+static bool is_empty(const struct edit *edit)
+{
+	return json_progress(edit->text.data, edit->text.len) == JSON_EMPTY;
+}
+
+static void edit_end(struct edit *edit)
+{
+	bool dirty = !edit->surrendered && edit->generation != edit->committed;
+
+	if (dirty && !is_empty(edit) && edit->created && edit->committed == 0)
+		(void)names_event(edit->engine->names, edit->ref.relation->oid, edit->ref.name,
+				  NAME_DROPPED, NULL);
+	edit_free(edit);
+}
+
+static void close_task(struct lane_task *task)
+{
+	struct edit *edit = container_of(task, struct edit, task);
+	int r = commit(edit);
+
+	pthread_mutex_lock(&edit->lock);
+	settle(edit, r);
+	pthread_mutex_unlock(&edit->lock);
+	edit_end(edit);
+}
+
+static void keep(struct edit *edit, int err, const char *reason)
 {
 	struct error e;
 
-	(void)error_set(&e, EINVAL, "the file was closed with a text that was never complete");
+	(void)error_set(&e, err, "%s", reason);
 	refusals_add(edit->engine->refusals, &edit->asker, &e, edit->text.data, edit->text.len);
 }
 
 void edit_close(struct edit *edit)
 {
-	bool dirty = !edit->surrendered && edit->generation != edit->committed;
-	bool empty = json_progress(edit->text.data, edit->text.len) == JSON_EMPTY;
+	bool incomplete;
+	int r;
 
-	if (dirty && !empty && edit->refused != edit->generation)
-		keep_unfinished(edit);
-	if (dirty && !empty && edit->created && edit->committed == 0)
-		(void)names_event(edit->engine->names, edit->ref.relation->oid, edit->ref.name,
-				  NAME_DROPPED, NULL);
-	edit_free(edit);
+	pthread_mutex_lock(&edit->lock);
+	r = decide(edit, 0);
+	incomplete = json_progress(edit->text.data, edit->text.len) == JSON_INCOMPLETE;
+	if (r == 1 && !incomplete && prepare(edit) == 1) {
+		edit->task.run = close_task;
+		pthread_mutex_unlock(&edit->lock);
+		lane_run(edit->engine->writes, &edit->task);
+		return;
+	}
+	pthread_mutex_unlock(&edit->lock);
+	if (r == 1 && incomplete)
+		keep(edit, EINVAL, "the file was closed with a text that was never complete");
+	else if (r == 1)
+		keep(edit, ENOMEM, "out of memory");
+	edit_end(edit);
 }

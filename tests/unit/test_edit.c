@@ -504,6 +504,80 @@ START_TEST(closing_keeps_a_text_that_was_never_whole)
 }
 END_TEST
 
+/* The pages of a mapped file are written when it is unmapped, long after its close. */
+START_TEST(closing_saves_what_came_after_the_last_flush)
+{
+	struct edit *edit = _i ? create_row() : open_row(true);
+
+	ck_assert_int_eq(flush_by(edit, ME), 0);
+	write_at(edit, 0, our_text);
+	edit_close(edit);
+	check_events(_i ? "insert drop tell" : "update drop tell");
+	check_kept(0, "");
+	ck_assert_int_eq(name_now(), NAME_PLAIN);
+}
+END_TEST
+
+START_TEST(closing_says_why_it_could_not_save)
+{
+	static const char *const texts[] = {our_text, "{\"colour\": 1}", "{\"price\": }"};
+	static const char *const reasons[] = {"SQLSTATE 23514", "colour", "line 1, column 11"};
+	struct edit *edit = create_row();
+	_cleanup_buf_ struct buf last = {0};
+
+	use_server((struct server){LATCH_INIT, .refuse = 1});
+	write_at(edit, 0, texts[_i]);
+	edit_close(edit);
+	check_kept(1, texts[_i]);
+	ck_assert_int_eq(name_now(), NAME_PLAIN);
+	refusals_print_last(sample.engine.refusals, 1000, &last);
+	ck_assert_ptr_nonnull(strstr(last.data, reasons[_i]));
+	ck_assert_ptr_null(strstr(last.data, "never complete"));
+}
+END_TEST
+
+struct sitter {
+	struct lane_task task;
+	pthread_t thread;
+};
+
+static struct latch seats = LATCH_INIT;
+
+static void sit(struct lane_task *task)
+{
+	latch_pass(&seats);
+}
+
+static void *take_seat(void *arg)
+{
+	lane_run(sample.engine.writes, arg);
+	return NULL;
+}
+
+/* However many saves are stuck, a close takes no thread; the end of the mount waits for it. */
+START_TEST(closing_waits_for_a_seat_without_a_thread)
+{
+	struct sitter sitters[STORE_WRITERS];
+	struct edit *edit = open_row(true);
+
+	for (int i = 0; i < STORE_WRITERS; i++) {
+		sitters[i].task.run = sit;
+		pthread_create(&sitters[i].thread, NULL, take_seat, &sitters[i].task);
+	}
+	latch_await(&seats, STORE_WRITERS);
+	write_at(edit, 0, our_text);
+	edit_close(edit);
+	check_events("");
+	latch_open(&seats);
+	lane_free(sample.engine.writes);
+	sample.engine.writes = NULL;
+	check_events("update drop tell");
+	check_kept(0, "");
+	for (int i = 0; i < STORE_WRITERS; i++)
+		pthread_join(sitters[i].thread, NULL);
+}
+END_TEST
+
 START_TEST(closing_after_a_refusal_takes_the_name_away)
 {
 	struct edit *edit = create_row();
@@ -647,6 +721,9 @@ int main(void)
 	tcase_add_test(test, a_refused_text_is_kept_once);
 	test = add_case(suite, "closing");
 	tcase_add_test(test, closing_keeps_a_text_that_was_never_whole);
+	tcase_add_loop_test(test, closing_saves_what_came_after_the_last_flush, 0, 2);
+	tcase_add_loop_test(test, closing_says_why_it_could_not_save, 0, 3);
+	tcase_add_test(test, closing_waits_for_a_seat_without_a_thread);
 	tcase_add_test(test, closing_after_a_refusal_takes_the_name_away);
 	tcase_add_test(test, closing_an_empty_file_keeps_it_pending);
 	tcase_add_test(test, closing_takes_no_name_that_another_handle_made);

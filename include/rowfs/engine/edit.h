@@ -4,7 +4,8 @@
  *                           ▲                  └── refused ──► dirty, error sticks to the handle
  *                           └──────── new bytes clear the error ────────┘
  *
- * The commit point is close (FLUSH) or fsync. An empty buffer is never a row and changes nothing: shells
+ * The commit point is close (FLUSH) or fsync; what comes after the last of them, from a mapped file, is
+ * committed at RELEASE, with nobody left to tell. An empty buffer is never a row and changes nothing: shells
  * truncate, close a duplicate, and write later. A refused text is kept once for each refusal
  * (engine/refusal.h). Thread-safe. */
 #pragma once
@@ -32,7 +33,8 @@ struct edit_options {
 int edit_new(struct engine *engine, const struct rowref *ref, const struct edit_options *options,
 	     struct edit **ret) _must_check_;
 
-/* Call at RELEASE: what was not committed is kept among the refused texts and said. */
+/* Call at RELEASE. What is not committed yet is, on a seat of the write lane, and frees the edit when it is done;
+ * what cannot be is kept among the refused texts and said. */
 void edit_close(struct edit *edit);
 
 /* Append at most `len` bytes from `offset` to `out`. */
@@ -57,6 +59,7 @@ struct edit_request {
 	void (*done)(struct edit_request *request, int err); /* err: 0 or -errno */
 	struct edit_request *next; /* the edit's own, as is what follows */
 	pid_t thread_group;
+	int err;
 };
 
 /* Commit what is dirty; see above for what is not. `thread_group` is the caller's, 0 if unknown: a child that
