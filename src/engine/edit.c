@@ -14,6 +14,7 @@ struct edit {
 	char *path;
 	pid_t thread_group;
 	bool created;
+	bool edited; /* the text began as the base's */
 
 	pthread_mutex_t lock;
 	struct buf text;            /* [lock] */
@@ -23,7 +24,6 @@ struct edit {
 	uint64_t committed;         /* [lock] generation that PostgreSQL has */
 	uint64_t refused;           /* [lock] generation that was refused last, 0: none */
 	int error;                  /* [lock] why, -errno */
-	bool edited;                /* [lock] the text began as the base's, and was never emptied */
 	bool surrendered;           /* [lock] */
 	bool busy;                  /* [lock] a commit is on its way */
 	struct edit_request *waiting; /* [lock] for it to end */
@@ -34,7 +34,6 @@ struct edit {
 	struct text *base; /* NULL before an INSERT */
 	bool ours;         /* the base is what we sent, not what was read */
 	struct buf sent;
-	bool sent_edited;
 	uint64_t sent_generation;
 	struct edit_request *sender;
 };
@@ -151,7 +150,6 @@ int edit_truncate(struct edit *edit, size_t size)
 	int r = 0;
 
 	pthread_mutex_lock(&edit->lock);
-	edit->edited &= size > 0;
 	if (size != edit->text.len) {
 		r = resize(edit, size);
 		if (r == 0)
@@ -229,7 +227,7 @@ static int refresh_base(struct edit *edit, struct error *e)
 
 static int write_through(struct edit *edit, struct text **ret_now, struct error *e)
 {
-	struct save save = {.edited = edit->sent_edited, .text = edit->sent.data, .len = edit->sent.len};
+	struct save save = {.edited = edit->edited, .text = edit->sent.data, .len = edit->sent.len};
 	int r;
 
 	if (edit->intent == EDIT_NEW)
@@ -294,7 +292,6 @@ static int prepare(struct edit *edit)
 	buf_add(&edit->sent, edit->text.data, edit->text.len);
 	if (edit->sent.failed)
 		return -ENOMEM;
-	edit->sent_edited = edit->edited;
 	edit->sent_generation = edit->generation;
 	edit->busy = true;
 	return 1;
