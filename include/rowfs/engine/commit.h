@@ -6,7 +6,8 @@
  *
  * A save whose answer was lost (the connection broke) is settled before anybody is told: when the server
  * process that had it is gone, the row is read again. Ours is there: success. The base is there (for a
- * row that was to go: of the very transaction that it was of before): once more. Anything else, or no answer within COMMIT_SETTLE_MS: EIO, "outcome unknown". */
+ * row that was to go: of the very transaction that it was of before): once more. Anything else, or no
+ * answer within COMMIT_SETTLE_MS: EIO, "outcome unknown". */
 #pragma once
 
 #include "rowfs/engine/engine.h"
