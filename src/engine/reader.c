@@ -259,15 +259,15 @@ int reader_read(struct reader *reader, const struct rowref *ref, enum store_set 
 static void fill(struct reader *reader, const struct rowref *ref, const char *token,
 		 const struct text *text, int64_t began_ms)
 {
-	int64_t px = reader->ttl_ms - (clock_monotonic_ms() - began_ms);
 	_cleanup_buf_ struct buf key = {0}, value = {0};
 
-	if (px <= 0 || text->len > COPY_MAX)
+	if (clock_monotonic_ms() - began_ms >= reader->ttl_ms || text->len > COPY_MAX)
 		return;
 	copy_key(ref, &key);
 	copy_print(ref->relation, text, reader->ttl_ms, &value);
 	if (!key.failed && !value.failed)
-		cache_fill(reader->cache, key.data, key.len, token, value.data, value.len, px);
+		cache_fill(reader->cache, key.data, key.len, token, value.data, value.len,
+			   reader->ttl_ms);
 }
 
 /* --- Flights --------------------------------------------------------------------------------- */
