@@ -12,6 +12,7 @@
 
 #include "rowfs/base/clock.h"
 #include "rowfs/base/counters.h"
+#include "rowfs/base/directory.h"
 #include "rowfs/base/log.h"
 #include "rowfs/model/json.h"
 
@@ -35,15 +36,13 @@ struct refusals {
 int refusals_open(const struct settings *settings, struct refusals **ret, struct error *e)
 {
 	struct refusals *refusals = calloc(1, sizeof *refusals);
-	_cleanup_buf_ struct buf path = {0};
 
 	if (!refusals)
 		return error_set(e, ENOMEM, "out of memory");
 	refusals->max_bytes = settings->rejected_max;
-	buf_addf(&path, "%s/rejected", settings->state_dir);
-	if (path.failed || (mkdir(path.data, 0700) < 0 && errno != EEXIST) ||
-	    (refusals->dir = open(path.data, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0) {
-		int err = path.failed ? ENOMEM : errno;
+	refusals->dir = directory_make_in(settings->state_dir, "rejected");
+	if (refusals->dir < 0) {
+		int err = -refusals->dir;
 
 		free(refusals);
 		return error_set(e, err, "cannot make %s/rejected for refused texts: %s",
