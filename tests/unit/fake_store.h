@@ -51,6 +51,10 @@ void fake_store_gone(int answer, unsigned first);
 /* What store_load_schema() gives; a reference is taken. */
 void fake_store_schema(struct schema *schema);
 
+/* Or who gives it: called without locks, in store_load_schema()'s place. */
+typedef int fake_load_fn(void *arg, struct schema **ret, struct error *e);
+void fake_store_on_load(fake_load_fn *fn, void *arg);
+
 /* How many statements there were; with this verb, or of all if NULL. */
 unsigned fake_store_count(const char *verb);
 
