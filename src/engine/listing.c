@@ -204,7 +204,7 @@ static void seek_task(struct lane_task *task)
 	struct listing *listing = container_of(task, struct listing, task);
 	const struct start *start = &listing->starts[listing->wanted];
 	struct error e = {0};
-	int r = fetch(listing, start, &e);
+	int r = task->late ? lane_late(&e) : fetch(listing, start, &e);
 
 	if (r == 0)
 		r = settle(listing, start);
@@ -253,6 +253,7 @@ void listing_seek(struct listing *listing, uint64_t row, struct listing_request 
 	listing->wanted = find_start(listing, row);
 	listing->request = request;
 	listing->task.run = seek_task;
+	listing->task.group = listing->relation->oid;
 	lane_run(listing->engine->reads, &listing->task);
 }
 

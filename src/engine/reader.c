@@ -347,9 +347,9 @@ static void flight_run(struct lane_task *task)
 	struct read_request *waiting;
 	char token[CACHE_TOKEN_SIZE];
 	struct error e = {0};
-	bool leased = take_lease(flight, token), superseded;
+	bool leased = !task->late && take_lease(flight, token), superseded;
 	int64_t began = clock_monotonic_ms();
-	int r = fetch_renewed(flight, &leased, &text, &e);
+	int r = task->late ? lane_late(&e) : fetch_renewed(flight, &leased, &text, &e);
 
 	pthread_mutex_lock(&reader->lock);
 	unlist(reader, flight);
@@ -387,6 +387,7 @@ static struct flight *flight_new(struct reader *reader, const struct rowref *ref
 	if (!flight)
 		return NULL;
 	flight->task.run = flight_run;
+	flight->task.group = ref->relation->oid;
 	flight->reader = reader;
 	flight->key = flight_key(ref, &flight->key_len);
 	if (!flight->key || rowref_copy(ref, &flight->ref) < 0) {

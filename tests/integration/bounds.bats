@@ -40,3 +40,51 @@ status_of() {
 	wait_until 10 no_memory_held
 	assert_equal "$(wc -c <"$MNT/public/big/5.json")" 20971545
 }
+
+# hold_locks SQL: a transaction that runs it and then idles until release_locks.
+hold_locks() {
+	coproc HOLDER { psql -X -Atq -d "$PGDATABASE" 3>&-; }
+	printf 'BEGIN; %s; SELECT %s;\n' "$1" "'held'" >&"${HOLDER[1]}"
+	read -r -t 10 held <&"${HOLDER[0]}"
+	assert_equal "$held" held
+}
+
+release_locks() {
+	local pid=$HOLDER_PID
+
+	printf 'ROLLBACK;\n\\q\n' >&"${HOLDER[1]}"
+	wait "$pid"
+}
+
+stuck() {
+	sql "SELECT count(*) FROM pg_stat_activity
+		WHERE datname = current_database() AND wait_event_type = 'Lock'"
+}
+
+@test "a table that somebody has locked does not hold up the others" {
+	sql "CREATE TABLE locked (id int PRIMARY KEY, x text); CREATE TABLE free (id int PRIMARY KEY, x text);
+		INSERT INTO locked SELECT i, 'x' FROM generate_series(1, 60) i;
+		INSERT INTO free SELECT i, 'x' FROM generate_series(1, 60) i"
+	mount_rowfs
+	ls "$MNT/public/locked" >/dev/null
+	hold_locks 'LOCK TABLE locked'
+	for id in $(seq 1 40); do
+		cat "$MNT/public/locked/$id.json" >/dev/null 2>>"$BATS_TEST_TMPDIR/readers" 3>&- &
+	done
+	readers_stuck() { (($(stuck) >= 3)); }
+	wait_until 10 readers_stuck
+	assert_equal "$(stuck)" 3
+	worst=0
+	for id in $(seq 1 20); do
+		begin=${EPOCHREALTIME/[.,]/}
+		cat "$MNT/public/free/$id.json" >/dev/null
+		took=$(((${EPOCHREALTIME/[.,]/} - begin) / 1000))
+		((took <= worst)) || worst=$took
+	done
+	echo "# the slowest took $worst ms" >&3
+	((worst < 500))
+	all_told() { (($(grep -c 'Device or resource busy' "$BATS_TEST_TMPDIR/readers") == 40)); }
+	wait_until 20 all_told
+	release_locks
+	cat "$MNT/public/locked/1.json" >/dev/null
+}
