@@ -79,11 +79,12 @@ void reader_free(struct reader *reader)
 	free(reader);
 }
 
-/* A shared copy must not show one role what only another may see, and must be wanted at all. */
+/* A shared copy must not show one role what only another may see, must be the same text for all, and wanted at
+ * all. */
 static bool may_cache(const struct reader *reader, const struct relation *relation)
 {
 	return !reader->settings->strong && reader->ttl_ms > 0 && !relation->row_security &&
-	       !relation->partial;
+	       !relation->partial && !relation->by_search_path;
 }
 
 /* --- PostgreSQL ------------------------------------------------------------------------------ */
