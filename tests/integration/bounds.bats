@@ -88,3 +88,18 @@ stuck() {
 	release_locks
 	cat "$MNT/public/locked/1.json" >/dev/null
 }
+
+memory_kb() {
+	sed -n 's/^VmHWM:[^0-9]*\([0-9]*\) kB/\1/p' "/proc/$(rowfs_pid)/status"
+}
+
+@test "a listing holds a page, whatever comes after the rows that it has seen" {
+	sql "CREATE TABLE mixed (id int PRIMARY KEY, x text);
+		INSERT INTO mixed SELECT i, 'x' FROM generate_series(1, 2500) i;
+		INSERT INTO mixed SELECT i, repeat(md5(i::text), 1024 * 1024 / 32) FROM generate_series(10001, 10200) i"
+	mount_rowfs mnt memory_max=64M
+	before=$(memory_kb)
+	assert_equal "$(find "$MNT/public/mixed" -name '*.json' | wc -l)" 2700
+	assert_equal "$(find "$MNT/public/mixed" -name '*.json' -size +1024k | wc -l)" 200
+	[[ -n ${ROWFS_SANITIZED:-} ]] || (($(memory_kb) - before < 30000))
+}

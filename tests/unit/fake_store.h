@@ -16,7 +16,7 @@ struct fake_call {
 	struct error *e; /* never NULL */
 };
 
-enum { FAKE_PASS = 1 };
+enum { FAKE_PASS = 4711 };
 
 /* Asked first for each statement. What it returns is store_run()'s result, but for FAKE_PASS: then
  * the rows below answer a SELECT, and anything else affects one row (transaction 900; key 77 for
