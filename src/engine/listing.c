@@ -32,6 +32,7 @@ struct listing {
 	size_t bytes;     /* of row text */
 	struct buf text;  /* scratch space for printing rows */
 	int64_t began_us;
+	bool broken;      /* more may follow than was read */
 	bool end;         /* there is no row after this page */
 
 	struct lane_task task;
@@ -89,6 +90,7 @@ static void clear(struct listing *listing)
 	listing->read = 0;
 	listing->bytes = 0;
 	listing->first = UINT64_MAX;
+	listing->broken = false;
 	listing->end = false;
 }
 
@@ -113,6 +115,8 @@ static bool same_as_last(const struct listing *listing, const struct cell *key, 
 {
 	return listing->last.n == n && cells_equal(&listing->last, &(struct cells){n, (struct cell *)key});
 }
+
+enum { PAGE_FULL = 1 };
 
 static int take_line(void *arg, const struct cell *cells, size_t n)
 {
@@ -144,7 +148,7 @@ static int take_line(void *arg, const struct cell *cells, size_t n)
 	entry->version = version_of(listing->text.data, listing->text.len,
 				    view.has_mtime ? &view.mtime : NULL);
 	listing->bytes += listing->text.len;
-	return 0;
+	return listing->bytes < LISTING_BREAK_BYTES ? 0 : PAGE_FULL;
 }
 
 static unsigned next_limit(const struct listing *listing)
@@ -172,7 +176,15 @@ static int fetch(struct listing *listing, const struct start *start, struct erro
 	if (r < 0)
 		return r;
 	count(store_pages);
-	return store_run(listing->engine->store, STORE_READ, &statement, take_line, listing, e);
+	statement.streamed = true;
+	r = store_run(listing->engine->store, STORE_READ, &statement, take_line, listing, e);
+	/* What the server did not finish is whole as far as it goes; what we made of it is not. */
+	if (r == PAGE_FULL || (r < 0 && e->err && listing->n_entries)) {
+		listing->broken = true;
+		*e = (struct error){0};
+		return 0;
+	}
+	return r;
 }
 
 /* Where the page after the current one starts. A page that was fetched again may end elsewhere than it
@@ -195,7 +207,7 @@ static int settle(struct listing *listing, const struct start *start)
 	for (size_t i = 0; i < listing->n_entries; i++)
 		listing->entries[i].name = listing->names.data + (uintptr_t)listing->entries[i].name;
 	listing->first = start->row;
-	listing->end = listing->read < start->limit;
+	listing->end = listing->read < start->limit && !listing->broken;
 	return set_next_start(listing);
 }
 
@@ -204,7 +216,7 @@ static void seek_task(struct lane_task *task)
 	struct listing *listing = container_of(task, struct listing, task);
 	const struct start *start = &listing->starts[listing->wanted];
 	struct error e = {0};
-	int r = fetch(listing, start, &e);
+	int r = task->late ? lane_late(&e) : fetch(listing, start, &e);
 
 	if (r == 0)
 		r = settle(listing, start);
@@ -252,6 +264,7 @@ void listing_seek(struct listing *listing, uint64_t row, struct listing_request 
 	listing->wanted = find_start(listing, row);
 	listing->request = request;
 	listing->task.run = seek_task;
+	listing->task.group = listing->relation->oid;
 	lane_run(listing->engine->reads, &listing->task);
 }
 

@@ -79,11 +79,12 @@ void reader_free(struct reader *reader)
 	free(reader);
 }
 
-/* A shared copy must not show one role what only another may see, and must be wanted at all. */
+/* A shared copy must not show one role what only another may see, must be the same text for all, and wanted at
+ * all. */
 static bool may_cache(const struct reader *reader, const struct relation *relation)
 {
 	return !reader->settings->strong && reader->ttl_ms > 0 && !relation->row_security &&
-	       !relation->partial;
+	       !relation->partial && !relation->by_search_path;
 }
 
 /* --- PostgreSQL ------------------------------------------------------------------------------ */
@@ -257,15 +258,15 @@ int reader_read(struct reader *reader, const struct rowref *ref, enum store_set 
 static void fill(struct reader *reader, const struct rowref *ref, const char *token,
 		 const struct text *text, int64_t began_ms)
 {
-	int64_t px = reader->ttl_ms - (clock_monotonic_ms() - began_ms);
 	_cleanup_buf_ struct buf key = {0}, value = {0};
 
-	if (px <= 0 || text->len > CACHE_VALUE_MAX)
+	if (clock_monotonic_ms() - began_ms >= reader->ttl_ms || text->len > CACHE_VALUE_MAX)
 		return;
 	copy_key(ref, &key);
 	copy_print(ref->relation, text, reader->ttl_ms, &value);
 	if (!key.failed && !value.failed)
-		cache_fill(reader->cache, key.data, key.len, token, value.data, value.len, px);
+		cache_fill(reader->cache, key.data, key.len, token, value.data, value.len,
+			   reader->ttl_ms);
 }
 
 /* --- Flights --------------------------------------------------------------------------------- */
@@ -345,9 +346,9 @@ static void flight_run(struct lane_task *task)
 	struct read_request *waiting;
 	char token[CACHE_TOKEN_SIZE];
 	struct error e = {0};
-	bool leased = take_lease(flight, token), superseded;
+	bool leased = !task->late && take_lease(flight, token), superseded;
 	int64_t began = clock_monotonic_ms();
-	int r = fetch_renewed(flight, &leased, &text, &e);
+	int r = task->late ? lane_late(&e) : fetch_renewed(flight, &leased, &text, &e);
 
 	pthread_mutex_lock(&reader->lock);
 	unlist(reader, flight);
@@ -385,6 +386,7 @@ static struct flight *flight_new(struct reader *reader, const struct rowref *ref
 	if (!flight)
 		return NULL;
 	flight->task.run = flight_run;
+	flight->task.group = ref->relation->oid;
 	flight->reader = reader;
 	flight->key = flight_key(ref, &flight->key_len);
 	if (!flight->key || rowref_copy(ref, &flight->ref) < 0) {

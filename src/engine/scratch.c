@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "rowfs/base/directory.h"
 #include "rowfs/base/log.h"
 #include "rowfs/engine/text.h"
 
@@ -19,14 +20,6 @@ struct scratch {
 	/* An upper bound on what is used: writes add, nothing subtracts; measured anew when it is full. */
 	_Atomic uint64_t used;
 };
-
-static int make_directory(struct buf *path, const char *more)
-{
-	buf_addf(path, "/%s", more);
-	if (path->failed)
-		return -ENOMEM;
-	return mkdir(path->data, 0700) < 0 && errno != EEXIST ? -errno : 0;
-}
 
 /* --- Measuring ------------------------------------------------------------------------------- */
 
@@ -67,6 +60,13 @@ uint64_t scratch_used(struct scratch *scratch)
 
 /* --- Open, close ----------------------------------------------------------------------------- */
 
+static int open_spool(const char *state_dir, const char *identity)
+{
+	_cleanup_close_ int spool = directory_make_in(state_dir, "spool");
+
+	return spool < 0 ? spool : directory_make(spool, identity);
+}
+
 int scratch_open(const struct settings *settings, const char *identity, struct scratch **ret,
 		 struct error *e)
 {
@@ -76,16 +76,15 @@ int scratch_open(const struct settings *settings, const char *identity, struct s
 
 	if (!scratch)
 		return error_set(e, ENOMEM, "out of memory");
-	buf_adds(&path, settings->state_dir);
-	r = make_directory(&path, "spool");
-	if (r == 0)
-		r = make_directory(&path, identity);
+	scratch->dir = open_spool(settings->state_dir, identity);
+	buf_addf(&path, "%s/spool/%s", settings->state_dir, identity);
 	scratch->path = buf_steal(&path);
-	scratch->dir = r == 0 ? open(scratch->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-	if (scratch->dir < 0) {
-		r = r < 0 ? r : -errno;
+	if (scratch->dir < 0 || !scratch->path) {
+		r = scratch->dir < 0 ? scratch->dir : -ENOMEM;
 		(void)error_set(e, -r, "cannot make the spool %s/spool for temporary files: %s",
 				settings->state_dir, strerror(-r));
+		if (scratch->dir >= 0)
+			close(scratch->dir);
 		free(scratch->path);
 		free(scratch);
 		return r;
@@ -121,7 +120,7 @@ int scratch_table(struct scratch *scratch, uint32_t relation, bool create)
 	snprintf(name, sizeof name, "%" PRIu32, relation);
 	if (create && mkdirat(scratch->dir, name, 0700) < 0 && errno != EEXIST)
 		return -errno;
-	fd = openat(scratch->dir, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	fd = openat(scratch->dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	return fd < 0 ? -errno : fd;
 }
 

@@ -110,7 +110,7 @@ void call_fail(struct call *call, enum call_kind kind, const struct error *e)
 {
 	/* A name that is not there is an answer; so is a killed caller. */
 	if (e->err != ENOENT && e->err != EINTR)
-		refusals_add(call->mount->engine.refusals, call_asker(call), e, NULL, 0);
+		refusals_add_read(call->mount->engine.refusals, call_asker(call), e);
 	call_error(call, -call_errno(kind, e->err));
 }
 

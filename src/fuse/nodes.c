@@ -10,8 +10,9 @@
 
 #include "rowfs/base/clock.h"
 
-/* Texts kept at once: as many opens may be between their LOOKUP and their OPEN. */
-enum { KEEPING = 256 };
+/* Texts kept at once: as many opens may be between their LOOKUP and their OPEN. Larger ones are read again by
+ * their OPEN: kept, a few would be all of memory_max. */
+enum { KEEPING = 256, KEPT_MAX = 1 << 20 };
 
 /* Which node is a table's directory; saves start from the relation. */
 struct table {
@@ -191,6 +192,8 @@ static void maybe_free(struct nodes *nodes, struct node *node)
 	}
 }
 
+static void shed(void *arg);
+
 int nodes_new(struct nodes **ret)
 {
 	struct nodes *nodes = calloc(1, sizeof *nodes);
@@ -204,6 +207,7 @@ int nodes_new(struct nodes **ret)
 		return -ENOMEM;
 	}
 	nodes->root->refs = 1;
+	text_set_shed(shed, nodes);
 	*ret = nodes;
 	return 0;
 }
@@ -242,11 +246,24 @@ static void expire(struct nodes *nodes, int64_t now)
 	}
 }
 
+/* Memory is short: an OPEN that has to read its row again is better than one that fails. */
+static void shed(void *arg)
+{
+	struct nodes *nodes = arg;
+
+	nodes_lock(nodes);
+	for (unsigned i = 0; i < KEEPING; i++)
+		free_slot(nodes, i);
+	nodes_unlock(nodes);
+}
+
 static void keep(struct nodes *nodes, struct node *node, struct text *text, pid_t pid)
 {
 	bool listed = node->kept != NULL;
 
 	drop_kept(node);
+	if (text->len > KEPT_MAX)
+		return;
 	node->kept = text_ref(text);
 	node->kept_for = pid;
 	node->kept_us = clock_monotonic_us();
@@ -299,6 +316,7 @@ void nodes_free(struct nodes *nodes)
 
 	if (!nodes)
 		return;
+	text_set_shed(NULL, NULL);
 	for (unsigned i = 0; i < KEEPING; i++)
 		free_slot(nodes, i);
 	/* The kernel sends no FORGETs for what it knew when the connection ended. */

@@ -181,7 +181,7 @@ static enum outcome read_all(struct session *session, struct load *load, const c
 		        .values = values,
 		};
 		_cleanup_result_ PGresult *result = NULL;
-		enum outcome outcome = session_run(session, &statement, &result, e);
+		enum outcome outcome = session_run(session, &statement, NULL, &result, e);
 
 		if (outcome != RUN_DONE)
 			return outcome;

@@ -25,9 +25,13 @@ static const char *const script_text[SCRIPT_COUNT] = {
         [SCRIPT_REPLACE] = "local v = redis.call('GET', KEYS[1]) "
                            "if v and v ~= ARGV[2] then return false end "
                            "return redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[3])",
-        /* KEYS[1], ARGV: the lease, the value, its life */
+        /* KEYS[1], ARGV: the lease, the value, how long after the lease it may be used, the lease's life. The
+         * lease stood before the row was read, so its age by Redis' own clock is at least the copy's, however
+         * long the fill was on its way. */
         [SCRIPT_FILL] = "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return false end "
-                        "return redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])",
+                        "local life = ARGV[3] - (ARGV[4] - redis.call('PTTL', KEYS[1])) "
+                        "if life <= 0 then return false end "
+                        "return redis.call('SET', KEYS[1], ARGV[2], 'PX', life)",
 };
 
 struct cache {
@@ -366,15 +370,17 @@ void cache_fill(struct cache *cache, const char *key, size_t key_len, const char
 {
 	struct command command = {0};
 	struct call call;
-	char life[32];
+	char life[32], lease[16];
 
 	if (px <= 0 || len > CACHE_VALUE_MAX || !call_begin(&call, cache, key, key_len))
 		return;
 	snprintf(life, sizeof(life), "%lld", (long long)px);
+	snprintf(lease, sizeof(lease), "%d", CACHE_LEASE_MS);
 	begin_script(&call, &command, SCRIPT_FILL);
 	command_adds(&command, token);
 	command_add(&command, value, len);
 	command_adds(&command, life);
+	command_adds(&command, lease);
 	call_end(&call, connection_send(call.connection, &command, call.deadline_us));
 }
 

@@ -117,6 +117,27 @@ with() {
 	grep -q nothing "$HARNESS/mounts/mnt.log"
 }
 
+@test "a state directory where others may write, or of somebody else, with a link to lead root astray" {
+	mkdir "$HARNESS/astray" "$HARNESS/shared"
+	chmod 777 "$HARNESS/shared"
+	refuses_to_start 2 'shared.*others may write' "$(source_string)" "$POINT" \
+		-o "redis=none,state_dir=$HARNESS/shared"
+	chmod 700 "$HARNESS/shared"
+	if ((EUID == 0)); then
+		chown nobody "$HARNESS/shared"
+		refuses_to_start 2 'shared.*somebody else' "$(source_string)" "$POINT" \
+			-o "redis=none,state_dir=$HARNESS/shared"
+		chown root "$HARNESS/shared"
+	fi
+	for name in rejected spool; do
+		rm -rf "$HARNESS/shared/$name"
+		ln -s "$HARNESS/astray" "$HARNESS/shared/$name"
+		refuses_to_start 14 "shared/$name" "$(source_string)" "$POINT" -o "redis=none,state_dir=$HARNESS/shared"
+		rm "$HARNESS/shared/$name"
+	done
+	assert_equal "$(ls -A "$HARNESS/astray")" ""
+}
+
 @test "a mount point that does not exist" {
 	refuses_to_start 10 'does not exist' "$(source_string)" "$HARNESS/nowhere" -o "$(with)"
 }

@@ -117,3 +117,6 @@ CREATE TABLE timed (id int PRIMARY KEY, at timestamptz);
 INSERT INTO timed VALUES (1, to_timestamp(1700000000.123456)), (2, 'infinity'), (3, now() + '1 day'), (4, '1950-01-01'), (5, NULL);
 CREATE TABLE timed_number (id int PRIMARY KEY, at bigint); INSERT INTO timed_number VALUES (1, 1700006400);
 CREATE TABLE timed_date (id int PRIMARY KEY, at date); INSERT INTO timed_date VALUES (1, '2023-11-15');
+CREATE TABLE timed_ahead (id int PRIMARY KEY, at numeric); INSERT INTO timed_ahead VALUES (1, 32503680000.5);
+CREATE TABLE timed_ahead_float (id int PRIMARY KEY, at float8);
+INSERT INTO timed_ahead_float VALUES (1, 'Infinity'), (2, 'NaN'), (3, '-Infinity');

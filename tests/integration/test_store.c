@@ -631,6 +631,79 @@ static int fail_at_second(void *arg, const struct cell *cells, size_t n)
 	return ++*(int *)arg == 2 ? -EFBIG : 0;
 }
 
+struct stream {
+	unsigned lines, stop_at; /* 0: never */
+	size_t most;             /* bytes of the largest line */
+};
+
+static int take_streamed(void *arg, const struct cell *cells, size_t n)
+{
+	struct stream *stream = arg;
+
+	ck_assert_uint_eq(n, 1);
+	stream->lines++;
+	stream->most = cells[0].len > stream->most ? cells[0].len : stream->most;
+	return stream->lines == stream->stop_at ? 17 : 0;
+}
+
+static int stream_of(const char *sql, struct stream *stream)
+{
+	struct statement statement = text(sql);
+
+	statement.streamed = true;
+	e = (struct error){0};
+	return store_run(store, STORE_READ, &statement, take_streamed, stream, &e);
+}
+
+START_TEST(test_a_stream_can_be_stopped)
+{
+	static const char endless[] =
+	        "SELECT repeat('x', 100000) || generate_series(1, 2000000000)";
+	char backend[20];
+
+	snprintf(backend, sizeof(backend), "%s", value("SELECT pg_backend_pid()"));
+	for (int i = 0; i < 4; i++) { /* also once it is prepared */
+		struct stream stream = {.stop_at = 5};
+
+		ck_assert_int_eq(stream_of(endless, &stream), 17);
+		ck_assert_uint_eq(stream.lines, 5);
+		/* The connection goes on, and the next statement is not the one that is ended. */
+		ck_assert_str_eq(value("SELECT pg_backend_pid()"), backend);
+	}
+}
+END_TEST
+
+START_TEST(test_a_stream_gives_what_it_has_before_it_fails)
+{
+	struct stream stream = {0};
+	struct stream all = {0};
+
+	ck_assert_int_eq(stream_of("SELECT 1 / (50 - i) FROM generate_series(1, 100) AS i", &stream), -EINVAL);
+	ck_assert_str_eq(e.sqlstate, "22012");
+	ck_assert_uint_eq(stream.lines, 49);
+	ck_assert_int_eq(stream_of("SELECT i FROM generate_series(1, 100) AS i", &all), 0);
+	ck_assert_uint_eq(all.lines, 100);
+	all.lines = 0;
+	ck_assert_int_eq(stream_of("SELECT i FROM generate_series(1, 0) AS i", &all), 0);
+	ck_assert_uint_eq(all.lines, 0);
+}
+END_TEST
+
+/* Its first lines would come twice. */
+START_TEST(test_a_stream_that_began_is_not_repeated)
+{
+	struct stream stream = {0};
+
+	ck_assert_int_eq(stream_of("SELECT CASE WHEN i = 100000 THEN pg_terminate_backend(pg_backend_pid())::text"
+	                           " ELSE repeat('x', 100) END FROM generate_series(1, 200000) AS i",
+	                           &stream),
+	                 -EIO);
+	ck_assert_uint_gt(stream.lines, 0);
+	ck_assert_uint_lt(stream.lines, 200000);
+	ck_assert_int_eq(reading("SELECT 1"), 0);
+}
+END_TEST
+
 START_TEST(test_lines)
 {
 	struct statement statement = text("SELECT * FROM generate_series(1, 5)");
@@ -706,6 +779,9 @@ static Suite *suite(void)
 	tcase_add_test(c, test_too_many_connections);
 	tcase_add_test(c, test_sets_are_bounded);
 	tcase_add_test(c, test_another_database_in_its_place_is_refused);
+	tcase_add_test(c, test_a_stream_can_be_stopped);
+	tcase_add_test(c, test_a_stream_gives_what_it_has_before_it_fails);
+	tcase_add_test(c, test_a_stream_that_began_is_not_repeated);
 	tcase_add_test(c, test_lines);
 	tcase_add_test(c, test_a_line_that_is_refused_fills_the_error);
 	tcase_add_test(c, test_size);

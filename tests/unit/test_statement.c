@@ -190,13 +190,15 @@ START_TEST(test_fetch_mtime)
 	relation.mtime_column = AT;
 	ck_assert_int_eq(statement_fetch(&schema, &relation, key(1), &statement), 0);
 	ck_assert_ptr_nonnull(strstr(statement.sql,
-	                             "SELECT NULL, CASE WHEN t.\"at\" IS NOT NULL THEN "
-	                             "EXTRACT(epoch FROM LEAST("));
+	                             "SELECT NULL, CASE WHEN CAST(t.\"at\" AS pg_catalog.timestamptz)"
+	                             " OPERATOR(pg_catalog.<=) pg_catalog.clock_timestamp() THEN"
+	                             " EXTRACT(epoch FROM GREATEST("));
 	statement_done(&statement);
 	relation.mtime_column = ID;
 	ck_assert_int_eq(statement_fetch(&schema, &relation, key(1), &statement), 0);
-	ck_assert_ptr_nonnull(strstr(statement.sql, "CASE WHEN t.\"id\" IS NOT NULL THEN "
-	                                            "pg_catalog.round("));
+	ck_assert_ptr_nonnull(strstr(statement.sql, "CASE WHEN t.\"id\" OPERATOR(pg_catalog.<=) "
+	                                            "EXTRACT(epoch FROM pg_catalog.clock_timestamp())"
+	                                            " THEN pg_catalog.round("));
 }
 END_TEST
 

@@ -88,6 +88,7 @@ struct relation {
 	bool has_xmin;
 	bool row_security;      /* never cached: one role must not see another's rows */
 	bool partial;           /* some columns are hidden from this role: never cached */
+	bool by_search_path;    /* never cached: a regclass or the like prints as the role's path has it */
 	bool can_insert, can_update, can_delete;
 	double tuples;          /* planner's estimate */
 	/* Of everything above that a row's text or mtime depends on. Equal fingerprints mean that the

@@ -19,6 +19,7 @@ struct statement {
 	uint32_t *types;     /* parameter type oids */
 	struct cell *values; /* borrowed from what the caller passed */
 	bool writes;         /* not to be repeated when its answer was lost */
+	bool streamed;       /* see store_run(); set by the caller */
 	/* Becomes true when nobody waits for the answer any more, which cancels a read that still runs.
 	 * NULL: somebody always does. Set by the caller. */
 	const atomic_bool *abandoned;
