@@ -198,6 +198,13 @@ int edit_surrender(struct edit *edit, struct buf *ret_text)
 	return busy ? -EBUSY : 0;
 }
 
+void edit_resume(struct edit *edit)
+{
+	pthread_mutex_lock(&edit->lock);
+	edit->surrendered = false;
+	pthread_mutex_unlock(&edit->lock);
+}
+
 /* --- Committing ------------------------------------------------------------------------------ */
 
 /* What the row is as far as this handle knows: its base with the columns that it sent. NULL: it cannot
@@ -278,6 +285,28 @@ static void committed(struct edit *edit)
 	edit->base = merged;
 	edit->stale = true;
 	names_event(edit->engine->names, edit->ref.relation->oid, edit->ref.name, NAME_COMMITTED, NULL);
+}
+
+int edit_new_saved(struct engine *engine, const struct rowref *ref, const struct edit_options *options,
+		   const struct edit_saved *saved, struct edit **ret)
+{
+	struct edit *edit;
+	int r = edit_new(engine, ref, options, &edit);
+
+	if (r < 0)
+		return r;
+	buf_add(&edit->sent, saved->text, saved->len);
+	r = edit->sent.failed ? -ENOMEM : resize(edit, saved->len);
+	if (r < 0) {
+		edit_free(edit);
+		return r;
+	}
+	if (saved->len)
+		memcpy(edit->text.data, saved->text, saved->len);
+	edit->xid = saved->xid;
+	committed(edit);
+	*ret = edit;
+	return 0;
 }
 
 static void commit_task(struct lane_task *task)

@@ -32,6 +32,18 @@ struct edit_options {
 int edit_new(struct engine *engine, const struct rowref *ref, const struct edit_options *options,
 	     struct edit **ret) _must_check_;
 
+/* What was committed without an edit: a scratch file's text that a rename made a row. */
+struct edit_saved {
+	const char *text;
+	size_t len;
+	uint32_t xid; /* of the UPDATE, 0 if unknown */
+};
+
+/* An edit that begins as if it had just saved that text over options->base (EDIT_UPDATE) or as a row of its own
+ * (EDIT_INSERT): it holds it, clean, and what is written next is a second save. */
+int edit_new_saved(struct engine *engine, const struct rowref *ref, const struct edit_options *options,
+		   const struct edit_saved *saved, struct edit **ret) _must_check_;
+
 /* Call at RELEASE: what was not committed is kept among the refused texts and said. */
 void edit_close(struct edit *edit);
 
@@ -47,6 +59,9 @@ size_t edit_size(struct edit *edit);
  * a commit is on its way. */
 int edit_surrender(struct edit *edit, struct buf *ret_text) _must_check_;
 
+/* Whoever took the text could not keep it: the edit goes on. */
+void edit_resume(struct edit *edit);
+
 /* Has it nothing that is not committed? */
 bool edit_is_clean(struct edit *edit);
 
@@ -59,7 +74,7 @@ struct edit_request {
 	pid_t thread_group;
 };
 
-/* Commit what is dirty; see above for what is not. `thread_group` is the caller's, 0 if unknown: a child that
- * inherited the descriptor flushes it at exit, with a text that may be half written, and that says
- * nothing. `done` may be called before this returns, or on another thread. */
+/* Commit what is dirty; see above for what is not. `thread_group` is the caller's if this is a FLUSH, and 0 if that
+ * is unknown or if it is an FSYNC: a child that inherited the descriptor flushes it at exit, with a text that may
+ * be half written, and that says nothing; but who asks for fsync wants to know. `done` may be called before this returns, or on another thread. */
 void edit_commit(struct edit *edit, pid_t thread_group, struct edit_request *request);
