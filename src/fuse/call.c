@@ -1,5 +1,4 @@
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -125,43 +124,17 @@ static void read_done(struct read_request *request, struct text *text, const str
 {
 	struct call *call = container_of(request, struct call, read);
 
+	/* No interrupt is heard from then on, and one that is being heard has ended. */
 	fuse_req_interrupt_func(call->req, NULL, NULL);
+	interrupts_done(call);
 	call->then(call, text, e);
-}
-
-/* The kernel interrupts a request for any signal that wakes its caller; stat() and open() may not fail for
- * those. What kills a process is pending as SIGKILL, whichever signal it was. */
-static bool is_killed(pid_t thread)
-{
-	unsigned long long pending = 0, mask;
-	char path[40], line[128];
-	FILE *status;
-
-	snprintf(path, sizeof path, "/proc/%d/status", (int)thread);
-	status = fopen(path, "re");
-	if (!status)
-		return false;
-	while (fgets(line, sizeof line, status))
-		if (sscanf(line, "SigPnd: %llx", &mask) == 1 || sscanf(line, "ShdPnd: %llx", &mask) == 1)
-			pending |= mask;
-	fclose(status);
-	return pending & (1ULL << (SIGKILL - 1));
-}
-
-/* Maybe the caller was killed. Runs with the request's own lock held, so read_done() waits for it. */
-static void interrupted(fuse_req_t req, void *data)
-{
-	struct call *call = data;
-
-	if (is_killed(call->asker.pid) && reader_abandon(call->mount->engine.reader, &call->read))
-		call_error(call, -EINTR);
 }
 
 void call_read(struct call *call, void (*then)(struct call *call, struct text *text, const struct error *e))
 {
 	call->then = then;
 	call->read.done = read_done;
-	fuse_req_interrupt_func(call->req, interrupted, call);
+	fuse_req_interrupt_func(call->req, interrupts_came, call);
 	reader_get(call->mount->engine.reader, &call->ref, &call->read);
 }
 

@@ -23,6 +23,7 @@ struct mount {
 	void *ready_arg;
 	pthread_mutex_t lock;
 	struct file *editing; /* [lock] handles with an edit, for the end */
+	struct interrupts *interrupts;
 };
 
 /* How long the kernel may believe what it was told, without a feed of changes (docs/filesystem.md,
@@ -56,6 +57,8 @@ struct call {
 	struct read_request read;
 	struct edit_request edit;
 	struct lane_task task;
+	struct call *prev, *next; /* [interrupts] those that were interrupted while they wait */
+	bool interrupted;         /* [interrupts] is it among them? */
 };
 
 /* A call for this request; NULL after replying ENOMEM. `name` may be NULL; it is copied. */
@@ -100,6 +103,20 @@ static inline fuse_ino_t ino_of(const struct node *node)
 {
 	return node->kind == NODE_ROOT ? FUSE_ROOT_ID : (fuse_ino_t)(uintptr_t)node;
 }
+
+/* --- Killed callers (interrupt.c) ------------------------------------------------------------ */
+
+/* The kernel interrupts a request once, for the first signal that wakes its caller, whichever that is; of a
+ * SIGKILL that comes later it says nothing. So a read whose caller was interrupted and not killed is remembered,
+ * and a thread, which sleeps while there is none, looks after it until it is answered. */
+int interrupts_start(struct interrupts **ret) _must_check_;
+void interrupts_end(struct interrupts *interrupts);
+
+/* For fuse_req_interrupt_func(): the call's read is being waited for. */
+void interrupts_came(fuse_req_t req, void *call);
+
+/* The read was answered. */
+void interrupts_done(struct call *call);
 
 /* --- Attributes (attr.c) --------------------------------------------------------------------- */
 
