@@ -26,8 +26,13 @@ struct call *call_new(fuse_req_t req, struct node *node, const char *name)
 	call->req = req;
 	call->node = node;
 	call->began_us = clock_monotonic_us();
+	nodes_lock(call->mount->nodes);
+	call->kind = node->kind;
+	call->relation = node->relation;
+	call->ino = node->ino;
 	if (node->kind == NODE_ROW)
-		nodes_name(call->mount->nodes, node, call->row_name, NULL);
+		snprintf(call->row_name, sizeof call->row_name, "%s", node_name(node));
+	nodes_unlock(call->mount->nodes);
 	call->asker = (struct asker){.uid = ctx->uid, .gid = ctx->gid, .pid = ctx->pid, .path = ""};
 	return call;
 }
@@ -36,6 +41,7 @@ void call_free(struct call *call)
 {
 	rowref_done(&call->ref);
 	rowref_done(&call->new_ref);
+	backing_unref(call->backing);
 	text_unref(call->text);
 	buf_done(&call->buf);
 	free(call->name);
@@ -62,7 +68,7 @@ const struct asker *call_asker(struct call *call)
 	if (call->path)
 		return &call->asker;
 	nodes_lock(call->mount->nodes);
-	print_path(call->node, &path);
+	print_path(call->target ? call->target : call->node, &path);
 	nodes_unlock(call->mount->nodes);
 	if (call->new_name || call->name)
 		buf_addf(&path, "%s%s", path.len ? "/" : "",
@@ -105,19 +111,32 @@ int call_errno(enum call_kind kind, int err)
 	return err;
 }
 
-void call_fail(struct call *call, enum call_kind kind, const struct error *e)
+/* Whoever failed without a word failed all the same: an error of 0 would tell the kernel that it was done. */
+static struct error in_words(const struct error *e, int err)
 {
-	/* A name that is not there is an answer; so is a killed caller. */
-	if (e->err != ENOENT && e->err != EINTR)
-		refusals_add(call->mount->engine.refusals, call_asker(call), e, NULL, 0);
-	call_error(call, -call_errno(kind, e->err));
+	struct error words = *e;
+
+	if (!words.err)
+		(void)error_set(&words, err, "%s", strerror(err));
+	return words;
 }
 
-void call_refuse(struct call *call, enum call_kind kind, const struct error *e, const char *text,
-		 size_t len)
+void call_fail(struct call *call, enum call_kind kind, const struct error *e)
 {
-	refusals_add(call->mount->engine.refusals, call_asker(call), e, text, len);
-	call_error(call, -call_errno(kind, e->err));
+	struct error words = in_words(e, EIO);
+
+	/* A name that is not there is an answer; so is a killed caller. */
+	if (words.err != ENOENT && words.err != EINTR)
+		refusals_add(call->mount->engine.refusals, call_asker(call), &words, NULL, 0);
+	call_error(call, -call_errno(kind, words.err));
+}
+
+void call_refuse(struct call *call, enum call_kind kind, int err, const char *text, size_t len)
+{
+	struct error words = in_words(&call->error, -err);
+
+	refusals_add(call->mount->engine.refusals, call_asker(call), &words, text, len);
+	call_error(call, -call_errno(kind, -err));
 }
 
 static void read_done(struct read_request *request, struct text *text, const struct error *e)

@@ -29,7 +29,7 @@ void kernel_row_changed(uint32_t relation, const char *name)
 	if (!node)
 		return;
 	nodes_outdate(the_mount->nodes, node);
-	notify_inode(the_mount->session, ino_of(node));
+	notify_inode(the_mount->session, ino_of(the_mount, node));
 	nodes_release(the_mount->nodes, node);
 }
 
