@@ -199,6 +199,13 @@ int edit_surrender(struct edit *edit, struct buf *ret_text)
 	return busy ? -EBUSY : 0;
 }
 
+void edit_resume(struct edit *edit)
+{
+	pthread_mutex_lock(&edit->lock);
+	edit->surrendered = false;
+	pthread_mutex_unlock(&edit->lock);
+}
+
 /* --- Committing ------------------------------------------------------------------------------ */
 
 /* The base of a second save: the row as our first left it, triggers and all. If somebody has changed it since,
@@ -250,6 +257,26 @@ static void committed(struct edit *edit, struct text *now)
 	text_unref(edit->base);
 	edit->base = now;
 	names_event(edit->engine->names, edit->ref.relation->oid, edit->ref.name, NAME_COMMITTED, NULL);
+}
+
+int edit_new_saved(struct engine *engine, const struct rowref *ref, const struct edit_options *options,
+		   const char *text, size_t len, struct edit **ret)
+{
+	struct edit *edit;
+	int r = edit_new(engine, ref, options, &edit);
+
+	if (r < 0)
+		return r;
+	r = resize(edit, len);
+	if (r < 0) {
+		edit_free(edit);
+		return r;
+	}
+	if (len)
+		memcpy(edit->text.data, text, len);
+	edit->ours = true;
+	*ret = edit;
+	return 0;
 }
 
 /* With the lock held, while no commit is on its way. White space after a row that was inserted is not a

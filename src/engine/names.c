@@ -177,16 +177,39 @@ static int enter(struct names *names, struct entry *entry, uint32_t relation, co
 	return (int)next;
 }
 
+/* With the lock held. */
+static int happen(struct names *names, struct entry *entry, uint32_t relation, const char *name,
+		  enum name_event event, struct text *base)
+{
+	int next = names_next(entry ? entry->state : NAME_PLAIN, event);
+
+	/* What is created over a detached name is compared with its base, so there must be one. */
+	if (next < 0 || (next == NAME_DETACHED && !entry && !base))
+		return -EBUSY;
+	return enter(names, entry, relation, name, (enum name_state)next, base);
+}
+
 int names_event(struct names *names, uint32_t relation, const char *name, enum name_event event,
 		struct text *base)
 {
+	int r;
+
+	pthread_mutex_lock(&names->lock);
+	r = happen(names, find(names, relation, name), relation, name, event, base);
+	pthread_mutex_unlock(&names->lock);
+	return r;
+}
+
+int names_create(struct names *names, uint32_t relation, const char *name, struct text **ret_base)
+{
 	struct entry *entry;
-	int next, r;
+	int r;
 
 	pthread_mutex_lock(&names->lock);
 	entry = find(names, relation, name);
-	next = names_next(entry ? entry->state : NAME_PLAIN, event);
-	r = next < 0 ? -EBUSY : enter(names, entry, relation, name, (enum name_state)next, base);
+	r = happen(names, entry, relation, name, NAME_CREATED, NULL);
+	if (r >= 0)
+		*ret_base = entry ? text_ref(entry->base) : NULL;
 	pthread_mutex_unlock(&names->lock);
 	return r;
 }

@@ -486,6 +486,36 @@ void nodes_leave(struct nodes *nodes, struct node *node, const struct file *file
 	nodes_unlock(nodes);
 }
 
+void nodes_enter(struct nodes *nodes, struct node *node)
+{
+	nodes_lock(nodes);
+	node->readers++;
+	nodes_unlock(nodes);
+}
+
+void nodes_promote(struct nodes *nodes, struct node *node, struct file *file)
+{
+	nodes_lock(nodes);
+	if (!node->writer) {
+		node->writer = file;
+		node->readers--;
+	}
+	nodes_unlock(nodes);
+}
+
+void nodes_make_row(struct nodes *nodes, struct node *node, uint32_t relation, uint64_t ino,
+		    const struct version *version)
+{
+	nodes_lock(nodes);
+	node->kind = NODE_ROW;
+	node->relation = relation;
+	node->ino = ino;
+	node->told = *version;
+	node->has_told = true;
+	node->spoiled = true;
+	nodes_unlock(nodes);
+}
+
 void nodes_attributes(struct nodes *nodes, struct node *node, const struct version *version,
 		      pid_t pid, struct version *ret)
 {
@@ -531,6 +561,13 @@ void nodes_forget(struct nodes *nodes, struct node *node, uint64_t count)
 	nodes_unlock(nodes);
 }
 
+void nodes_hold(struct nodes *nodes, struct node *node)
+{
+	nodes_lock(nodes);
+	node->refs++;
+	nodes_unlock(nodes);
+}
+
 void nodes_release(struct nodes *nodes, struct node *node)
 {
 	nodes_lock(nodes);
@@ -542,9 +579,10 @@ void nodes_release(struct nodes *nodes, struct node *node)
 
 void nodes_rename(struct nodes *nodes, struct node *node, struct node *parent, const char *name)
 {
-	struct node *other, *before = node->parent;
+	struct node *other, *before;
 
 	nodes_lock(nodes);
+	before = node->parent;
 	other = find(nodes, parent, name);
 	if (other && other != node) {
 		if (other->contended_until_us > node->contended_until_us)

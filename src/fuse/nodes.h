@@ -125,7 +125,8 @@ struct node *nodes_get_row(struct nodes *nodes, struct node *parent, const char 
 /* Drop `count` lookups; the node may be gone afterwards. */
 void nodes_forget(struct nodes *nodes, struct node *node, uint64_t count);
 
-/* Drop a reference that nodes_find() or nodes_find_row() gave. */
+/* Take a reference; drop one that this, nodes_find() or nodes_find_row() gave. */
+void nodes_hold(struct nodes *nodes, struct node *node);
 void nodes_release(struct nodes *nodes, struct node *node);
 
 /* Give a name to a node, as rename does; what had the name lives on without it. Without memory the node
@@ -152,6 +153,16 @@ enum admission {
 enum admission nodes_admit(struct nodes *nodes, struct node *node, struct file *writer,
 			   const struct version *version, bool looked_up, pid_t pid);
 void nodes_leave(struct nodes *nodes, struct node *node, const struct file *file);
+
+/* A handle of a scratch file. nodes_leave() takes it out. */
+void nodes_enter(struct nodes *nodes, struct node *node);
+
+/* A handle on the node has become the row's writer, unless there is one. */
+void nodes_promote(struct nodes *nodes, struct node *node, struct file *file);
+
+/* The node of a scratch file is a row's now, `version` of which it holds; the kernel's size is not relied upon. */
+void nodes_make_row(struct nodes *nodes, struct node *node, uint32_t relation, uint64_t ino,
+		    const struct version *version);
 
 /* What GETATTR says of a node whose row is `version` now. Where that is not what the node was told, no OPEN is
  * admitted to it any more. */

@@ -24,6 +24,34 @@ int spool_dir(struct mount *mount, struct node *node, bool create)
 	return fd < 0 ? -errno : fd;
 }
 
+/* The kernel judges who opens a file; this is for what it does not see as an open. */
+static bool in_group(struct call *call, gid_t group)
+{
+	gid_t groups[256];
+	int n;
+
+	if (call->asker.gid == group)
+		return true;
+	n = fuse_req_getgroups(call->req, sizeof groups / sizeof *groups, groups);
+	for (int i = 0; i < n && i < (int)(sizeof groups / sizeof *groups); i++)
+		if (groups[i] == group)
+			return true;
+	return false;
+}
+
+bool spool_allows(struct call *call, const struct stat *st, int access)
+{
+	mode_t mode = st->st_mode;
+
+	if (call->asker.uid == 0)
+		return true;
+	if (call->asker.uid == st->st_uid)
+		mode >>= 6;
+	else if (in_group(call, st->st_gid))
+		mode >>= 3;
+	return ((int)mode & access) == access;
+}
+
 bool is_scratch_name(struct mount *mount, struct node *parent, const char *name)
 {
 	_cleanup_schema_ struct schema *schema = NULL;
@@ -103,7 +131,7 @@ static void reply_made(fuse_req_t req, struct node *parent, const char *name, in
 		fuse_reply_err(req, -r);
 		return;
 	}
-	r = attr_scratch(node, &attr);
+	r = attr_scratch(mount, node, &attr);
 	if (r < 0) {
 		nodes_forget(mount->nodes, node, 1);
 		fuse_reply_err(req, -r);

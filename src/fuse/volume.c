@@ -29,7 +29,7 @@ void kernel_row_changed(uint32_t relation, const char *name)
 	if (!node)
 		return;
 	nodes_outdate(the_mount->nodes, node);
-	notify_inode(the_mount->session, ino_of(node));
+	notify_inode(the_mount->session, ino_of(the_mount, node));
 	nodes_release(the_mount->nodes, node);
 }
 
@@ -143,11 +143,14 @@ int volume_run(struct volume *volume, void (*ready)(void *arg), void *arg)
 	volume->looping = true;
 	sigaction(SIGUSR1, &wake, NULL);
 	r = engine_start(&mount->engine);
+	if (r == 0)
+		r = interrupts_start(&mount->interrupts);
 	fuse_loop_cfg_set_max_threads(config, ENGINE_WORKERS);
 	fuse_loop_cfg_set_clone_fd(config, 0);
 	if (r == 0)
 		r = fuse_session_loop_mt(mount->session, config);
 	volume->looping = false;
+	interrupts_end(mount->interrupts);
 	fuse_loop_cfg_destroy(config);
 	/* A positive result is the signal or the unmount that ended it. */
 	return r < 0 ? r : 0;

@@ -386,6 +386,44 @@ START_TEST(a_replacement_is_an_update_of_what_was_moved_away)
 END_TEST
 
 /* `{ /bin/echo '{…}'; echo; } >.new.json`: the end of the line is not another row. */
+/* A scratch file's text was made the row by a rename while a handle was open on it. */
+START_TEST(an_edit_of_what_was_saved_goes_on_from_there)
+{
+	struct edit_options options = {EDIT_UPDATE, .asker = {1000, 1000, 4242, "public/items/42.json"}};
+	struct text *base;
+	struct edit *edit;
+
+	ck_assert_int_eq(reader_fetch(sample.engine.reader, &ref, STORE_READ, &base, NULL), 0);
+	options.base = base;
+	ck_assert_int_eq(edit_new_saved(&sample.engine, &ref, &options, our_text, strlen(our_text), &edit), 0);
+	text_unref(base);
+	events_take();
+	check_text(edit, our_text);
+	ck_assert(edit_is_clean(edit));
+	ck_assert_int_eq(flush_by(edit, ME), 0);
+	check_events("");
+	write_at(edit, 11, "8");
+	ck_assert_int_eq(flush_by(edit, ME), 0);
+	check_events("fetch update drop tell");
+	edit_close(edit);
+}
+END_TEST
+
+START_TEST(whoever_cannot_keep_a_surrendered_text_gives_it_back)
+{
+	struct edit *edit = open_row(true);
+	_cleanup_buf_ struct buf text = {0};
+
+	write_at(edit, 0, our_text);
+	ck_assert_int_eq(edit_surrender(edit, &text), 0);
+	edit_resume(edit);
+	ck_assert(edit_is_of(edit, ITEMS, "42.json"));
+	ck_assert_int_eq(flush_by(edit, ME), 0);
+	check_events("update drop tell");
+	edit_close(edit);
+}
+END_TEST
+
 START_TEST(a_new_row_is_inserted_once)
 {
 	struct edit *edit = open_edit((struct edit_options){EDIT_NEW});
@@ -636,6 +674,15 @@ START_TEST(closing_takes_no_name_that_another_handle_made)
 }
 END_TEST
 
+static void move_row_away(void)
+{
+	struct version version = version_of(base_text, strlen(base_text), NULL);
+	_cleanup_text_ struct text *base = text_new(base_text, strlen(base_text), &version, 0);
+
+	ck_assert_int_eq(names_event(sample.engine.names, ITEMS, "42.json", NAME_MOVED_AWAY, base),
+	                 NAME_DETACHED);
+}
+
 /* The row is there: a later text that was refused does not take it away. */
 START_TEST(closing_takes_no_name_that_was_committed)
 {
@@ -644,7 +691,7 @@ START_TEST(closing_takes_no_name_that_was_committed)
 	write_at(edit, 0, our_text);
 	ck_assert_int_eq(flush_by(edit, ME), 0);
 	/* Meanwhile somebody moves it away. */
-	names_event(sample.engine.names, ITEMS, "42.json", NAME_MOVED_AWAY, NULL);
+	move_row_away();
 	names_event(sample.engine.names, ITEMS, "42.json", NAME_CREATED, NULL);
 	write_at(edit, 0, "x");
 	edit_close(edit);
@@ -657,7 +704,7 @@ START_TEST(a_replacement_that_is_never_whole_leaves_the_row_detached)
 {
 	struct edit *edit;
 
-	names_event(sample.engine.names, ITEMS, "42.json", NAME_MOVED_AWAY, NULL);
+	move_row_away();
 	names_event(sample.engine.names, ITEMS, "42.json", NAME_CREATED, NULL);
 	edit = open_edit((struct edit_options){EDIT_UPDATE, .created = true});
 	write_at(edit, 0, "{");
@@ -735,6 +782,8 @@ int main(void)
 	tcase_add_loop_test(test, of_two_that_create_a_row_the_second_is_told, 0, 2);
 	tcase_add_test(test, an_insert_makes_its_name_a_row);
 	tcase_add_test(test, a_replacement_is_an_update_of_what_was_moved_away);
+	tcase_add_test(test, an_edit_of_what_was_saved_goes_on_from_there);
+	tcase_add_test(test, whoever_cannot_keep_a_surrendered_text_gives_it_back);
 	tcase_add_test(test, a_new_row_is_inserted_once);
 	test = add_case(suite, "refusals");
 	tcase_add_test(test, a_childs_flush_of_half_a_text_says_nothing);

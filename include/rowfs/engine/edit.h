@@ -33,6 +33,12 @@ struct edit_options {
 int edit_new(struct engine *engine, const struct rowref *ref, const struct edit_options *options,
 	     struct edit **ret) _must_check_;
 
+/* An edit that begins as if it had just saved `text`: a scratch file's text that a rename made a row. options->base is
+ * what the row is since then, as commit_save() told it (NULL for want of memory). It holds the text, clean, and what is
+ * written next is a second save. */
+int edit_new_saved(struct engine *engine, const struct rowref *ref, const struct edit_options *options,
+		   const char *text, size_t len, struct edit **ret) _must_check_;
+
 /* Call at RELEASE. What is not committed yet is, on a seat of the write lane, and frees the edit when it is done;
  * what cannot be is kept among the refused texts and said. */
 void edit_close(struct edit *edit);
@@ -49,6 +55,9 @@ size_t edit_size(struct edit *edit);
  * a commit is on its way. */
 int edit_surrender(struct edit *edit, struct buf *ret_text) _must_check_;
 
+/* Whoever took the text could not keep it: the edit goes on. */
+void edit_resume(struct edit *edit);
+
 /* Has it nothing that is not committed? */
 bool edit_is_clean(struct edit *edit);
 
@@ -62,7 +71,7 @@ struct edit_request {
 	int err;
 };
 
-/* Commit what is dirty; see above for what is not. `thread_group` is the caller's, 0 if unknown: a child that
- * inherited the descriptor flushes it at exit, with a text that may be half written, and that says
- * nothing. `done` may be called before this returns, or on another thread. */
+/* Commit what is dirty; see above for what is not. `thread_group` is the caller's if this is a FLUSH, and 0 if that
+ * is unknown or if it is an FSYNC: a child that inherited the descriptor flushes it at exit, with a text that may
+ * be half written, and that says nothing; but who asks for fsync wants to know. `done` may be called before this returns, or on another thread. */
 void edit_commit(struct edit *edit, pid_t thread_group, struct edit_request *request);

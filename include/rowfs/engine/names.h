@@ -51,10 +51,16 @@ void names_free(struct names *names);
 enum name_state names_state(struct names *names, uint32_t relation, const char *name,
 			    struct text **ret_base);
 
-/* Let an event happen. `base` (may be NULL) is kept for NAME_MOVED_AWAY of a PLAIN name. Returns the
- * state that follows, or -EBUSY where the event does not fit the state any more, or -ENOMEM. */
+/* Let an event happen. `base` is kept for NAME_MOVED_AWAY of a PLAIN name, and must be there for that; else it
+ * may be NULL. Returns the state that follows, or -EBUSY where the event does not fit the state any more, or
+ * -ENOMEM. */
 int names_event(struct names *names, uint32_t relation, const char *name, enum name_event event,
 		struct text *base);
+
+/* NAME_CREATED. With it, in one step, so that nothing comes in between: a reference to the base of a name that
+ * is then REPLACING, NULL for one that is PENDING. */
+int names_create(struct names *names, uint32_t relation, const char *name, struct text **ret_base)
+	_must_check_;
 
 /* Call `visit` for each name of a relation that is not PLAIN, without locks held. */
 void names_visit(struct names *names, uint32_t relation,
