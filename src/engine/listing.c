@@ -33,6 +33,7 @@ struct listing {
 	struct buf text;  /* scratch space for printing rows */
 	int64_t began_us;
 	bool broken;      /* more may follow than was read */
+	bool spoilt;      /* a line could not be taken */
 	bool end;         /* there is no row after this page */
 
 	struct lane_task task;
@@ -91,6 +92,7 @@ static void clear(struct listing *listing)
 	listing->bytes = 0;
 	listing->first = UINT64_MAX;
 	listing->broken = false;
+	listing->spoilt = false;
 	listing->end = false;
 }
 
@@ -118,9 +120,8 @@ static bool same_as_last(const struct listing *listing, const struct cell *key, 
 
 enum { PAGE_FULL = 1 };
 
-static int take_line(void *arg, const struct cell *cells, size_t n)
+static int take_row(struct listing *listing, const struct cell *cells, size_t n)
 {
-	struct listing *listing = arg;
 	const struct relation *relation = listing->relation;
 	size_t n_key = relation_key_len(relation), offset = listing->names.len;
 	struct cell key[KEY_PARTS_MAX];
@@ -151,6 +152,15 @@ static int take_line(void *arg, const struct cell *cells, size_t n)
 	return listing->bytes < LISTING_BREAK_BYTES ? 0 : PAGE_FULL;
 }
 
+static int take_line(void *arg, const struct cell *cells, size_t n)
+{
+	struct listing *listing = arg;
+	int r = take_row(listing, cells, n);
+
+	listing->spoilt |= r < 0;
+	return r;
+}
+
 static unsigned next_limit(const struct listing *listing)
 {
 	size_t average = listing->read ? listing->bytes / listing->read + 1 : 1;
@@ -179,7 +189,7 @@ static int fetch(struct listing *listing, const struct start *start, struct erro
 	statement.streamed = true;
 	r = store_run(listing->engine->store, STORE_READ, &statement, take_line, listing, e);
 	/* What the server did not finish is whole as far as it goes; what we made of it is not. */
-	if (r == PAGE_FULL || (r < 0 && e->err && listing->n_entries)) {
+	if (r == PAGE_FULL || (r < 0 && !listing->spoilt && listing->n_entries)) {
 		listing->broken = true;
 		*e = (struct error){0};
 		return 0;

@@ -39,6 +39,15 @@ void __wrap_refusals_add(struct refusals *refusals, const struct asker *asker, c
 	records++;
 }
 
+void __wrap_refusals_add_read(struct refusals *refusals, const struct asker *asker,
+                              const struct error *e);
+void __wrap_refusals_add_read(struct refusals *refusals, const struct asker *asker,
+                              const struct error *e)
+{
+	recorded = *e;
+	records++;
+}
+
 static struct call *call_begun(void)
 {
 	struct call *call;
