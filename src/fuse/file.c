@@ -295,7 +295,7 @@ int file_follow(struct mount *mount, struct file *file, int fd)
 	file->fd = fd;
 	file->kind = FILE_SCRATCH;
 	pthread_mutex_unlock(&file->lock);
-	if (text.failed || ftruncate(fd, 0) < 0 ||
+	if (text.failed || scratch_resize(mount->engine.scratch, fd, 0) < 0 ||
 	    scratch_write(mount->engine.scratch, fd, text.data, text.len, 0) < 0)
 		log_warning("a moved file could not be written whole: %s", strerror(errno));
 	return 0;

@@ -156,12 +156,10 @@ static int set_scratch(struct mount *mount, struct node *node, const struct stat
 		     to_set & FUSE_SET_ATTR_GID ? attr->st_gid : (gid_t)-1, AT_EMPTY_PATH) < 0)
 		return -errno;
 	if (to_set & FUSE_SET_ATTR_SIZE) {
-		int r = scratch_room(mount->engine.scratch, (uint64_t)attr->st_size);
+		int r = scratch_resize(mount->engine.scratch, node->path_fd, attr->st_size);
 
 		if (r < 0)
 			return r;
-		if (truncate(path, attr->st_size) < 0)
-			return -errno;
 	}
 	return to_set & TIMES ? set_scratch_times(node->path_fd, attr, to_set) : 0;
 }

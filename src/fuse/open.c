@@ -202,13 +202,16 @@ static void open_new(struct call *call)
 static void open_scratch(struct call *call)
 {
 	struct file *file = file_new(FILE_SCRATCH, call->node);
+	struct stat st;
 	char path[40];
+	bool cut;
 
 	if (!file) {
 		call_error(call, -ENOMEM);
 		return;
 	}
 	snprintf(path, sizeof path, "/proc/self/fd/%d", call->node->path_fd);
+	cut = (call->fi.flags & O_TRUNC) && fstat(call->node->path_fd, &st) == 0;
 	/* O_APPEND is the kernel's business, which sends offsets; pwrite() would ignore them. */
 	file->fd = open(path, (call->fi.flags & ~(O_APPEND | O_NOFOLLOW | O_CREAT | O_EXCL)) | O_CLOEXEC);
 	if (file->fd < 0) {
@@ -218,6 +221,8 @@ static void open_scratch(struct call *call)
 		call_error(call, -err);
 		return;
 	}
+	if (cut)
+		scratch_cut(call->mount->engine.scratch, &st);
 	nodes_lock(call->mount->nodes);
 	call->node->readers++;
 	nodes_unlock(call->mount->nodes);
@@ -268,6 +273,24 @@ static void reply_create(struct call *call, struct file *file, const struct stat
 	call_free(call);
 }
 
+/* A file of the spool, made if need be; a descriptor or -errno. */
+static int make_scratch(struct scratch *scratch, int dir, const char *name, int flags, mode_t mode)
+{
+	struct stat st = {.st_mode = S_IFREG};
+	bool there = fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
+	int fd, r = there ? 0 : scratch_add(scratch);
+
+	if (r < 0)
+		return r;
+	fd = openat(dir, name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | (flags & (O_EXCL | O_TRUNC)), mode);
+	r = fd < 0 ? -errno : fd;
+	if (!there && fd < 0)
+		scratch_removed(scratch, &st);
+	else if (there && fd >= 0 && (flags & O_TRUNC))
+		scratch_cut(scratch, &st);
+	return r;
+}
+
 static void create_scratch(struct call *call, mode_t mode)
 {
 	struct mount *mount = call->mount;
@@ -277,10 +300,9 @@ static void create_scratch(struct call *call, mode_t mode)
 	struct stat attr;
 	int r = dir, fd;
 
-	fd = dir < 0 ? -1 : openat(dir, call->name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC |
-					(call->fi.flags & (O_EXCL | O_TRUNC)), mode);
+	fd = dir < 0 ? dir : make_scratch(mount->engine.scratch, dir, call->name, call->fi.flags, mode);
 	if (fd < 0) {
-		call_error(call, dir < 0 ? dir : -errno);
+		call_error(call, fd);
 		return;
 	}
 	if (geteuid() == 0 && fchown(fd, call->asker.uid, call->asker.gid) < 0)
