@@ -314,14 +314,12 @@ uint64_t file_size(struct file *file)
 static int cut(struct file *file, size_t size)
 {
 	const struct backing *backing = file->backing;
-	int r;
 
 	if (file->error)
 		return file->error;
 	switch (backing->kind) {
 	case FILE_SCRATCH:
-		r = scratch_room(file->mount->engine.scratch, size);
-		return r == 0 && ftruncate(backing->fd, (off_t)size) < 0 ? -errno : r;
+		return scratch_resize(file->mount->engine.scratch, backing->fd, (off_t)size);
 	case FILE_EDIT:
 		return edit_truncate(backing->edit, size);
 	default:

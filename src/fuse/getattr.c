@@ -139,15 +139,6 @@ static void truncate_row(struct call *call)
 		call_error(call, -EIO);
 }
 
-static int truncate_scratch(struct call *call)
-{
-	int r = scratch_room(call->mount->engine.scratch, call->size);
-	char path[40];
-
-	snprintf(path, sizeof path, "/proc/self/fd/%d", call->node->path_fd);
-	return r == 0 && truncate(path, (off_t)call->size) < 0 ? -errno : r;
-}
-
 static int set_scratch_times(int fd, const struct stat *attr, int to_set)
 {
 	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_nsec = UTIME_OMIT}};
@@ -190,7 +181,7 @@ static void set_size(struct call *call)
 	if (file)
 		r = file_truncate(file, call->size);
 	else if (call->kind == NODE_SCRATCH)
-		r = truncate_scratch(call);
+		r = scratch_resize(call->mount->engine.scratch, call->node->path_fd, (off_t)call->size);
 	else if (call->kind == NODE_ROW) {
 		truncate_row(call);
 		return;

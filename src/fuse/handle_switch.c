@@ -19,10 +19,10 @@
 
 static int write_whole(struct scratch *scratch, int fd, const struct buf *text)
 {
-	if (text->failed)
-		return -ENOMEM;
-	if (ftruncate(fd, 0) < 0)
-		return -errno;
+	int r = text->failed ? -ENOMEM : scratch_resize(scratch, fd, 0);
+
+	if (r < 0)
+		return r;
 	for (size_t done = 0; done < text->len;) {
 		ssize_t n = scratch_write(scratch, fd, text->data + done, text->len - done, (off_t)done);
 

@@ -250,6 +250,12 @@ bool is_scratch_name(struct mount *mount, struct node *parent, const char *name)
 /* A node for a name in the spool, with one lookup; NULL with *ret_err set. */
 struct node *spool_node(struct mount *mount, struct node *parent, const char *name, int *ret_err);
 
+/* unlinkat() there, which makes room; 0 or -errno. */
+int spool_remove(struct mount *mount, const struct node *parent, int dir, const char *name, int flags);
+
+/* A name is gone from there in another way; `st` is what it was. */
+void spool_gone(struct mount *mount, const struct node *parent, const char *name, const struct stat *st);
+
 /* --- Operations ------------------------------------------------------------------------------ */
 
 void op_init(void *userdata, struct fuse_conn_info *conn);

@@ -219,11 +219,14 @@ static void open_new(struct call *call)
 
 static void open_scratch(struct call *call)
 {
+	struct stat st;
 	struct file *file;
 	char path[40];
+	bool cut;
 	int fd;
 
 	snprintf(path, sizeof path, "/proc/self/fd/%d", call->node->path_fd);
+	cut = (call->fi.flags & O_TRUNC) && fstat(call->node->path_fd, &st) == 0;
 	/* O_APPEND is the kernel's business, which sends offsets; pwrite() would ignore them. */
 	fd = open(path, (call->fi.flags & ~(O_APPEND | O_NOFOLLOW | O_CREAT | O_EXCL)) | O_CLOEXEC);
 	if (fd < 0) {
@@ -235,6 +238,8 @@ static void open_scratch(struct call *call)
 		call_error(call, -ENOMEM);
 		return;
 	}
+	if (cut)
+		scratch_cut(call->mount->engine.scratch, &st);
 	nodes_enter(call->mount->nodes, call->node);
 	reply_listed(call, file);
 }
@@ -288,14 +293,18 @@ static void reply_create(struct call *call, struct file *file, const struct stat
  * and to judge by its mode. */
 static int create_in_spool(struct call *call, mode_t mode)
 {
+	struct scratch *scratch = call->mount->engine.scratch;
 	_cleanup_close_ int dir = spool_dir(call->mount, call->node, true);
-	int fd;
+	int fd, r = dir < 0 ? dir : scratch_add(scratch);
 
-	if (dir < 0)
-		return dir;
+	if (r < 0)
+		return r;
 	fd = openat(dir, call->name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
-	if (fd < 0)
-		return errno == EEXIST && !(call->fi.flags & O_EXCL) ? -ESTALE : -errno;
+	if (fd < 0) {
+		r = errno == EEXIST && !(call->fi.flags & O_EXCL) ? -ESTALE : -errno;
+		scratch_removed(scratch, &(struct stat){.st_mode = S_IFREG});
+		return r;
+	}
 	/* The kernel has taken the caller's umask off; the daemon's own is nobody's business. */
 	if (fchmod(fd, mode & 0777) < 0)
 		log_debug("a scratch file keeps its mode: %s", strerror(errno));

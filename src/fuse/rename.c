@@ -21,9 +21,10 @@
 static void unlink_scratch(struct call *call)
 {
 	_cleanup_close_ int dir = spool_dir(call->mount, call->node, false);
+	int r = dir < 0 ? dir : spool_remove(call->mount, call->node, dir, call->name, 0);
 
-	if (dir < 0 || unlinkat(dir, call->name, 0) < 0) {
-		call_error(call, dir < 0 ? dir : -errno);
+	if (r < 0) {
+		call_error(call, r);
 		return;
 	}
 	nodes_unname(call->mount->nodes, call->node, call->name);
@@ -129,15 +130,23 @@ static void rename_in_spool(struct call *call)
 	struct mount *mount = call->mount;
 	_cleanup_close_ int from = spool_dir(mount, call->node, false);
 	_cleanup_close_ int to = spool_dir(mount, call->target, true);
+	struct stat st;
+	bool replaces;
 
 	if (from < 0 || to < 0) {
 		call_error(call, from < 0 ? from : to);
 		return;
 	}
+	replaces = !(call->flags & RENAME_EXCHANGE) &&
+		   fstatat(to, call->new_name, &st, AT_SYMLINK_NOFOLLOW) == 0;
 	if (renameat2(from, call->name, to, call->new_name, call->flags) < 0) {
 		call_error(call, -errno);
 		return;
 	}
+	if (replaces)
+		spool_gone(mount, call->target, call->new_name, &st);
+	if (call->node->kind == NODE_KEPT)
+		spool_gone(mount, call->node, call->name, NULL);
 	reply_renamed(call, nodes_find(mount->nodes, call->node, call->name));
 }
 
@@ -178,7 +187,7 @@ static void scratch_is_row(struct call *call, struct text *now)
 		nodes_make_row(mount->nodes, node, oid, ino_of_name(oid, call->new_name), &version);
 	if (dir >= 0 && fstatat(dir, call->name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
 		handles_return(call, &st, now);
-		unlinkat(dir, call->name, 0);
+		spool_remove(mount, call->node, dir, call->name, 0);
 	}
 	reply_renamed(call, node);
 }

@@ -103,3 +103,58 @@ memory_kb() {
 	assert_equal "$(find "$MNT/public/mixed" -name '*.json' -size +1024k | wc -l)" 200
 	[[ -n ${ROWFS_SANITIZED:-} ]] || (($(memory_kb) - before < 30000))
 }
+
+@test "truncate, empty files, links and directories keep to scratch_max, and give back what they took" {
+	sql "CREATE TABLE notes (id int PRIMARY KEY, x text); INSERT INTO notes VALUES (1, 'x')"
+	mount_rowfs mnt scratch_max=1M
+	cd "$MNT/public/notes"
+	fails_with 'No space left' truncate -s 2M .big
+	assert_equal "$(stat -c %s .big)" 0
+	truncate -s 900K .big
+	fails_with 'No space left' dd if=/dev/zero of=more bs=200K count=1 status=none
+	for i in $(seq 1 20); do # each time in place of the last, faster than anything is measured
+		head -c 900K /dev/zero >.big
+		head -c 60K /dev/zero >other
+		mv other another
+		rm another
+	done
+	rm .big more
+	for kind in "touch f" "ln -s nowhere l" "mkdir d"; do
+		n=0
+		while ((n < 400)) && $kind$n 2>"$BATS_TEST_TMPDIR/said"; do n=$((n + 1)); done
+		assert_contains "$(cat "$BATS_TEST_TMPDIR/said")" 'No space left'
+		assert_equal "$n" 256
+		find . -name '[fld][0-9]*' -delete
+		assert_equal "$(status_of scratch)" 0
+	done
+	assert_equal "$(cat 1.json | jq -r .x)" x
+}
+
+@test "files that are no rows leave descriptors for what is" {
+	sql "CREATE TABLE notes (id int PRIMARY KEY, x text);
+		INSERT INTO notes SELECT i, 'x' FROM generate_series(1, 20) i"
+	ulimit -n 300
+	mount_rowfs mnt
+	cat "$MNT/public/notes/1.json" >/dev/null
+	fails_with 'No space left' touch "$MNT"/public/notes/.f{1..320}
+	sql "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'rowfs'" >/dev/null
+	for id in $(seq 2 20); do
+		assert_equal "$(jq -r .x "$MNT/public/notes/$id.json")" x
+	done
+	ls "$MNT/public/notes" >/dev/null
+}
+
+@test "kept texts that were taken away make room for others" {
+	sql "CREATE TABLE notes (id int PRIMARY KEY, x text); INSERT INTO notes VALUES (1, 'x')"
+	mount_rowfs mnt rejected_max=16K
+	for i in $(seq 1 6); do
+		echo "{\"nothing\": $i}" >"$MNT/public/notes/1.json" || true
+	done
+	assert_equal "$(ls "$MNT/.rowfs/rejected" | wc -l)" 4
+	rm "$MNT/.rowfs/rejected/"*
+	assert_equal "$(ls "$MNT/.rowfs/rejected" | wc -l)" 0
+	for i in $(seq 1 4); do
+		echo "{\"nothing\": $i}" >"$MNT/public/notes/1.json" || true
+	done
+	assert_equal "$(ls "$MNT/.rowfs/rejected" | wc -l)" 4
+}
