@@ -10,6 +10,7 @@
 #include <xxhash.h>
 
 #include "rowfs/base/buf.h"
+#include "rowfs/base/directory.h"
 
 /* The mount point as one file name: /mnt/my-shop → mnt-my%2Dshop. Longer ones are cut and told
  * apart by a hash. */
@@ -98,6 +99,13 @@ static int lock(const char *path, struct error *e)
 
 	if (fd < 0)
 		return refuse(path, errno, e);
+	if (directory_check(fd) < 0) {
+		close(fd);
+		return error_set(e, EPERM,
+		                 "state_dir %s is somebody else's, or others may write there; choose "
+		                 "another with -o state_dir=DIR",
+		                 path);
+	}
 	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
 		return 0;
 	err = errno;

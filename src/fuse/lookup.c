@@ -50,7 +50,7 @@ static void lookup_root(struct mount *mount, fuse_req_t req, struct node *parent
 static void lookup_row_done(struct call *call, struct text *text, const struct error *e)
 {
 	struct mount *mount = call->mount;
-	uint64_t ino = ino_of_name(call->node->relation, call->name);
+	uint64_t ino = ino_of_name(call->relation, call->name);
 	struct look look = call_look(call);
 	struct node *node;
 	struct stat attr;
@@ -60,7 +60,7 @@ static void lookup_row_done(struct call *call, struct text *text, const struct e
 		call_fail(call, CALL_LOOKUP, e);
 		return;
 	}
-	node = nodes_get_row(mount->nodes, call->node, call->name, call->node->relation, ino,
+	node = nodes_get_row(mount->nodes, call->node, call->name, call->relation, ino,
 			     &text->version, text, &look, &lasting);
 	if (!node) {
 		call_error(call, -ENOMEM);
@@ -97,11 +97,10 @@ static void lookup_pending(struct mount *mount, fuse_req_t req, struct node *par
 
 static bool is_edited(struct mount *mount, struct node *parent, const char *name)
 {
-	struct file *file = files_editing(mount, parent->relation, name);
+	struct backing *editing = files_editing(mount, parent->relation, name);
 
-	if (file)
-		file_unref(file);
-	return file != NULL;
+	backing_unref(editing);
+	return editing != NULL;
 }
 
 /* An empty file that somebody made with touch must not hide a row that came into being since. */
@@ -110,7 +109,7 @@ static void lookup_pending_done(struct call *call, struct text *text, const stru
 	struct mount *mount = call->mount;
 
 	if (text) {
-		names_event(mount->engine.names, call->node->relation, call->name, NAME_COMMITTED, NULL);
+		names_event(mount->engine.names, call->relation, call->name, NAME_COMMITTED, NULL);
 		lookup_row_done(call, text, e);
 		return;
 	}
@@ -175,7 +174,7 @@ static void lookup_scratch(struct mount *mount, fuse_req_t req, struct node *par
 		fuse_reply_err(req, -r);
 		return;
 	}
-	r = attr_scratch(node, &attr);
+	r = attr_scratch(mount, node, &attr);
 	if (r < 0) {
 		nodes_forget(mount->nodes, node, 1);
 		fuse_reply_err(req, -r);

@@ -231,6 +231,37 @@ void nodes_leave(struct nodes *nodes, struct node *node, const struct file *file
 	nodes_unlock(nodes);
 }
 
+void nodes_enter(struct nodes *nodes, struct node *node)
+{
+	nodes_lock(nodes);
+	node->readers++;
+	nodes_unlock(nodes);
+}
+
+void nodes_promote(struct nodes *nodes, struct node *node, struct file *file)
+{
+	nodes_lock(nodes);
+	if (!node->writer) {
+		node->writer = file;
+		node->readers--;
+	}
+	nodes_unlock(nodes);
+}
+
+void nodes_make_row(struct nodes *nodes, struct node *node, uint32_t relation, uint64_t ino,
+		    const struct version *version)
+{
+	nodes_lock(nodes);
+	node->kind = NODE_ROW;
+	node->relation = relation;
+	node->ino = ino;
+	node->told = *version;
+	node->has_told = true;
+	node->spoiled = true;
+	node->fed = false;
+	nodes_unlock(nodes);
+}
+
 /* --- GETATTR --------------------------------------------------------------------------------- */
 
 /* How old what was told may be for a GETATTR that belongs to the walk which told it. A LOOKUP's attributes may not have

@@ -149,7 +149,7 @@ bool nodes_known(struct nodes *nodes, struct node *node, struct version *ret);
 /* Drop `count` lookups; the node may be gone afterwards. */
 void nodes_forget(struct nodes *nodes, struct node *node, uint64_t count);
 
-/* Hold a node that is known to live, and drop such a reference, or one that nodes_find…() gave. */
+/* Take a reference on a node that is known to live; drop one that this or nodes_find…() gave. */
 void nodes_hold(struct nodes *nodes, struct node *node);
 void nodes_release(struct nodes *nodes, struct node *node);
 
@@ -180,6 +180,16 @@ enum admission {
 enum admission nodes_admit(struct nodes *nodes, struct node *node, struct file *writer,
 			   const struct version *version, const struct look *look);
 void nodes_leave(struct nodes *nodes, struct node *node, const struct file *file);
+
+/* A handle of a scratch file. nodes_leave() takes it out. */
+void nodes_enter(struct nodes *nodes, struct node *node);
+
+/* A handle on the node has become the row's writer, unless there is one. */
+void nodes_promote(struct nodes *nodes, struct node *node, struct file *file);
+
+/* The node of a scratch file is a row's now, `version` of which it holds; the kernel's size is not relied upon. */
+void nodes_make_row(struct nodes *nodes, struct node *node, uint32_t relation, uint64_t ino,
+		    const struct version *version);
 
 /* What GETATTR says of a node whose row is `version` now, as `look` found it. Where that is not what the node was
  * told, no OPEN is admitted to it any more. True: it is lasting. */

@@ -60,7 +60,7 @@ static int64_t deadline(void)
 static int finish(PGconn *pg, PGresult **ret, struct error *e)
 {
 	_cleanup_result_ PGresult *result = NULL;
-	int r = answer_read(pg, deadline(), NULL, &result);
+	int r = answer_read(pg, deadline(), NULL, NULL, &result);
 
 	if (r == -ETIMEDOUT)
 		return error_set(e, EIO, "PostgreSQL did not answer the sync worker in time");

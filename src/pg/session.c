@@ -79,7 +79,9 @@ static enum outcome await(struct session *session, int sent, int64_t deadline_us
 		lost(session, 0, e);
 		return PQstatus(session->pg) == CONNECTION_OK ? RUN_FAILED : RUN_UNSENT;
 	}
-	r = answer_read(session->pg, deadline_us, session->abandoned, &result);
+	r = answer_read(session->pg, deadline_us, session->abandoned, session->sink, &result);
+	if (session->sink && session->sink->stopped)
+		return RUN_DONE;
 	if (r < 0)
 		return lost(session, r, e);
 	if (!answer_ok(result))
@@ -267,11 +269,13 @@ static enum outcome execute(struct session *session, const struct statement *sta
 	else
 		sent = PQsendQueryParams(session->pg, statement->sql, n, statement->types, values,
 		                         NULL, NULL, 0);
+	if (sent && session->sink)
+		sent = PQsetSingleRowMode(session->pg);
 	return await(session, sent, deadline_us, ret, e);
 }
 
-enum outcome session_run(struct session *session, const struct statement *statement, PGresult **ret,
-                         struct error *e)
+enum outcome session_run(struct session *session, const struct statement *statement, struct sink *sink,
+                         PGresult **ret, struct error *e)
 {
 	int64_t deadline_us = deadline_in(STORE_STATEMENT_TIMEOUT_MS + STORE_ANSWER_GRACE_MS);
 	struct plan *plan = prepared_find(&session->prepared, statement->sql);
@@ -286,7 +290,9 @@ enum outcome session_run(struct session *session, const struct statement *statem
 	if (outcome != RUN_DONE)
 		return outcome;
 	session->abandoned = statement->abandoned;
+	session->sink = sink;
 	outcome = execute(session, statement, plan, deadline_us, ret, e);
 	session->abandoned = NULL;
+	session->sink = NULL;
 	return outcome;
 }

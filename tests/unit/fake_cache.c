@@ -140,11 +140,14 @@ void cache_fill(struct cache *c, const char *key, size_t key_len, const char *to
                 const void *value, size_t len, int64_t px)
 {
 	struct slot *slot;
+	int64_t life = 0;
 
 	begin("fill");
 	slot = find(key, key_len);
 	if (!cache.down && slot && equal(&slot->value, token, strlen(token)))
-		set(key, key_len, value, len, px);
+		life = px - (CACHE_LEASE_MS - (slot->until - clock_monotonic_ms()));
+	if (life > 0)
+		set(key, key_len, value, len, life);
 	end();
 }
 
