@@ -174,6 +174,35 @@ static int set_consistency(bool *field, const char *value)
 	return 0;
 }
 
+/* A heartbeat needs some round trips, which a busy server does not answer at once. */
+static int set_staleness(double *field, const char *value)
+{
+	double seconds;
+
+	if (set_seconds(&seconds, value) || seconds < 0.1)
+		return -EINVAL;
+	*field = seconds;
+	return 0;
+}
+
+static const char *const changes_words[] = {
+        [CHANGES_AUTO] = "auto",
+        [CHANGES_WAL] = "wal",
+        [CHANGES_LOG] = "log",
+        [CHANGES_TTL] = "ttl",
+};
+
+static int set_changes(enum changes *field, const char *value)
+{
+	for (size_t i = 0; i < sizeof(changes_words) / sizeof(*changes_words); i++) {
+		if (strcmp(value, changes_words[i]) != 0)
+			continue;
+		*field = (enum changes)i;
+		return 0;
+	}
+	return -EINVAL;
+}
+
 int option_value_set(void *field, enum option_type type, const char *value)
 {
 	switch (type) {
@@ -201,6 +230,10 @@ int option_value_set(void *field, enum option_type type, const char *value)
 		return set_group(field, value);
 	case OPTION_CONSISTENCY:
 		return set_consistency(field, value);
+	case OPTION_CHANGES:
+		return set_changes(field, value);
+	case OPTION_STALENESS:
+		return set_staleness(field, value);
 	}
 	return -EINVAL;
 }
@@ -224,6 +257,10 @@ const char *option_value_expected(enum option_type type)
 		return "a group's name or number";
 	case OPTION_CONSISTENCY:
 		return "cached or strong";
+	case OPTION_CHANGES:
+		return "auto, wal, log or ttl";
+	case OPTION_STALENESS:
+		return "a number of seconds, 0.1 or more";
 	default:
 		return "a value that is not empty";
 	}
@@ -267,6 +304,7 @@ void option_value_print(enum option_type type, const void *field, struct buf *ou
 		buf_adds(out, *(const bool *)field ? "yes" : "no");
 		break;
 	case OPTION_SECONDS:
+	case OPTION_STALENESS:
 		buf_addf(out, "%.15g", *(const double *)field);
 		break;
 	case OPTION_MILLISECONDS:
@@ -284,6 +322,9 @@ void option_value_print(enum option_type type, const void *field, struct buf *ou
 		break;
 	case OPTION_CONSISTENCY:
 		buf_adds(out, *(const bool *)field ? "strong" : "cached");
+		break;
+	case OPTION_CHANGES:
+		buf_adds(out, changes_words[*(const enum changes *)field]);
 		break;
 	}
 }

@@ -92,12 +92,12 @@ void secret_hide(char *address)
 	hide_userinfo(scheme + 3);
 }
 
-/* name=ADDRESS; a value's commas are written "\,". */
+/* name=ADDRESS, either form; a value's commas are written "\,". */
 static void hide_item(char *item)
 {
 	char *value = strchr(item, '=');
 
-	if (value && strstr(value, "://"))
+	if (value && (strstr(value, "://") || strchr(value + 1, '=')))
 		secret_hide(value + 1);
 	else if (value && is_keyword(item, (size_t)(value - item)))
 		cover(value + 1, value + strlen(value));

@@ -48,6 +48,11 @@ START_TEST(defaults)
 	ck_assert_uint_eq(settings.gid, getgid());
 	ck_assert_uint_eq(settings.detach_grace_ms, 5000);
 	ck_assert_uint_eq(settings.scratch_max, UINT64_C(256) << 20);
+	ck_assert_int_eq(settings.changes, CHANGES_AUTO);
+	ck_assert(settings.max_staleness == 1.0);
+	ck_assert_str_eq(settings.publication, "rowfs");
+	ck_assert(settings.worker);
+	ck_assert_ptr_null(settings.direct);
 	ck_assert_ptr_null(settings.schema);
 	ck_assert_ptr_null(settings.log);
 }
@@ -57,7 +62,7 @@ START_TEST(sets_every_type)
 {
 	accept("redis=none,redis_required,ttl=0.25,consistency=strong,schema=shop,ro,uid=17,gid=0,"
 	       "umask=027,scratch_max=3K,rejected_max=2m,memory_max=77,detach_grace=1.5,namespace="
-	       "b");
+	       "b,changes=log,max_staleness=0.1,publication=shop,noworker,direct=host=h port=5433");
 	ck_assert_str_eq(settings.redis, "none");
 	ck_assert(settings.redis_required);
 	ck_assert(settings.ttl == 0.25);
@@ -72,6 +77,11 @@ START_TEST(sets_every_type)
 	ck_assert_uint_eq(settings.memory_max, 77);
 	ck_assert_uint_eq(settings.detach_grace_ms, 1500);
 	ck_assert_str_eq(settings.name_space, "b");
+	ck_assert_int_eq(settings.changes, CHANGES_LOG);
+	ck_assert(settings.max_staleness == 0.1);
+	ck_assert_str_eq(settings.publication, "shop");
+	ck_assert(!settings.worker);
+	ck_assert_str_eq(settings.direct, "host=h port=5433");
 }
 END_TEST
 
@@ -172,6 +182,12 @@ static const char *const bad_values[] = {
         "memory_max=9999999999G",
         "memory_max=99999999999999999999",
         "detach_grace=4294968",
+        "changes=",
+        "changes=none",
+        "max_staleness=0.09",
+        "max_staleness=-1",
+        "publication=",
+        "worker=perhaps",
         "uid=12x",
         "gid=",
 };
@@ -201,7 +217,7 @@ START_TEST(dump_reads_back)
 
 	accept("redis=unix:/"
 	       "r,ttl=0.125,ro,umask=022,detach_grace=0.75,memory_max=5M,consistency=strong,"
-	       "uid=3,gid=4,state_dir=/s");
+	       "uid=3,gid=4,state_dir=/s,changes=wal,max_staleness=2.5,noworker,publication=p");
 	options_dump(&settings, &first);
 	options_dump(&settings, &list);
 	ck_assert_int_eq(settings_init(&again), 0);
@@ -225,7 +241,8 @@ START_TEST(dump_quotes_and_hides)
 {
 	_cleanup_buf_ struct buf out = {0};
 
-	accept("redis=redis://ada:sesame@h/1,schema=it's \\\\ so");
+	accept("redis=redis://ada:sesame@h/1,schema=it's \\\\ so,"
+	       "direct=host=h password=sesame port=5433");
 	settings.tables = calloc(1, sizeof(*settings.tables));
 	settings.n_tables = 1;
 	settings.tables[0] =
@@ -233,6 +250,7 @@ START_TEST(dump_quotes_and_hides)
 	options_dump(&settings, &out);
 	ck_assert_ptr_null(strstr(out.data, "sesame"));
 	ck_assert_ptr_nonnull(strstr(out.data, "redis = 'redis://ada:******@h/1'\n"));
+	ck_assert_ptr_nonnull(strstr(out.data, "direct = 'host=h password=****** port=5433'\n"));
 	ck_assert_ptr_nonnull(strstr(out.data, "schema = 'it\\'s \\\\ so'\n"));
 	ck_assert_ptr_nonnull(strstr(out.data, "table 'a.b' { key = 'x,y' }\n"));
 }
@@ -298,7 +316,7 @@ START_TEST(hides_in_a_command_line)
 	char name[] = "rowfs", verb[] = "mount", source[] = "password=a host=h",
 	     point[] = "/mnt/a:b@c";
 	char flag[] = "-fo", list[] = "ro,redis=redis://:x\\,y@h/1,schema=b:c@d";
-	char glued[] = "-oredis=redis://u:p@h", last[] = "-o";
+	char glued[] = "-oredis=redis://u:p@h,direct=host=h password=x", last[] = "-o";
 	char *argv[] = {name, verb, source, point, flag, list, glued, last, NULL};
 
 	secret_hide_arguments(8, argv);
@@ -306,7 +324,7 @@ START_TEST(hides_in_a_command_line)
 	ck_assert_str_eq(source, "password=* host=h");
 	ck_assert_str_eq(point, "/mnt/a:b@c");
 	ck_assert_str_eq(list, "ro,redis=redis://:****@h/1,schema=b:c@d");
-	ck_assert_str_eq(glued, "-oredis=redis://u:*@h");
+	ck_assert_str_eq(glued, "-oredis=redis://u:*@h,direct=host=h password=*");
 	ck_assert_str_eq(last, "-o");
 }
 END_TEST

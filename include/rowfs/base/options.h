@@ -29,6 +29,8 @@ enum option_type {
 	OPTION_USER,         /* uid_t, number or name */
 	OPTION_GROUP,        /* gid_t, number or name */
 	OPTION_CONSISTENCY,  /* bool: "strong" or "cached" */
+	OPTION_CHANGES,      /* enum changes */
+	OPTION_STALENESS,    /* double, seconds; not less than a heartbeat can keep */
 };
 
 struct option_entry {

@@ -16,6 +16,14 @@ struct table_settings {
 	char *mtime;    /* column name, or NULL */
 };
 
+/* `changes=`: how others' commits are noticed. */
+enum changes {
+	CHANGES_AUTO, /* the best that each table can have */
+	CHANGES_WAL,  /* logical decoding only */
+	CHANGES_LOG,  /* the change log only */
+	CHANGES_TTL,  /* not at all: copies are used for `ttl` */
+};
+
 struct settings {
 	char *source;     /* libpq connection string or URI; may hold a password */
 	char *mountpoint; /* absolute */
@@ -27,6 +35,12 @@ struct settings {
 	char *name_space; /* `namespace=`: keeps cloned clusters apart in one Redis, or NULL */
 	double ttl;       /* seconds a Redis copy may be used while there is no change feed */
 	bool strong;      /* consistency=strong: every read asks PostgreSQL */
+
+	enum changes changes;
+	double max_staleness; /* seconds after which others' commits are seen, with a change feed */
+	char *publication;
+	bool worker;  /* this process may be the sync worker */
+	char *direct; /* like `source`, past a pooler, for the worker; a password too; or NULL */
 
 	char *schema; /* show this schema at the root, or NULL */
 	char *mtime;  /* default mtime column, or NULL */
