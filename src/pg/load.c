@@ -134,8 +134,7 @@ static int build(struct load *load)
 	return 0;
 }
 
-/* The relations that have a key in the configuration, as an array literal. */
-static void print_configured(const struct settings *settings, struct buf *out)
+void load_print_configured(const struct settings *settings, struct buf *out)
 {
 	buf_addc(out, '{');
 	for (size_t i = 0; i < settings->n_tables; i++) {
@@ -201,7 +200,7 @@ static int read_catalog(struct store *store, bool fresh, struct schema **ret, st
 	enum outcome outcome;
 	int r;
 
-	print_configured(store->settings, &configured);
+	load_print_configured(store->settings, &configured);
 	if (configured.failed)
 		return error_set(e, ENOMEM, "out of memory");
 	r = sessions_take(&store->sessions, STORE_CATALOG, fresh, &session, e);

@@ -4,6 +4,7 @@
 
 #include <libpq-fe.h>
 
+#include "rowfs/base/buf.h"
 #include "rowfs/base/settings.h"
 #include "rowfs/model/schema.h"
 #include "said.h"
@@ -36,6 +37,9 @@ int load_relation(struct load *load, struct space *space, int row) _must_check_;
 /* The configuration's entry for a relation, or NULL. */
 const struct table_settings *load_table_settings(const struct settings *settings, const char *space,
                                                  const char *relation);
+
+/* The relations that have a key in the configuration, as an array literal. */
+void load_print_configured(const struct settings *settings, struct buf *out);
 
 /* A key as it is chosen, before anything is allocated. */
 

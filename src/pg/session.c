@@ -11,27 +11,27 @@
 
 enum { SERVER_OLDEST = 130000 }; /* pg_current_xact_id() */
 
-/* What a row's text and a statement's meaning depend on, whatever role, database or the user's
- * `options` say. The search_path stays the role's, for its triggers' sake. */
-static const char pinned[] =
-        "SET client_encoding TO 'UTF8';"
-        "SET client_min_messages TO warning;"
-        "SET standard_conforming_strings TO on;"
-        "SET transform_null_equals TO off;"
-        "SET array_nulls TO on;"
-        "SET DateStyle TO 'ISO';"
-        "SET IntervalStyle TO 'iso_8601';"
-        "SET TimeZone TO 'UTC';"
-        "SET bytea_output TO 'hex';"
-        "SET extra_float_digits TO 1;"
-        "SET lc_monetary TO 'C';"
-        "SET XML OPTION CONTENT;"
+/* The search_path stays the role's, for its triggers' sake. */
+const char session_pins_sql[] =
+        "SELECT pg_catalog.set_config(p.name, p.value, false) FROM (VALUES"
+        " ('client_encoding', 'UTF8'),"
+        " ('client_min_messages', 'warning'),"
+        " ('standard_conforming_strings', 'on'),"
+        " ('transform_null_equals', 'off'),"
+        " ('array_nulls', 'on'),"
+        " ('DateStyle', 'ISO'),"
+        " ('IntervalStyle', 'iso_8601'),"
+        " ('TimeZone', 'UTC'),"
+        " ('bytea_output', 'hex'),"
+        " ('extra_float_digits', '1'),"
+        " ('lc_monetary', 'C'),"
+        " ('xmloption', 'content'),"
         /* Listings of tables without a key rely on the heap being read from its start to its end.
          */
-        "SET synchronize_seqscans TO off;"
-        "SET max_parallel_workers_per_gather TO 0;"
+        " ('synchronize_seqscans', 'off'),"
+        " ('max_parallel_workers_per_gather', '0'),"
         /* It compiles for a second what then runs for a millisecond, every time. */
-        "SET jit TO off;";
+        " ('jit', 'off')) AS p(name, value)";
 
 /* pg_stat_activity hides backend_start from a role that SET ROLE has replaced. */
 static const char identify[] =
@@ -100,9 +100,10 @@ static void ignore_notice(void *arg, const PGresult *result)
 
 static void print_setup(const struct source *source, enum store_set set, struct buf *out)
 {
-	buf_adds(out, pinned);
+	/* First, since the role's own may be short. */
 	buf_addf(out, "SET statement_timeout TO %d; SET lock_timeout TO %d;",
 	         STORE_STATEMENT_TIMEOUT_MS, STORE_LOCK_TIMEOUT_MS);
+	buf_addf(out, "%s;", session_pins_sql);
 	if (source->read_only)
 		buf_adds(out, "SET default_transaction_read_only TO on;");
 	/* No user's trigger runs there, and names that are printed become qualified by it. */

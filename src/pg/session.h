@@ -19,6 +19,10 @@ struct session {
 	struct session *next; /* idle list of its set */
 };
 
+/* What a row's text and a statement's meaning depend on, whatever role, database or the user's `options` say.
+ * One statement, since a replication connection of an old server takes no more at a time. */
+extern const char session_pins_sql[];
+
 /* Here `e` is never NULL.
  *
  * Connect and pin the settings. The first session of a source learns its identity, later ones are

@@ -12,6 +12,8 @@
 struct source {
 	const char *conninfo; /* connection string, URI or database name; the settings' */
 	bool read_only;
+	bool sync;        /* for the sync worker: pg_stat_activity names it so */
+	bool replication; /* the connection speaks the replication protocol, too */
 	/* "<system identifier>.<database oid>" of the first connection. Another database that later
 	 * answers in its place (a restored cluster on the same address) is refused: rows of both
 	 * would mix in Redis and in the kernel. Written once, before there is a second thread. */
