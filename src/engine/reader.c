@@ -87,12 +87,12 @@ void reader_use_feed(struct reader *reader, bool use)
 	atomic_store(&reader->feed, use);
 }
 
-/* A shared copy must not show one role what only another may see, must be the same text for all, and wanted at
- * all. Without xmin nobody can tell two versions of a row apart, which the own-reads rule needs (R6). */
+/* A shared copy must not show one role what only another may see, must be the same text for all, not be a standby's,
+ * and wanted at all. Without xmin nobody can tell two versions of a row apart, which the own-reads rule needs (R6). */
 static bool may_cache(const struct reader *reader, const struct relation *relation)
 {
 	if (reader->parts.settings->strong || relation->row_security || relation->partial ||
-	    relation->by_search_path)
+	    relation->by_search_path || store_may_lag(reader->parts.store))
 		return false;
 	return reader->feed ? relation->has_xmin : reader->ttl_ms > 0;
 }

@@ -136,6 +136,14 @@ int publication_adjust(PGconn *pg, const struct publication *publication,
 	return added < 0 ? added : dropped || added;
 }
 
+bool publication_unfinished(const struct publication *publication, const struct tables *tables)
+{
+	for (size_t i = 0; publication->owned && i < tables->n; i++)
+		if (wants_out(&tables->at[i]) || wants_in(publication, &tables->at[i]))
+			return true;
+	return false;
+}
+
 int publication_touch(PGconn *pg, const struct publication *publication, struct error *e)
 {
 	_cleanup_buf_ struct buf sql = {0};

@@ -39,7 +39,7 @@ static const char identify[] =
         " AS c), '.', (SELECT d.oid FROM pg_catalog.pg_database AS d"
         " WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database())),"
         " (SELECT a.backend_start FROM pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid())"
-        " AS a)";
+        " AS a), pg_catalog.pg_is_in_recovery()";
 
 static enum outcome lost(struct session *session, int r, struct error *e)
 {
@@ -102,9 +102,10 @@ static void ignore_notice(void *arg, const PGresult *result)
 
 static void print_setup(const struct source *source, enum store_set set, struct buf *out)
 {
-	buf_adds(out, session_pins_sql);
-	buf_addf(out, "; SET statement_timeout TO %d; SET lock_timeout TO %d;",
+	/* First, since the role's own may be short. */
+	buf_addf(out, "SET statement_timeout TO %d; SET lock_timeout TO %d;",
 	         STORE_STATEMENT_TIMEOUT_MS, STORE_LOCK_TIMEOUT_MS);
+	buf_addf(out, "%s;", session_pins_sql);
 	if (source->read_only)
 		buf_adds(out, "SET default_transaction_read_only TO on;");
 	/* No user's trigger runs there, and names that are printed become qualified by it. */
@@ -163,6 +164,8 @@ static int set_up(struct session *session, struct source *source, enum store_set
 		return -e->err;
 	session->backend = PQbackendPID(session->pg);
 	error_copy_text(session->started, sizeof(session->started), PQgetvalue(result, 0, 1));
+	if (*PQgetvalue(result, 0, 2) == 't')
+		atomic_store(&source->standby, true);
 	return check_identity(source, PQgetvalue(result, 0, 0), e);
 }
 

@@ -91,6 +91,11 @@ const char *store_identity(const struct store *store)
 	return store->source.identity;
 }
 
+bool store_may_lag(const struct store *store)
+{
+	return atomic_load(&store->source.standby);
+}
+
 const char *store_label(const struct store *store)
 {
 	return store->label;

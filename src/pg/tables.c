@@ -72,11 +72,13 @@ static bool read_table(struct table *table, const PGresult *lines, int first, in
 	*table = (struct table){
 	        .relation = load_oid(lines, first, TABLE_OID),
 	        .version = hash_text(lines, first, TABLE_VERSION),
+	        .membership = hash_text(lines, first, TABLE_MEMBERSHIP),
 	        .owned = load_flag(lines, first, TABLE_OWNED),
 	        .published = load_flag(lines, first, TABLE_PUBLISHED),
 	        .listed = load_flag(lines, first, TABLE_LISTED),
 	        .harmful = load_flag(lines, first, TABLE_HARMFUL),
 	        .logged = load_flag(lines, first, TABLE_LOGGED),
+	        .partly = load_flag(lines, first, TABLE_PARTLY),
 	        .pinned = load_flag(lines, first, TABLE_PINNED),
 	};
 	return copy_text(lines, first, TABLE_NAME, &table->name) &&

@@ -24,8 +24,8 @@ struct feed;
 
 enum feed_source { FEED_NONE, FEED_WAL, FEED_LOG, FEED_SOURCES };
 
-/* Could this role have a feed here, as far as one query can tell (settings->changes says which)? 0; -EOPNOTSUPP with
- * a sentence that says what would be needed; another -errno. */
+/* Could this role have a feed here (settings->changes says which)? Makes the publication if it may. 0; -EOPNOTSUPP
+ * with a sentence that says what would be needed; another -errno. */
 int feed_check(struct store *store, const struct settings *settings, struct error *e) _must_check_;
 
 /* Connect and become the only worker for `token`, which names the Redis: two Redis servers of one database
