@@ -179,7 +179,8 @@ static int64_t life_us(const struct sync *sync)
 	return (int64_t)(sync->settings->max_staleness * 1e6);
 }
 
-/* Redis' time first (R4), then what the catalog is, then where the stream must get to. */
+/* Redis' time first (R4), then where the stream must get to, then what the catalog is: what the stream does not tell
+ * (DDL, a partition's TRUNCATE) shows there. */
 static int begin_beat(struct sync *sync, struct error *e)
 {
 	int r;
@@ -188,13 +189,14 @@ static int begin_beat(struct sync *sync, struct error *e)
 	sync->beat_due_ms = sync->mark_ms + life_us(sync) / 1000 / SYNC_BEATS;
 	if (!publisher_time_us(&sync->publisher, &sync->mark_us))
 		return 0;
-	batch_reset(&sync->batch);
-	r = feed_inspect(sync->feed, &sync->batch, e);
+	r = feed_mark(sync->feed, e);
 	if (r < 0)
 		return r;
-	publisher_apply(&sync->publisher, sync->feed, &sync->batch);
-	r = feed_mark(sync->feed, e);
-	sync->marked = r == 0;
+	sync->marked = true;
+	batch_reset(&sync->batch);
+	r = feed_inspect(sync->feed, &sync->batch, e);
+	if (r == 0)
+		publisher_apply(&sync->publisher, sync->feed, &sync->batch);
 	return r;
 }
 

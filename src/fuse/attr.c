@@ -10,9 +10,16 @@
 /* 1980-01-01: constant, so that rsync and tar see no change where there is none. */
 enum { DIRECTORY_MTIME = 315532800 };
 
-double mount_timeout(const struct mount *mount)
+double mount_timeout(const struct mount *mount, enum belief belief)
 {
-	return mount->engine.settings->strong ? 0.0 : 1.0;
+	if (belief == BELIEVE_NOT || mount->engine.settings->strong)
+		return 0;
+	return belief == BELIEVE_LONG && follow_live(mount->engine.follow) ? LONG_S : 1;
+}
+
+enum belief mount_belief(const struct mount *mount)
+{
+	return follow_live(mount->engine.follow) ? BELIEVE_LONG : BELIEVE_SHORTLY;
 }
 
 /* Stable across mounts and never 0 or 1, which are no file's. */
@@ -99,15 +106,17 @@ void attr_report(const struct mount *mount, const struct node *node, struct stat
 	}
 }
 
-void attr_entry(const struct mount *mount, const struct node *node, const struct stat *attr, bool lasting,
+void attr_entry(const struct mount *mount, const struct node *node, const struct stat *attr, enum belief belief,
 		struct fuse_entry_param *ret)
 {
 	memset(ret, 0, sizeof *ret);
 	ret->ino = ino_of(mount, node);
 	ret->attr = *attr;
-	ret->attr_timeout = lasting ? LASTING_S : mount_timeout(mount);
+	ret->attr_timeout = mount_timeout(mount, belief);
 	/* Names can be taken back only all at once, and not from every kernel (notify.h). */
-	ret->entry_timeout = notifier_has_epochs(mount->notifier) ? ret->attr_timeout : mount_timeout(mount);
+	if (belief == BELIEVE_LONG && !notifier_has_epochs(mount->notifier))
+		belief = BELIEVE_SHORTLY;
+	ret->entry_timeout = mount_timeout(mount, belief);
 	nodes_lock(mount->nodes);
 	if (node->kind == NODE_REPORT)
 		ret->attr_timeout = 0;
@@ -116,11 +125,12 @@ void attr_entry(const struct mount *mount, const struct node *node, const struct
 	nodes_unlock(mount->nodes);
 }
 
-void reply_entry(struct mount *mount, fuse_req_t req, struct node *node, const struct stat *attr, bool lasting)
+void reply_entry(struct mount *mount, fuse_req_t req, struct node *node, const struct stat *attr,
+		 enum belief belief)
 {
 	struct fuse_entry_param entry;
 
-	attr_entry(mount, node, attr, lasting, &entry);
+	attr_entry(mount, node, attr, belief, &entry);
 	if (fuse_reply_entry(req, &entry) < 0)
 		nodes_forget(mount->nodes, node, 1);
 }
@@ -129,7 +139,7 @@ void reply_pending(struct mount *mount, fuse_req_t req, struct node *node, const
 {
 	struct fuse_entry_param entry;
 
-	attr_entry(mount, node, attr, false, &entry);
+	attr_entry(mount, node, attr, BELIEVE_SHORTLY, &entry);
 	entry.entry_timeout = 0;
 	if (fuse_reply_entry(req, &entry) < 0)
 		nodes_forget(mount->nodes, node, 1);

@@ -8,9 +8,9 @@
 
 /* --- GETATTR --------------------------------------------------------------------------------- */
 
-static void reply_attr(struct call *call, const struct stat *attr, bool lasting)
+static void reply_attr(struct call *call, const struct stat *attr, enum belief belief)
 {
-	fuse_reply_attr(call->req, attr, lasting ? LASTING_S : mount_timeout(call->mount));
+	fuse_reply_attr(call->req, attr, mount_timeout(call->mount, belief));
 	call_free(call);
 }
 
@@ -30,20 +30,20 @@ static void getattr_row_done(struct call *call, struct text *text, const struct 
 	struct mount *mount = call->mount;
 	struct look look = call_look(call);
 	struct version told;
+	enum belief belief;
 	struct stat attr;
-	bool lasting;
 
 	if (!text) {
 		call_fail(call, CALL_LOOKUP, e);
 		return;
 	}
-	lasting = nodes_attributes(mount->nodes, call->node, &text->version, &look, &told);
+	belief = nodes_attributes(mount->nodes, call->node, &text->version, &look, &told);
 	/* A handle that was opened meanwhile is told what it sees. */
 	if (attr_of_open_row(mount, call->node, handle_of(call), &attr))
-		lasting = false;
+		belief = BELIEVE_SHORTLY;
 	else
 		attr_row(mount, call->ref.relation, call->ino, &told, &attr);
-	reply_attr(call, &attr, lasting && follow_live(mount->engine.follow));
+	reply_attr(call, &attr, belief);
 }
 
 /* The row is what its node was told; nobody needs to be asked. */
@@ -60,7 +60,7 @@ static bool getattr_known(struct call *call)
 		return false;
 	count(memory_lookups);
 	attr_row(mount, relation, call->ino, &version, &attr);
-	reply_attr(call, &attr, true);
+	reply_attr(call, &attr, BELIEVE_LONG);
 	return true;
 }
 
@@ -71,7 +71,7 @@ static void getattr_row(struct call *call)
 	int r;
 
 	if (attr_of_open_row(mount, call->node, handle_of(call), &attr)) {
-		reply_attr(call, &attr, false);
+		reply_attr(call, &attr, BELIEVE_SHORTLY);
 		return;
 	}
 	if (getattr_known(call))
@@ -88,7 +88,7 @@ static void getattr_row(struct call *call)
 static void getattr(struct call *call)
 {
 	struct node *node = call->node;
-	bool lasting = false;
+	enum belief belief = BELIEVE_SHORTLY;
 	struct stat attr;
 	int r = 0;
 
@@ -105,12 +105,12 @@ static void getattr(struct call *call)
 		break;
 	default:
 		attr_directory(call->mount, node, &attr);
-		lasting = follow_live(call->mount->engine.follow);
+		belief = mount_belief(call->mount);
 	}
 	if (r < 0)
 		call_error(call, r);
 	else
-		reply_attr(call, &attr, lasting);
+		reply_attr(call, &attr, belief);
 }
 
 void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
@@ -148,7 +148,7 @@ static void truncate_row_done(struct call *call, struct text *text, const struct
 	/* The kernel believes this size now; the next who asks is told the row's own. */
 	nodes_spoil(call->mount->nodes, call->node);
 	notify_row(call->mount->notifier, call->node);
-	reply_attr(call, &attr, false);
+	reply_attr(call, &attr, BELIEVE_SHORTLY);
 }
 
 static void truncate_row(struct call *call)

@@ -28,11 +28,15 @@ struct mount {
 	struct interrupts *interrupts;
 };
 
-/* How long the kernel may believe what it was told, if nobody tells of changes (docs/filesystem.md, "Reading"). */
-double mount_timeout(const struct mount *mount);
+/* What the kernel may believe for long, it may until it is told otherwise. Not for ever, so that even a fault would
+ * mend itself. */
+enum { LONG_S = 3600 };
 
-/* And if somebody does: until it is told otherwise. Not for ever, so that even a fault would mend itself. */
-enum { LASTING_S = 3600 };
+/* How long that is, now: nothing is believed for long that no live feed would take back. */
+double mount_timeout(const struct mount *mount, enum belief belief);
+
+/* The same for what the catalog's poll would take back: schemas and tables. */
+enum belief mount_belief(const struct mount *mount);
 
 /* --- Calls ----------------------------------------------------------------------------------- */
 
@@ -138,12 +142,13 @@ int attr_scratch(struct mount *mount, const struct node *node, struct stat *ret)
 void attr_report(const struct mount *mount, const struct node *node, struct stat *ret);
 uint64_t ino_of_name(uint32_t relation, const char *name);
 
-/* An entry for fuse_reply_entry(), with the mount's timeouts, or lasting ones. */
-void attr_entry(const struct mount *mount, const struct node *node, const struct stat *attr, bool lasting,
+/* An entry for fuse_reply_entry(). */
+void attr_entry(const struct mount *mount, const struct node *node, const struct stat *attr, enum belief belief,
 		struct fuse_entry_param *ret);
 
 /* Reply an entry for a node that was just given a lookup, or take the lookup back. */
-void reply_entry(struct mount *mount, fuse_req_t req, struct node *node, const struct stat *attr, bool lasting);
+void reply_entry(struct mount *mount, fuse_req_t req, struct node *node, const struct stat *attr,
+		 enum belief belief);
 
 /* The same for a row name without a row, which may be gone at any moment: the kernel is not to remember it. */
 void reply_pending(struct mount *mount, fuse_req_t req, struct node *node, const struct stat *attr);

@@ -290,7 +290,7 @@ static void reply_create(struct call *call, struct file *file, const struct stat
 	struct fuse_entry_param entry;
 	struct node *node = file->node;
 
-	attr_entry(call->mount, node, attr, false, &entry);
+	attr_entry(call->mount, node, attr, BELIEVE_SHORTLY, &entry);
 	if (pending)
 		entry.entry_timeout = 0;
 	file_list(file);

@@ -179,7 +179,7 @@ static const char tables_end_sql[] =
         " s.table_version, coalesce(s.unfit, s.wal_unfit), coalesce(s.unfit, s.log_unfit),"
         " s.owned, coalesce(p.usable, false), coalesce(p.listed, false),"
         " coalesce(p.harmful, false), watched.complete, watched.partly,"
-        " s.logger, coalesce(s.pinned, false), coalesce(p.version, 0), k.name, quote_ident(k.name)"
+        " s.logger, coalesce(s.pinned, false), coalesce(p.version, 0), k.name"
         " FROM state AS s JOIN watched ON watched.root = s.oid"
         " LEFT JOIN published AS p ON p.oid = s.oid"
         " LEFT JOIN LATERAL unnest(s.names) WITH ORDINALITY AS k(name, place) ON true"

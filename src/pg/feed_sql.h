@@ -32,7 +32,6 @@ enum {
 	TABLE_PINNED,     /* the key's text depends on settings */
 	TABLE_MEMBERSHIP, /* a number that changes when it leaves the publication and comes back */
 	TABLE_COLUMN,     /* name of the key's column, or NULL */
-	TABLE_COLUMN_SQL, /* the same, quoted */
 };
 void feed_print_tables_sql(int version, struct buf *out);
 

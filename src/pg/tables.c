@@ -16,7 +16,6 @@ static void table_done(struct table *table)
 	for (size_t i = 0; i < table->n_columns; i++)
 		free(table->columns[i]);
 	free(table->columns);
-	free(table->columns_sql);
 	free(table->name);
 	free(table->wal_unfit);
 	free(table->log_unfit);
@@ -49,8 +48,6 @@ static uint64_t hash_text(const PGresult *lines, int line, int field)
 /* The lines [first, last) are the table's; one of them at least. */
 static bool read_columns(struct table *table, const PGresult *lines, int first, int last)
 {
-	_cleanup_buf_ struct buf sql = {0};
-
 	table->columns = calloc((size_t)(last - first), sizeof(*table->columns));
 	if (!table->columns)
 		return false;
@@ -60,11 +57,8 @@ static bool read_columns(struct table *table, const PGresult *lines, int first, 
 		if (!copy_text(lines, line, TABLE_COLUMN, &table->columns[table->n_columns]))
 			return false;
 		table->n_columns++;
-		buf_adds(&sql, line > first ? ", " : "");
-		buf_adds(&sql, load_text(lines, line, TABLE_COLUMN_SQL));
 	}
-	table->columns_sql = buf_steal(&sql);
-	return table->n_columns == 0 || table->columns_sql;
+	return true;
 }
 
 static bool read_table(struct table *table, const PGresult *lines, int first, int last)

@@ -37,7 +37,6 @@ struct table {
 	char *logger;       /* the trigger function for its key, or NULL */
 	char **columns;     /* its key */
 	size_t n_columns;
-	char *columns_sql;  /* quoted, with commas */
 	enum wal_state wal; /* kept from one look to the next */
 	struct snapshot since;
 	enum feed_source source;

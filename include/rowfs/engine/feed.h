@@ -67,8 +67,8 @@ int feed_missed(struct feed *feed, struct error *e) _must_check_;
 /* --- Tables ---------------------------------------------------------------------------------- */
 
 /* Look at the catalog: tables that came, went, or are not what they were (columns, storage, grants, row
- * security, source). Those are added to `batch` as BATCH_RELATION, and feed_covers() tells the new state. Cheap
- * when nothing changed. */
+ * security, source). To be called after feed_mark() and before that mark is relied upon. Those are added to `batch` as
+ * BATCH_RELATION, and feed_tables() tells the new state. Cheap when nothing changed. */
 int feed_inspect(struct feed *feed, struct batch *batch, struct error *e) _must_check_;
 
 /* The relations that the feed covers, each with its source; valid until the next feed_inspect(). */
