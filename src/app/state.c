@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include <xxhash.h>
 
@@ -92,6 +93,20 @@ static int refuse(const char *path, int err, struct error *e)
 	                 strerror(err));
 }
 
+/* Whoever unmounts and mounts again meets the process that is just ending. */
+enum { LOCK_WAIT_MS = 3000, LOCK_PAUSE_MS = 50 };
+
+static int take_lock(int fd)
+{
+	for (int waited = 0;; waited += LOCK_PAUSE_MS) {
+		if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+			return 0;
+		if (errno != EWOULDBLOCK || waited >= LOCK_WAIT_MS)
+			return errno;
+		nanosleep(&(struct timespec){.tv_nsec = LOCK_PAUSE_MS * 1000000}, NULL);
+	}
+}
+
 /* The descriptor stays open: the lock ends with the process, however that ends. */
 static int lock(const char *path, struct error *e)
 {
@@ -106,9 +121,9 @@ static int lock(const char *path, struct error *e)
 		                 "another with -o state_dir=DIR",
 		                 path);
 	}
-	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+	err = take_lock(fd);
+	if (!err)
 		return 0;
-	err = errno;
 	close(fd);
 	if (err != EWOULDBLOCK)
 		return refuse(path, err, e);
