@@ -89,6 +89,9 @@ int announce_head(struct buf *message, char ret_epoch[EPOCH_SIZE], uint64_t *ret
 	return 0;
 }
 
+/* Whoever reckons with it need not fear that it overflows. */
+#define DEADLINE_MAX (INT64_MAX / 2)
+
 static bool read_heartbeat(const char *line, struct announcement *ret)
 {
 	uint64_t deadline_us;
@@ -96,7 +99,7 @@ static bool read_heartbeat(const char *line, struct announcement *ret)
 	if (line[0] != 'h' || line[1] != ' ')
 		return false;
 	line += 2;
-	if (!read_number(&line, INT64_MAX, &deadline_us) || *line)
+	if (!read_number(&line, DEADLINE_MAX, &deadline_us) || *line)
 		return false;
 	ret->kind = ANNOUNCE_HEARTBEAT;
 	ret->deadline_us = (int64_t)deadline_us;

@@ -180,6 +180,7 @@ static const char *const malformed[] = {
         "h -5",
         "h +5",
         "h 0x5",
+        "h 4611686018427387904",
         "h 9223372036854775808",
         "h -9223372036854775808",
         "h 99999999999999999999",
@@ -286,7 +287,7 @@ static void say_random(uint64_t *random, struct said *said)
 		announce_everything(&message);
 	} else if (dice == 1) {
 		said->kind = ANNOUNCE_HEARTBEAT;
-		said->deadline_us = (int64_t)(random_next(random) >> random_below(random, 63) >> 1);
+		said->deadline_us = (int64_t)(random_next(random) >> random_below(random, 62) >> 2);
 		announce_heartbeat(&message, said->deadline_us);
 	} else {
 		said->change.op = (enum batch_op)random_below(random, BATCH_RELATION + 1);
