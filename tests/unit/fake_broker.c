@@ -23,6 +23,7 @@ static struct {
 	void *arg;
 	unsigned commands; /* [lock] ever */
 	unsigned fail_at;  /* [lock] the command that fails; 0: none */
+	const char *at;    /* [lock] the next of this name fails; NULL: none */
 	int err;           /* [lock] how */
 	bool lost;         /* [lock] only its reply */
 } faults;
@@ -42,6 +43,15 @@ void fake_broker_fail(unsigned n, int err, bool lost)
 	fake_redis_unlock();
 }
 
+void fake_broker_fail_at(const char *command, int err, bool lost)
+{
+	fake_redis_lock();
+	faults.at = command;
+	faults.err = err;
+	faults.lost = lost;
+	fake_redis_unlock();
+}
+
 unsigned fake_broker_commands(void)
 {
 	unsigned n;
@@ -53,6 +63,16 @@ unsigned fake_broker_commands(void)
 }
 
 /* --- Commands -------------------------------------------------------------------------------- */
+
+/* With the lock held: is it this one's turn to fail? */
+static bool fails(const char *command)
+{
+	bool named = faults.at && strcmp(faults.at, command) == 0;
+
+	if (named)
+		faults.at = NULL;
+	return named || faults.commands == faults.fail_at;
+}
 
 /* Ends with the lock held. 0 or -errno, which the command returns; *ret_effective: it is done all the same. */
 static int begin(struct broker *broker, const char *command, bool *ret_effective, struct error *e)
@@ -72,7 +92,7 @@ static int begin(struct broker *broker, const char *command, bool *ret_effective
 	} else if (fake_redis_is_down()) {
 		err = ETIMEDOUT;
 		*ret_effective = false;
-	} else if (faults.commands == faults.fail_at) {
+	} else if (fails(command)) {
 		err = faults.err;
 		*ret_effective = faults.lost;
 	}

@@ -14,6 +14,9 @@ void fake_broker_on(void (*fn)(void *arg, const char *command), void *arg);
  * effect, and only its reply was lost. As the real one, that broker then fails for good. n = 0: none. */
 void fake_broker_fail(unsigned n, int err, bool lost);
 
+/* The same for the next command of that name. */
+void fake_broker_fail_at(const char *command, int err, bool lost);
+
 /* How many commands there were. */
 unsigned fake_broker_commands(void);
 
