@@ -234,15 +234,12 @@ static int finish_beat(struct sync *sync, struct error *e)
 	return r < 0 ? r : 0;
 }
 
-/* An epoch that became due since the mark has its own heartbeats: those before it prove nothing. */
 static int beat(struct sync *sync, struct error *e)
 {
 	int r = 0;
 
-	if (!publisher_ready(&sync->publisher)) {
-		sync->marked = false;
+	if (!publisher_ready(&sync->publisher))
 		return 0;
-	}
 	if (!sync->marked && clock_monotonic_ms() >= sync->beat_due_ms)
 		r = begin_beat(sync, e);
 	/* On a quiet server it is passed already. */
@@ -281,6 +278,19 @@ static void care(struct sync *sync)
 
 /* --- Leading --------------------------------------------------------------------------------- */
 
+/* An epoch that became due since the mark has its own heartbeats: those before it prove nothing. */
+static int tend(struct sync *sync, struct error *e)
+{
+	int r;
+
+	if (!publisher_ready(&sync->publisher))
+		sync->marked = false;
+	r = publisher_tend(&sync->publisher, sync->feed, e);
+	if (sync->publisher.trouble.err)
+		note_error(sync, &sync->publisher.trouble);
+	return r;
+}
+
 static int serve(struct sync *sync, struct error *e)
 {
 	int r = 0;
@@ -288,9 +298,7 @@ static int serve(struct sync *sync, struct error *e)
 	sync->marked = false;
 	sync->beat_due_ms = sync->care_due_ms = 0;
 	while (r == 0 && !stopping(sync)) {
-		r = publisher_tend(&sync->publisher, sync->feed, e);
-		if (sync->publisher.trouble.err)
-			note_error(sync, &sync->publisher.trouble);
+		r = tend(sync, e);
 		if (r == 0)
 			r = take_changes(sync, e);
 		if (r == 0)

@@ -150,6 +150,7 @@ void sample_prepare(struct sample *sample)
 	free(sample->settings.state_dir);
 	sample->settings.state_dir = strdup(sample->dir);
 	sample->settings.ttl = 60;
+	sample->settings.changes = CHANGES_TTL;
 	fake_store_schema(schema);
 	schema_unref(schema);
 }

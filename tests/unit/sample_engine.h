@@ -28,7 +28,7 @@ struct sample {
 	bool started;
 };
 
-/* Settings (ttl 60 s), the state directory, the catalog. Change the settings, then start the
+/* Settings (ttl 60 s, no feed of changes), the state directory, the catalog. Change the settings, then start the
  * engine; no background thread. A failure ends the test. */
 void sample_prepare(struct sample *sample);
 void sample_start(struct sample *sample);

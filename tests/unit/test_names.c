@@ -207,11 +207,14 @@ START_TEST(only_a_detached_name_expires)
 {
 	struct names *names = names_of(GRACE_MS);
 	struct text *base = text_of("{}");
+	uint32_t relation;
 
 	bring_to(names, "replacing.json", NAME_REPLACING);
 	bring_to(names, "pending.json", NAME_PENDING);
 	ck_assert_int_eq(names_event(names, 1, "gone.json", NAME_MOVED_AWAY, base), NAME_DETACHED);
 	await_plain(names, "gone.json");
+	ck_assert(names_expire(names, &relation));
+	ck_assert(!names_expire(names, &relation));
 	ck_assert_uint_eq(base->refs, 1);
 	ck_assert_int_eq(state_of(names, "replacing.json"), NAME_REPLACING);
 	ck_assert_int_eq(state_of(names, "pending.json"), NAME_PENDING);
@@ -240,6 +243,17 @@ static void count_visit(void *arg, const char *name, enum name_state state)
 	++*(unsigned *)arg;
 }
 
+/* Let go of all whose grace has run out; how many. They must be of this relation. */
+static unsigned expire_all(struct names *names, uint32_t relation)
+{
+	uint32_t given;
+	unsigned n = 0;
+
+	for (; names_expire(names, &given); n++)
+		ck_assert_uint_eq(given, relation);
+	return n;
+}
+
 /* Names that nobody asks for again must not be counted, nor hold their texts, for ever. */
 START_TEST(expired_names_are_neither_counted_nor_kept)
 {
@@ -254,16 +268,62 @@ START_TEST(expired_names_are_neither_counted_nor_kept)
 		                 NAME_DETACHED);
 		names_count(names, counts);
 		ck_assert_uint_eq(counts[NAME_DETACHED], 2);
+		await_plain(names, "a.json");
 		await_plain(names, "b.json");
-		if (round == 0)
-			names_visit(names, 1, count_visit, &visited);
-		else
-			names_count(names, counts);
+		names_visit(names, 1, count_visit, &visited);
+		names_count(names, counts);
+		ck_assert_uint_eq(visited, 0);
+		ck_assert_uint_eq(counts[NAME_DETACHED], 0);
+		ck_assert_uint_eq(expire_all(names, 1), 2);
 		ck_assert_uint_eq(base->refs, 1);
 	}
-	ck_assert_uint_eq(visited, 0);
-	ck_assert_uint_eq(counts[NAME_DETACHED], 0);
 	text_unref(base);
+	names_free(names);
+}
+END_TEST
+
+/* Its caller has the kernel ask for the listing again, which shows the row now: once, and for the right table. */
+START_TEST(a_name_whose_grace_has_run_out_is_let_go_once_with_its_relation)
+{
+	struct names *names = names_of(GRACE_MS);
+	uint32_t relation = 0;
+
+	ck_assert(!names_expire(names, &relation));
+	ck_assert_int_eq(names_event(names, 16388, "42.json", NAME_MOVED_AWAY, NULL), NAME_DETACHED);
+	while (names_state(names, 16388, "42.json", NULL) != NAME_PLAIN)
+		nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+	ck_assert(names_expire(names, &relation));
+	ck_assert_uint_eq(relation, 16388);
+	relation = 0;
+	ck_assert(!names_expire(names, &relation));
+	ck_assert_uint_eq(relation, 0);
+	names_free(names);
+}
+END_TEST
+
+START_TEST(within_its_grace_no_name_is_let_go)
+{
+	struct names *names = names_of(LONG_GRACE_MS);
+
+	bring_to(names, "detached.json", NAME_DETACHED);
+	bring_to(names, "replacing.json", NAME_REPLACING);
+	bring_to(names, "pending.json", NAME_PENDING);
+	ck_assert_uint_eq(expire_all(names, 1), 0);
+	ck_assert_int_eq(state_of(names, "detached.json"), NAME_DETACHED);
+	names_free(names);
+}
+END_TEST
+
+/* Whoever creates it first has seen that it was gone; its new story is not an expired one. */
+START_TEST(a_name_created_after_its_grace_is_not_let_go)
+{
+	struct names *names = names_of(GRACE_MS);
+
+	bring_to(names, "42.json", NAME_DETACHED);
+	await_plain(names, "42.json");
+	ck_assert_int_eq(let(names, "42.json", NAME_CREATED), NAME_PENDING);
+	ck_assert_uint_eq(expire_all(names, 1), 0);
+	ck_assert_int_eq(state_of(names, "42.json"), NAME_PENDING);
 	names_free(names);
 }
 END_TEST
@@ -439,6 +499,9 @@ int main(void)
 	tcase_add_test(test, only_a_detached_name_expires);
 	tcase_add_test(test, a_name_detached_again_has_its_whole_grace);
 	tcase_add_test(test, expired_names_are_neither_counted_nor_kept);
+	tcase_add_test(test, a_name_whose_grace_has_run_out_is_let_go_once_with_its_relation);
+	tcase_add_test(test, within_its_grace_no_name_is_let_go);
+	tcase_add_test(test, a_name_created_after_its_grace_is_not_let_go);
 	suite_add_tcase(suite, test);
 	tcase_set_timeout(many, 60);
 	tcase_add_test(many, random_events_follow_the_table);
