@@ -133,6 +133,13 @@ void own_note(struct own *own, uint32_t relation, const char *name, uint32_t xid
 	pthread_mutex_unlock(&own->lock);
 }
 
+void own_doubt(struct own *own)
+{
+	pthread_mutex_lock(&own->lock);
+	own->overflow_until = clock_monotonic_ms() + own->window;
+	pthread_mutex_unlock(&own->lock);
+}
+
 bool own_accepts(struct own *own, uint32_t relation, const char *name, uint32_t xid)
 {
 	char key[KEY_MAX];

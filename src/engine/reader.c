@@ -44,6 +44,7 @@ struct reader {
 	int64_t ttl_ms;
 	atomic_bool feed; /* copies are proved by it */
 	struct own *own;
+	_Atomic uint64_t breaks; /* of Redis' connections, that were heeded */
 	pthread_mutex_t lock;
 	struct flight *flights; /* [lock] */
 };
@@ -262,6 +263,16 @@ static enum cache_answer ask(struct reader *reader, const struct rowref *ref, st
 			  &question->value);
 }
 
+/* A Redis that failed over may hold older copies than those that this mount has used, under a heartbeat that still
+ * stands. */
+static void heed_breaks(struct reader *reader)
+{
+	uint64_t breaks = cache_breaks(reader->parts.cache);
+
+	if (atomic_exchange(&reader->breaks, breaks) != breaks)
+		own_doubt(reader->own);
+}
+
 /* `ret`: the copy, if USABLE. The value that is to be replaced, if REPLACE, is the question's. */
 static enum outcome cached(struct reader *reader, const struct rowref *ref, struct question *question,
 			   struct text **ret)
@@ -275,6 +286,7 @@ static enum outcome cached(struct reader *reader, const struct rowref *ref, stru
 	if (!may_cache(reader, ref->relation))
 		return ASK;
 	answer = ask(reader, ref, question);
+	heed_breaks(reader);
 	if (question->feed && !question->proof.fresh)
 		return ASK;
 	if (answer == CACHE_MISS)

@@ -81,6 +81,11 @@ int cache_probe(struct cache *cache, struct error *e)
 	return cache->configured ? pool_probe(&cache->pool, e) : 0;
 }
 
+uint64_t cache_breaks(struct cache *cache)
+{
+	return cache->configured ? atomic_load(&cache->pool.breaks) : 0;
+}
+
 void cache_status(struct cache *cache, struct cache_status *ret)
 {
 	struct cache_status status = {.configured = cache->configured};

@@ -180,6 +180,18 @@ int64_t cache_time_us(struct cache *c)
 	return us;
 }
 
+static uint64_t breaks;
+
+void fake_cache_break(void)
+{
+	breaks++;
+}
+
+uint64_t cache_breaks(struct cache *c)
+{
+	return breaks;
+}
+
 bool cache_worker_note(struct cache *c, struct buf *ret)
 {
 	return cache_get(c, "worker", strlen("worker"), ret) == CACHE_HIT;

@@ -29,3 +29,6 @@ int64_t fake_cache_life(const char *key);
 /* What a worker would have set: the epoch, a heartbeat of `beats` that stands (NULL: none), and the epoch of one
  * relation (NULL: none). */
 void fake_cache_prove(const char *epoch, const char *beats, uint32_t relation, const char *table);
+
+/* A connection has ended by itself. */
+void fake_cache_break(void);

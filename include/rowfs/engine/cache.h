@@ -87,6 +87,10 @@ void cache_fill(struct cache *cache, const char *key, size_t key_len, const char
 /* UNLINK: what is held, leases included, is gone. Not awaited. */
 void cache_drop(struct cache *cache, const char *key, size_t key_len);
 
+/* How often a connection to Redis has ended by itself. What answers after that may be another Redis, or one that has
+ * gone back to older data. */
+uint64_t cache_breaks(struct cache *cache);
+
 /* Redis' clock, microseconds since 1970; negative if it does not answer. */
 int64_t cache_time_us(struct cache *cache);
 
