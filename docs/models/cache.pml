@@ -40,7 +40,7 @@
  *
  * ABSTRACTED. A version stands for (xid, text). Reads of one mount follow each other; those that overlap on one mount
  * share a flight (src/engine/reader.c). That the heartbeat
- * is dropped when an epoch begins (src/redis) is left out: R4 is enough. UNLINK, MGET and the scripts are atomic: Redis is one thread. */
+ * is dropped when an epoch begins (src/redis) is left out: it is not needed. UNLINK, MGET and the scripts are atomic: Redis is one thread. */
 
 #ifndef LEASE
 #define LEASE 1
@@ -100,6 +100,10 @@
 #endif
 #ifndef FAILOVERS
 #define FAILOVERS 0 /* 0 or 1 */
+#endif
+
+#ifndef RELIABLE
+#define RELIABLE 0 /* 1: every mount gets its answers, and nothing expires (fewer states) */
 #endif
 
 /* --- PostgreSQL --- */
@@ -192,8 +196,7 @@ end:	do
 			reached = true;
 			if
 			:: connected != server -> /* the command fails */
-				hit = false; reached = false; epoch = 0;
-				connected = server; distrust = MOUNT_TROUBLE
+				hit = false; reached = false; epoch = 0
 			:: else
 			fi;
 			if
@@ -210,7 +213,7 @@ end:	do
 			:: else
 			fi
 		}
-		:: d_step { hit = false; reached = false; epoch = 0 } /* no answer in time */
+		:: d_step { !RELIABLE -> hit = false; reached = false; epoch = 0 } /* no answer in time */
 		fi;
 		if
 		:: hit
@@ -221,7 +224,7 @@ end:	do
 				(!LEASE || redis.kind == EMPTY || (redis.kind == VALUE && redis.of_epoch != epoch)) ->
 				redis.kind = LEASED; redis.token = token;
 				redis.version = 0; redis.of_epoch = 0;
-				if :: leased = true :: leased = false /* the reply was lost */ fi
+				if :: leased = true :: !RELIABLE -> leased = false /* the reply was lost */ fi
 			}
 			:: leased = false
 			fi;
@@ -239,6 +242,9 @@ end:	do
 			} unless { !leased }
 		fi;
 		d_step { version = 0; hit = false; leased = false; reached = false; token = 0; epoch = 0; row_epoch = 0; covers = 0 }
+
+	/* It connects again, maybe for another row. */
+	:: d_step { connected != server -> connected = server; distrust = MOUNT_TROUBLE }
 
 	/* --- A save --- */
 	:: d_step { saves > 0 && committed == visible -> saves--; committed++; version = committed };
@@ -337,8 +343,8 @@ proctype Faults()
 {
 	byte flushes;
 end:	do
-	:: d_step { redis.kind != EMPTY -> unlink() } /* expiry, eviction */
-	:: d_step { redis.beat_covers != 0 && redis.beat_covers < committed -> redis.beat_covers = 0; redis.beat_of = 0 }
+	:: d_step { !RELIABLE && redis.kind != EMPTY -> unlink() } /* expiry, eviction */
+	:: d_step { !RELIABLE && redis.beat_covers != 0 && redis.beat_covers < committed -> redis.beat_covers = 0; redis.beat_of = 0 }
 	:: d_step {
 		flushes < FLUSHES -> flushes++;
 		unlink(); redis.epoch = 0; redis.beat_of = 0; redis.beat_covers = 0

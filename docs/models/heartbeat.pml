@@ -10,16 +10,14 @@
  *                          before it sends (PX) is too long after a pause           src/engine/sync.c
  *       TIME_FIRST         t0 is asked before the position is noted                  src/engine/sync.c
  *       POSITION_PASSED    and `hb` is set only when all up to the position is UNLINKed  src/engine/sync.c
- *       SCRIPT_CHECKS      the script that sets `hb` does so only while `epoch` is this worker's: else an old
- *                          worker, woken, proves copies of the new one's feed, or the reverse   src/engine/sync.c
- *       BEAT_EPOCH         a copy counts only if hb.epoch = epoch = its own          src/engine/reader.c
  *   R3  TAKEOVER_EPOCH     the worker that takes over begins a new epoch             src/engine/sync.c
  *   R5  ONE_MGET           heartbeat, epochs and row are read in one command, so that the heartbeat stands at that very
  *                          moment                                                    src/engine/reader.c
  *
- * Either of SCRIPT_CHECKS and BEAT_EPOCH is enough for freshness in this model; without both it is lost (switch
- * NO_EPOCH_IN_BEAT takes both away). Both are kept: the script's answer is also how a worker learns that it is not
- * the worker any more.
+ * NOT NEEDED for freshness, and checked to hold without (switch NO_EPOCH_IN_BEAT): that the script checks the epoch, and
+ * that a copy counts only with a heartbeat of its own epoch. A late heartbeat of a worker that was replaced says only
+ * what is true: all that was committed by t0 was UNLINKed. Both are kept: they cost nothing, the script's answer is how
+ * a worker learns that it was replaced, and a worker that is wrong about its feed proves nothing of another's.
  *
  * PROPERTY. A copy that is used was replaced less than max_staleness ago, if at all. */
 
