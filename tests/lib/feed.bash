@@ -121,6 +121,7 @@ nothing_left() {
 # witness_start NAME...
 witness_start() {
 	WITNESSED=("$@")
+	newest_page WITNESS_BEGAN
 	rm -f "$BATS_TEST_TMPDIR/witness"
 	python3 "$TOP/tests/lib/witness.py" "$BATS_TEST_TMPDIR/witness" "${@/#/$HARNESS/}" \
 		>"$BATS_TEST_TMPDIR/witness.out" 2>&1 3>&- &
@@ -130,15 +131,24 @@ witness_start() {
 }
 
 witness_works() {
-	[[ $(sql "SELECT max(n) FROM public.pages" 2>/dev/null) -gt 8 ]]
+	local now
+
+	newest_page now && ((now > WITNESS_BEGAN + 8))
+}
+
+# newest_page VARIABLE
+newest_page() {
+	local found
+
+	found=$(sql "SELECT max(n) FROM public.pages WHERE id <= 8" 2>/dev/null) || return 1
+	printf -v "$1" %d "$found"
 }
 
 # Go on until what is committed from now on has been seen on every mount: after a fault that is over.
 witness_recovered() {
 	local n
 
-	wait_until "$PATIENCE" witness_works || return 1
-	n=$(sql "SELECT max(n) FROM public.pages")
+	wait_until "$PATIENCE" newest_page n || return 1
 	wait_until "$PATIENCE" witness_past "$n"
 }
 

@@ -53,7 +53,8 @@ class Writer(threading.Thread):
             return False
 
     def run(self):
-        n = 0
+        n = int(subprocess.run(["psql", "-XAtqc", "SELECT max(n) FROM public.pages WHERE id <= 8"], check=True,
+                               stdout=subprocess.PIPE, text=True).stdout)
         while not self.stop.is_set():
             n += 1
             row = n % ROWS + 1
