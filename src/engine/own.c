@@ -150,3 +150,17 @@ bool own_accepts(struct own *own, uint32_t relation, const char *name, uint32_t 
 	pthread_mutex_unlock(&own->lock);
 	return accepts;
 }
+
+uint32_t own_seen(struct own *own, uint32_t relation, const char *name)
+{
+	char key[KEY_MAX];
+	unsigned len = make_key(key, relation, name);
+	struct entry *entry;
+	uint32_t xid;
+
+	pthread_mutex_lock(&own->lock);
+	entry = find(own, key, len);
+	xid = entry ? entry->xid : 0;
+	pthread_mutex_unlock(&own->lock);
+	return xid;
+}

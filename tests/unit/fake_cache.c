@@ -151,11 +151,14 @@ void cache_fill(struct cache *c, const char *key, size_t key_len, const char *to
                 const void *value, size_t len, int64_t px)
 {
 	struct fake_slot *slot;
+	int64_t life = 0;
 
 	begin("fill");
 	slot = fake_redis_find(key, key_len);
 	if (!fake_redis_is_down() && slot && equal(&slot->value, token, strlen(token)))
-		fake_redis_set(key, key_len, value, len, px);
+		life = px - (CACHE_LEASE_MS - (slot->until_ms - clock_monotonic_ms()));
+	if (life > 0)
+		fake_redis_set(key, key_len, value, len, life);
 	end();
 }
 

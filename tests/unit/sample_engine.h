@@ -16,6 +16,7 @@ enum sample_oid {
 	GUARDED,      /* row security */
 	PARTIAL,      /* some columns hidden */
 	READONLY,     /* no grant but SELECT */
+	PATHED,       /* its text depends on the search_path */
 	LOOSE,        /* a materialised view; its key, name, may be NULL */
 	SAMPLE_END,
 };

@@ -76,7 +76,11 @@ static enum name_state state_of(struct names *names, const char *name)
 
 static int let(struct names *names, const char *name, enum name_event event)
 {
-	return names_event(names, 1, name, event, NULL);
+	struct text *base = event == NAME_MOVED_AWAY ? text_of("{}") : NULL;
+	int r = names_event(names, 1, name, event, base);
+
+	text_unref(base);
+	return r;
 }
 
 static void bring_to(struct names *names, const char *name, enum name_state state)
@@ -145,14 +149,33 @@ START_TEST(the_base_is_kept_while_the_row_is_away)
 }
 END_TEST
 
-START_TEST(without_a_base_none_is_given)
+/* What is created over it would have nothing to be compared with. */
+START_TEST(nothing_is_detached_without_a_text)
 {
 	struct names *names = names_of(LONG_GRACE_MS);
 
-	bring_to(names, "42.json", NAME_REPLACING);
-	check_base(names, NULL);
+	ck_assert_int_eq(names_event(names, 1, "42.json", NAME_MOVED_AWAY, NULL), -EBUSY);
+	ck_assert_int_eq(state_of(names, "42.json"), NAME_PLAIN);
 	names_free(names);
 	names_free(NULL);
+}
+END_TEST
+
+START_TEST(a_created_name_comes_with_its_base)
+{
+	struct names *names = names_of(LONG_GRACE_MS);
+	struct text *base = text_of("{}"), *given = base;
+
+	ck_assert_int_eq(names_create(names, 1, "43.json", &given), NAME_PENDING);
+	ck_assert_ptr_null(given);
+	ck_assert_int_eq(names_create(names, 1, "43.json", &given), -EBUSY);
+	ck_assert_int_eq(names_event(names, 1, "42.json", NAME_MOVED_AWAY, base), NAME_DETACHED);
+	ck_assert_int_eq(names_create(names, 1, "42.json", &given), NAME_REPLACING);
+	ck_assert_ptr_eq(given, base);
+	text_unref(given);
+	names_free(names);
+	ck_assert_uint_eq(base->refs, 1);
+	text_unref(base);
 }
 END_TEST
 
@@ -382,7 +405,8 @@ START_TEST(random_events_follow_the_table)
 		size_t n = random_below(&random, NAMES);
 		enum name_event event = (enum name_event)random_below(&random, NAME_EVENTS);
 		bool based = event == NAME_MOVED_AWAY && random_below(&random, 2);
-		int next = table(model.states[r][n], event);
+		bool lacking = event == NAME_MOVED_AWAY && model.states[r][n] == NAME_PLAIN && !based;
+		int next = lacking ? CANNOT : table(model.states[r][n], event);
 		char name[16];
 		struct text *now;
 
@@ -469,7 +493,8 @@ int main(void)
 
 	tcase_add_loop_test(test, every_state_takes_every_event_as_drawn, 0, CASES);
 	tcase_add_test(test, the_base_is_kept_while_the_row_is_away);
-	tcase_add_test(test, without_a_base_none_is_given);
+	tcase_add_test(test, nothing_is_detached_without_a_text);
+	tcase_add_test(test, a_created_name_comes_with_its_base);
 	tcase_add_test(test, grace_runs_out_and_the_row_shows_again);
 	tcase_add_test(test, only_a_detached_name_expires);
 	tcase_add_test(test, a_name_detached_again_has_its_whole_grace);
