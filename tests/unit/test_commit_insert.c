@@ -172,7 +172,7 @@ START_TEST(a_new_row_is_not_followed_by_the_one_before_it)
 
 	fake_store_put(&before);
 	text = read_row(&other);
-	copy_print(other.relation, text, 60000, &copy);
+	copy_print(other.relation, text, &(struct copy_terms){.ttl_ms = 60000}, &copy);
 	fake_cache_put("a:1001:77", copy.data, copy.len);
 	fake_cache_lose_drops(_i);
 	fake_store_put(&now);

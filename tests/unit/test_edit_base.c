@@ -161,7 +161,7 @@ static struct text *read_copy(void)
 	struct text *base;
 
 	ck_assert_int_eq(reader_fetch(sample.engine.reader, &ref, STORE_READ, &text, NULL), 0);
-	copy_print(ref.relation, text, 60000, &copy);
+	copy_print(ref.relation, text, &(struct copy_terms){.ttl_ms = 60000}, &copy);
 	fake_cache_put("a:1001:42", copy.data, copy.len);
 	fake_store_put(&changed_row);
 	ck_assert_int_eq(reader_read(sample.engine.reader, &ref, STORE_READ, &base, NULL), 0);
