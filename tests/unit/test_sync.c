@@ -142,7 +142,7 @@ START_TEST(while_somebodys_heart_beats_it_does_not_even_ask)
 	ck_assert_uint_eq(fake_feed_count(FEED_OPEN), 0);
 	ck_assert_uint_eq(fake_broker_commands(), 0);
 	fake_redis_remove("hb");
-	events_await("connect id open start begin");
+	events_await("connect id open start begin publish");
 	ck_assert_str_ne(held("epoch"), "0/other");
 }
 END_TEST
