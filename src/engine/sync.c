@@ -155,11 +155,14 @@ static int await_visible(struct sync *sync, struct error *e)
 	return r < 0 ? r : 0;
 }
 
+/* Until a heartbeat is due; one that is overdue because Redis is away is no reason to hurry. */
 static int wait_ms(const struct sync *sync)
 {
 	int64_t left = sync->beat_due_ms - clock_monotonic_ms();
 
-	return sync->marked || left > NEXT_MS ? NEXT_MS : left < 0 ? 0 : (int)left;
+	if (sync->marked || left > NEXT_MS || !publisher_ready(&sync->publisher))
+		return NEXT_MS;
+	return left < 0 ? 0 : (int)left;
 }
 
 static int take_changes(struct sync *sync, struct error *e)

@@ -307,6 +307,15 @@ START_TEST(what_others_may_not_see_is_never_shared)
 }
 END_TEST
 
+/* A standby's rows may be older than what the epochs stand for. */
+START_TEST(what_a_standby_says_is_not_shared)
+{
+	fake_store_lag(true);
+	put_good(&new_row);
+	check_never_cached(&ref);
+}
+END_TEST
+
 /* Two versions of such a row cannot be told apart, which the own-reads rule needs. */
 START_TEST(without_xmin_nothing_is_shared)
 {
@@ -663,6 +672,7 @@ int main(void)
 	tcase_add_test(test, a_change_that_the_worker_drops_ends_the_lease);
 	tcase_add_test(test, reading_may_use_a_copy_but_makes_none);
 	tcase_add_loop_test(test, what_others_may_not_see_is_never_shared, 0, 2);
+	tcase_add_test(test, what_a_standby_says_is_not_shared);
 	tcase_add_test(test, without_xmin_nothing_is_shared);
 	tcase_add_test(test, after_a_save_only_its_own_copy_is_used);
 	tcase_add_test(test, after_a_read_nothing_older_is_used);
