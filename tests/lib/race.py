@@ -178,7 +178,7 @@ class Race:
         print(f"schedule {args.schedule}, seed {args.seed}, {args.mounts} mounts, {args.writers} writers, "
               f"{args.readers} readers, {self.world.mounts[0].status().get('changes', 'changes not known')}")
         print(f"reads: {counts['content']} contents, {counts['stat']} stats, {counts['listing']} names in listings; "
-              f"{counts['spared']} spared, {counts['behind another kind']} behind a read of another kind; errors that are allowed: "
+              f"{counts['spared']} spared, {counts['sizes that went back']} sizes that went back; errors that are allowed: "
               f"{', '.join(f'{counts[name]} {name}' for name in ('EIO', 'EBUSY'))}")
         print(f"saves acknowledged: {sum(write.mount >= 0 for write in acked)}, foreign transactions: "
               f"{sum(write.mount < 0 for write in acked)}, outcome not told: {len(history.writes) - len(acked)}")

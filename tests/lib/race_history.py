@@ -5,7 +5,7 @@ somebody was told that a later one of its key is committed. Then of each read, w
 returned a version:
 
     own      it is not older than what was saved on its mount, and acknowledged, before the read began
-    back     it is not older than what a read of its kind on its mount had returned before this one began
+    back     a content is not older than what a read on its mount had returned before this one began
     stale    it was not superseded more than `bound` before the read began
     unreal   it was committed: no number of a transaction that was rolled back or in its middle, no torn
              text, nothing that nobody had begun to write
@@ -15,9 +15,10 @@ and of each write: if it was acknowledged, it is in the journal (else it is `los
 
 "Mount" is one life of one mount: after kill -9 and a new mount, nobody remembers what was read before. The
 absence of a row is a version like any other. Of a stat or a listing only the size is known: it must be the size
-of some version that all of the above allows. Kinds are contents, stats, listings: the kernel holds attributes,
-listings and pages apart, and hears of a foreign change to each of them within the bound, but not at one stroke;
-how often a read was behind one of another kind is counted.
+of some version that all of the above allows. They may
+go back within the bound: replies to two listings may cross, and the kernel keeps the one that came last
+until it is told; how often that was is counted. And while a program is writing the file, its mount shows the size
+that it has written.
 
 Times are CLOCK_MONOTONIC, which all processes of a machine share, in seconds.
 """
@@ -36,14 +37,15 @@ TORN = 9999     # in place of an errno: the text was not a row
 
 READ = struct.Struct("<ddqqihhhhh")
 Read = collections.namedtuple("Read", "began ended version who key errno mount life reader kind")
-WRITE = struct.Struct("<qddhhh")
-Write = collections.namedtuple("Write", "who sent acked mount life how")
+WRITE = struct.Struct("<qdddihhh")
+# acked: NEVER without an answer that says success; ended: with any answer. key: of a save.
+Write = collections.namedtuple("Write", "who sent acked ended key mount life how")
 State = collections.namedtuple("State", "version who size sent acked")      # size −1: no row
 Violation = collections.namedtuple("Violation", "promise read text")
 
 NEVER = math.inf
-SEEDED = Write(0, -NEVER, -NEVER, -1, 0, 0)
-UNKNOWN = Write(-1, -NEVER, NEVER, -1, 0, 0)
+SEEDED = Write(0, -NEVER, -NEVER, -NEVER, 0, -1, 0, 0)
+UNKNOWN = Write(-1, -NEVER, NEVER, NEVER, 0, -1, 0, 0)
 
 
 class Key:
@@ -117,7 +119,9 @@ class History:
     def __init__(self, bound, allows=lambda read: False, spares=lambda read: False):
         self.bound, self.allows, self.spares = bound, allows, spares
         self.writes, self.keys = {}, {}
-        self.floors = collections.defaultdict(Floor)
+        self.saved = collections.defaultdict(Floor)     # by saves, which all reads must follow
+        self.shown = collections.defaultdict(Floor)     # by contents, too, which contents must
+        self.saving = collections.defaultdict(dict)     # mount, life, key → who → save
         self.unplaced = []          # saves whose line of the journal has not come yet
         self.places = {}            # who → [(key, version)]
         self.stale_by = []          # how old the versions were that had been superseded
@@ -132,7 +136,10 @@ class History:
             place.append((key, version))
 
     def write(self, write):
+        """Saves twice: when they begin, and when they have ended."""
         self.writes[write.who] = write
+        if write.mount >= 0:
+            self.saving[(write.mount, write.life, write.key)][write.who] = write
         if write.acked < NEVER:
             self.unplaced.append(write)
 
@@ -149,14 +156,15 @@ class History:
             for key, version in place or []:
                 # A transaction may pass a version; it leaves the last one.
                 if write.mount >= 0 and version in self.keys[key].states:
-                    for kind in (CONTENT, STAT, LISTING):
-                        self.floors[(write.mount, write.life, key, kind)].rise(write.acked, version, write)
+                    for floors in (self.saved, self.shown):
+                        floors[(write.mount, write.life, key)].rise(write.acked, version, write)
         self.unplaced = []
         return [Violation("lost", None, f"acknowledged, and not in the journal: {w}") for w in lost]
 
-    def known(self, read, kind):
+    @staticmethod
+    def known(floors, read):
         """(version, cause) of the newest that was known when the read began."""
-        floor = self.floors.get((read.mount, read.life, read.key, kind))
+        floor = floors.get((read.mount, read.life, read.key))
         return floor.before(read.began) if floor else NOTHING_KNOWN
 
     # What must hold
@@ -176,9 +184,9 @@ class History:
                 version, violation = verdicts.pop(i)
                 if violation:
                     found[i] = violation
-                if version is not None:
-                    read = reads[i]
-                    self.floors[(read.mount, read.life, read.key, read.kind)].rise(read.ended, version, read)
+                read = reads[i]
+                if version is not None and read.kind == CONTENT:
+                    self.shown[(read.mount, read.life, read.key)].rise(read.ended, version, read)
         return [found[i] for i in sorted(found)]
 
     def judge_one(self, read):
@@ -195,10 +203,14 @@ class History:
             return None, None if self.allows(read) else Violation("error", read, name)
         if read.kind == CONTENT and not read.errno:
             return self.judge_content(read, key)
-        if self.spares(read) and read.kind != CONTENT:
+        if read.kind != CONTENT and (self.spares(read) or self.is_being_saved(read)):
             self.counts["spared"] += 1
             return None, None
         return self.judge_size(read, key, -1 if read.errno else read.version)
+
+    def is_being_saved(self, read):
+        saves = self.saving.get((read.mount, read.life, read.key), {}).values()
+        return any(save.sent < read.ended and read.began < save.ended for save in saves)
 
     def judge_content(self, read, key):
         state = key.states.get(read.version)
@@ -218,14 +230,13 @@ class History:
                 return None, Violation("unreal", read, f"never {what}")
             late = read.began - key.superseded_at(once[-1])
             return None, Violation("stale", read, f"{what}: version {once[-1]}, superseded {late:.3f} s before")
-        least, _ = self.known(read, read.kind)
+        least, _ = self.known(self.shown if read.kind == CONTENT else self.saved, read)
         version = next((v for v in possible if v >= least), possible[-1])
+        self.counts["sizes that went back"] += least <= possible[-1] < self.known(self.shown, read)[0]
         return self.judge_version(read, version, read.began - key.superseded_at(possible[-1]))
 
     def judge_version(self, read, version, late):
-        least, cause = self.known(read, read.kind)
-        if version < max(self.known(read, kind)[0] for kind in (CONTENT, STAT, LISTING)):
-            self.counts["behind another kind"] += version >= least
+        least, cause = self.known(self.shown if read.kind == CONTENT else self.saved, read)
         if late > 0:
             self.stale_by.append(late)
         if late > self.bound:
@@ -258,7 +269,7 @@ def explain(violation, history, reads, faults):
     if not read:
         return "\n".join(lines)
     key = history.keys[read.key]
-    start, end = read.began - 3, read.ended + 0.5
+    start, end = read.began - history.bound - 0.4, read.ended + 0.3
     events = [(read.began, "  <<< this read began")]
     for version in key.versions:
         state = key.states[version]
@@ -268,6 +279,10 @@ def explain(violation, history, reads, faults):
             there = "" if state.size >= 0 else ", absent"
             acked = f"acknowledged {write.acked:.4f}" if write.acked < NEVER else "outcome not told"
             events.append((write.sent, f"version {version}{there} sent {by}, {acked} (write {state.who})"))
+    for save in history.saving.get((read.mount, read.life, read.key), {}).values():
+        if save.acked == NEVER and start < save.ended and save.sent < end:
+            events.append((save.sent, f"a save of this mount, refused or without an answer {save.ended:.4f} "
+                           f"(write {save.who})"))
     for other in reads:
         if other.key == read.key and start < other.ended and other.began < end:
             result = errno.errorcode.get(other.errno, "torn") if other.errno else \

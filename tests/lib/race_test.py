@@ -10,11 +10,15 @@ import unittest
 from race_history import CONTENT, LISTING, STAT, TORN, NEVER, Floor, History, Read, Write
 from race_rows import row_size, row_text, who_number, who_text
 
-A, B, C = 10_000_001, 10_000_002, 10_000_003
+A, B, C, D = 10_000_001, 10_000_002, 10_000_003, 10_000_004
 
 
 def read(began, version, ended=None, who=A, mount=0, life=0, reader=0, err=0, key=1):
     return Read(began, began + 0.1 if ended is None else ended, version, who, key, err, mount, life, reader, CONTENT)
+
+
+def write(who, sent, acked, mount=-1, life=0, ended=None):
+    return Write(who, sent, acked, acked if ended is None else ended, 1, mount, life, 0)
 
 
 def size(began, version, mount=0, kind=STAT, key=1):
@@ -30,11 +34,11 @@ def gone(began, **more):
 class Promises(unittest.TestCase):
     def setUp(self):
         self.history = History(1.0)
-        self.history.write(Write(A, 0, 1, -1, 0, 0))
+        self.history.write(write(A, 0, 1))
         self.history.journal(1, 1, A, 100, True)
 
     def second(self, sent=10, acked=11, mount=-1, life=0, live=True, who=B, version=2, transaction=101):
-        self.history.write(Write(who, sent, acked, mount, life, 0))
+        self.history.write(write(who, sent, acked, mount, life))
         self.history.journal(1, version, who, transaction, live)
 
     def found(self, *reads):
@@ -121,15 +125,18 @@ class Promises(unittest.TestCase):
         self.second()
         self.assertEqual(self.found(read(10.5, 2, who=B), read(11.5, 1, reader=9)), ["back"])
 
-    def test_back_by_size(self):
+    def test_back_to_absence(self):
         self.second()
-        self.assertEqual(self.found(size(10.5, 2), size(11.5, 1)), ["back"])
-        self.assertEqual(self.found(size(10.5, 2, kind=LISTING), size(11.5, 1, kind=LISTING)), ["back"])
+        self.history.write(write(C, 12, 13))
+        self.history.journal(1, 3, C, 102, False)
+        self.history.write(write(D, 14, 15))
+        self.history.journal(1, 4, D, 103, True)
+        self.assertEqual(self.found(read(15.1, 4, who=D), gone(15.5)), ["back"])
 
-    def test_kinds_may_differ_within_the_bound(self):
+    def test_sizes_may_go_back_within_the_bound(self):
         self.second()
-        self.assertEqual(self.found(read(10.5, 2, who=B), size(11.5, 1)), [])
-        self.assertEqual(self.history.counts["behind another kind"], 1)
+        self.assertEqual(self.found(read(10.5, 2, who=B), size(11.5, 1), size(11.5, 1, kind=LISTING)), [])
+        self.assertEqual(self.history.counts["sizes that went back"], 2)
 
     def test_back_in_a_later_part_of_the_history(self):
         self.second()
@@ -163,13 +170,25 @@ class Promises(unittest.TestCase):
         self.assertEqual(self.found(read(5, 2, who=B)), ["unreal"])
 
     def test_lost(self):
-        self.history.write(Write(B, 10, 11, 0, 0, 0))
+        self.history.write(write(B, 10, 11, 0))
         self.assertEqual(self.found(), ["lost"])
 
     def test_errors_are_violations_unless_allowed(self):
         self.assertEqual(self.found(read(5, 0, err=errno.EIO)), ["error"])
         self.history.allows = lambda r: r.began < 6
         self.assertEqual(self.found(read(5, 0, err=errno.EIO), read(7, 0, err=errno.EIO)), ["error"])
+
+    def test_a_file_that_is_being_written_has_the_size_written(self):
+        self.history.write(write(B, 10, NEVER, 0, ended=12))
+        self.assertEqual(self.found(size(11, 3), size(11, 3, mount=1), size(12.1, 3)), ["unreal", "unreal"])
+
+    def test_absence_is_the_newest_that_it_can_be(self):
+        self.second(live=False)
+        self.history.write(write(C, 11.1, 11.2))
+        self.history.journal(1, 3, C, 102, True)
+        self.history.write(write(D, 11.3, 11.4))
+        self.history.journal(1, 4, D, 103, False)
+        self.assertEqual(self.found(read(11.21, 3, who=C, ended=11.25), gone(11.5)), [])
 
     def test_only_sizes_of_a_stopped_mount_are_spared(self):
         self.second()

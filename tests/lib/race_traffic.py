@@ -134,8 +134,8 @@ class Writer(Process):
         self.count += 1
         return self.number * 10_000_000 + self.count
 
-    def note_write(self, who, sent, acked, mount, life, how):
-        self.writes.write(WRITE.pack(who, sent, acked, mount, life, how))
+    def note_write(self, who, sent, acked, ended, key=0, mount=SQL, life=0, how=0):
+        self.writes.write(WRITE.pack(who, sent, acked, ended, key, mount, life, how))
 
 
 class MountWriter(Writer):
@@ -151,13 +151,14 @@ class MountWriter(Writer):
         self.cat(self.mount, key)
         how = self.chance.choice((self.overwrite, self.overwrite, self.edit, self.replace))
         life, sent = self.race.life(self.mount), time.monotonic()
+        self.note_write(who, sent, NEVER, NEVER, key, self.mount, life)
         try:
             how(path, json.dumps({"who": who_text(who)}))
-            acked = time.monotonic()
+            acked = ended = time.monotonic()
         except (OSError, ValueError) as e:
-            acked = NEVER
+            acked, ended = NEVER, time.monotonic()
             self.race.count(f"saves: {errno.errorcode[e.errno] if isinstance(e, OSError) else 'no text'}")
-        self.note_write(who, sent, acked, self.mount, life, 0)
+        self.note_write(who, sent, acked, ended, key, self.mount, life)
         self.cat(self.mount, key)
         self.pause(0.03)
 
@@ -176,8 +177,12 @@ class MountWriter(Writer):
             f.write(json.dumps(row, indent=2))
 
     def replace(self, path, text):
+        """As sed -i does."""
         temporary = os.path.join(os.path.dirname(path), f".race{self.number}.tmp")
-        self.overwrite(temporary, text)
+        with open(path, encoding="utf-8") as f:
+            row = json.loads(f.read())
+        row["who"] = json.loads(text)["who"]
+        self.overwrite(temporary, json.dumps(row, indent=2) + "\n")
         os.rename(temporary, path)
 
 
@@ -287,7 +292,7 @@ class SqlWriter(Writer):
             if not good:
                 self.psql.run(["ROLLBACK;"])
                 self.race.count(f"writes failed: {kind.__name__}")
-            self.note_write(who, sent, acked, SQL, 0, [k for k, _ in self.KINDS].index(kind))
+            self.note_write(who, sent, acked, time.monotonic(), how=[k for k, _ in self.KINDS].index(kind))
         except Gone:
             self.psql.end()
             self.psql = None

@@ -63,8 +63,7 @@ class Mount:
             if give_up and give_up():
                 return
             time.sleep(0.1)
-        if self.number < len(self.world.lives):
-            self.world.lives[self.number] += 1
+        self.world.lives[self.number] += 1
 
     def try_start(self):
         host = self.world.link_folder(self.number) if "postgres" in self.links else os.environ["PGHOST"]
@@ -147,7 +146,7 @@ class World:
                           LC_ALL="C.UTF-8", ASAN_OPTIONS=f"log_path={self.folder}/asan",
                           UBSAN_OPTIONS=f"log_path={self.folder}/asan:halt_on_error=1:print_stacktrace=1")
         self.ends = multiprocessing.Event()
-        self.lives = multiprocessing.Array("i", [1] * args.mounts, lock=False)   # odd: not mounted
+        self.lives = multiprocessing.Array("i", [1] * (args.mounts + 1), lock=False)    # odd: not mounted
         self.link_numbers, self.proxy = {}, None
         self.mounts = [Mount(self, n, links.get(n, ()), options(n)) for n in range(args.mounts)]
         self.counts_file = f"{self.folder}/counts"
