@@ -179,7 +179,7 @@ class Race:
               f"{args.readers} readers, {self.world.mounts[0].status().get('changes', 'changes not known')}")
         print(f"reads: {counts['content']} contents, {counts['stat']} stats, {counts['listing']} names in listings; "
               f"{counts['spared']} spared, {counts['sizes that went back']} sizes that went back; errors that are allowed: "
-              f"{', '.join(f'{counts[name]} {name}' for name in ('EIO', 'EBUSY'))}")
+              f"{', '.join(f'{counts[name]} {name}' for name in ('EIO', 'EBUSY', 'ESTALE'))}")
         print(f"saves acknowledged: {sum(write.mount >= 0 for write in acked)}, foreign transactions: "
               f"{sum(write.mount < 0 for write in acked)}, outcome not told: {len(history.writes) - len(acked)}")
         print("refused: " + (", ".join(f"{n} {what}" for what, n in sorted(self.world.counts().items())) or "none"))

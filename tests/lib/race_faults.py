@@ -16,6 +16,10 @@ RECONNECT_SECONDS = 5
 # After a stop: until the mount has told the kernel to forget.
 AWAKE_SECONDS = 0.5
 
+STOPS = ("mount-stop", "worker-stop", "stutter")
+LINKS = ("postgres-link", "redis-link", "stamp")
+CUTS = ("postgres-restart", "backends", "postgres-link")
+
 Fault = collections.namedtuple("Fault", "name target began ended")
 
 
@@ -87,22 +91,21 @@ class Faults:
     # What errors they excuse
 
     def allows(self, read):
-        """EIO while PostgreSQL is out of the mount's reach; EBUSY from a lock that a commit holds which is
-        waiting for its standby (TRUNCATE's)."""
+        """EIO while PostgreSQL is out of the mount's reach. EBUSY from a lock that a commit holds which is
+        waiting for its standby (TRUNCATE's). ESTALE if the mount stood still, or waited for its servers, between
+        the LOOKUP and the OPEN by which the kernel repeats an open of a row that has changed."""
         if read.errno == errno.EBUSY:
             return read.key % 1000 > 500
-        return read.errno == errno.EIO and any(
-            fault.name in ("postgres-restart", "backends", "postgres-link") and fault.target in (None, read.mount) and
-            fault.began < read.ended and read.began < fault.ended + RECONNECT_SECONDS for fault in self.all())
+        if read.errno == errno.ESTALE:
+            return self.was_on(read, STOPS + LINKS, 0)
+        return read.errno == errno.EIO and self.was_on(read, CUTS, RECONNECT_SECONDS)
+
+    def was_on(self, read, names, afterwards):
+        return any(fault.name in names and fault.target in (None, read.mount) and
+                   fault.began < read.ended and read.began < fault.ended + afterwards for fault in self.all())
 
     def spares(self, read):
-        for fault in reversed(self.all()):
-            if fault.began < read.began - 60:
-                return False
-            if (fault.name in ("mount-stop", "worker-stop", "stutter") and fault.target == read.mount and
-                    fault.began < read.ended and read.began < fault.ended + AWAKE_SECONDS):
-                return True
-        return False
+        return self.was_on(read, STOPS, AWAKE_SECONDS)
 
     # Redis
 

@@ -284,7 +284,8 @@ def explain(violation, history, reads, faults):
             events.append((save.sent, f"a save of this mount, refused or without an answer {save.ended:.4f} "
                            f"(write {save.who})"))
     for other in reads:
-        if other.key == read.key and start < other.ended and other.began < end:
+        near = other.mount == read.mount or other.kind == CONTENT and read.began - 0.1 < other.began < read.ended
+        if other.key == read.key and near and start < other.ended and other.began < end:
             result = errno.errorcode.get(other.errno, "torn") if other.errno else \
                 f"version {other.version}" if other.kind == CONTENT else f"{other.version} bytes"
             mine = "  <<<" if other == read else ""
@@ -295,5 +296,6 @@ def explain(violation, history, reads, faults):
             events.append((fault.began, f"FAULT {fault.name} {fault.target} until {fault.ended:.4f}"))
     lines.append(f"key {read.key}, mount {read.mount}.{read.life}, reader {read.reader}, {KINDS[read.kind]}, "
                  f"began {read.began:.4f}, ended {read.ended:.4f}")
-    lines += [f"  {time:.4f} {text}" for time, text in sorted(events, key=lambda event: event[0])]
+    events.sort(key=lambda event: event[0])
+    lines += [f"  {time:.4f} {text}" for time, text in events]
     return "\n".join(lines)
