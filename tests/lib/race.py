@@ -51,7 +51,7 @@ def arguments():
     parser.add_argument("--fault-gap", type=float, help="seconds between faults, on average")
     parser.add_argument("--runners", type=int, default=2, help="faults that may be on at the same time")
     parser.add_argument("--mount-options", default="")
-    parser.add_argument("--bound", type=float, default=1, help="max_staleness of the mounts, or their ttl")
+    parser.add_argument("--bound", type=float, help="max_staleness of the mounts; 1, or the schedule's")
     parser.add_argument("--pace", type=float, default=1, help="pauses of readers and writers, as a factor")
     parser.add_argument("--keep", action="store_true", help="leave the folder with logs and records")
     return parser.parse_args()
@@ -61,9 +61,10 @@ class Race:
     def __init__(self, args):
         schedule = SCHEDULES[args.schedule]
         self.args = args
+        args.bound = args.bound or schedule["bound"]
         self.world = World(args, schedule["links"], lambda n: ",".join(filter(None, [
             args.mount_options, f"max_staleness={args.bound}",
-            "noworker" if n in schedule["noworker"] else ""])))
+            "noworker" if n in schedule["noworker"] else ""])), schedule["saves"])
         names = {None: schedule["faults"], "all": GENERAL, "none": []}.get(args.faults)
         self.faults = Faults(self.world, names if names is not None else args.faults.split(","), args.seed,
                              args.fault_gap or schedule["gap"])

@@ -16,8 +16,9 @@ RECONNECT_SECONDS = 5
 # After a stop: until the mount has told the kernel to forget.
 AWAKE_SECONDS = 0.5
 
-STOPS = ("mount-stop", "worker-stop", "stutter")
-LINKS = ("postgres-link", "redis-link", "stamp")
+STOPS = ("mount-stop", "worker-stop")
+# What may make a request wait: at the server, or for a directory that the kernel locks during a rename.
+WAITS = ("postgres-link", "redis-link", "stamp", "standby", "drain")
 CUTS = ("postgres-restart", "backends", "postgres-link")
 
 Fault = collections.namedtuple("Fault", "name target began ended")
@@ -97,7 +98,7 @@ class Faults:
         if read.errno == errno.EBUSY:
             return read.key % 1000 > 500
         if read.errno == errno.ESTALE:
-            return self.was_on(read, STOPS + LINKS, 0)
+            return self.was_on(read, STOPS + WAITS, 0)
         return read.errno == errno.EIO and self.was_on(read, CUTS, RECONNECT_SECONDS)
 
     def was_on(self, read, names, afterwards):
@@ -247,13 +248,15 @@ class Faults:
             self.until(SLOT_WAITS)
             last.run(["BEGIN;", "UPDATE ballast SET n = n + 1 WHERE id = 2;"])
             first.run(["ROLLBACK;"])
-            time.sleep(0.05)
+            time.sleep(0.3)
             self.until(SLOT_WAITS)
             sql("ALTER SYSTEM SET synchronous_standby_names = 'missing'", "SELECT pg_reload_conf()")
             try:
-                time.sleep(0.15)
+                time.sleep(0.3)
                 last.run(["ROLLBACK;"])
-                time.sleep(0.8)
+                # The new epoch's first heartbeat, and then some time for fills.
+                self.wait_for(lambda: self.world.redis_says(BEATS) == "1", 4)
+                time.sleep(0.6)
             finally:
                 sql("ALTER SYSTEM RESET synchronous_standby_names", "SELECT pg_reload_conf()")
             first.end()
@@ -262,42 +265,38 @@ class Faults:
         self.during("drain", None, ["postgres"], fault)
 
     def until(self, query):
-        deadline = time.monotonic() + 5
-        while sql(query) != "t\n" and time.monotonic() < deadline and not self.done.is_set():
+        self.wait_for(lambda: sql(query) == "t\n", 5)
+
+    def wait_for(self, condition, seconds):
+        deadline = time.monotonic() + seconds
+        while not condition() and time.monotonic() < deadline and not self.done.is_set():
             time.sleep(0.01)
 
     def stamp(self, _):
-        """SELECTs whose answers are on the way while one worker goes and the next one comes."""
+        """SELECTs whose answers are on the way while one worker goes and the next one comes. Redis has evicted
+        all copies, so that there are such SELECTs."""
         def fault():
-            self.world.link(2, "postgres", "slow", 2)
+            self.world.link(2, "postgres", "slow", 2.5)
+            self.world.redis_says(EVICT)
             sql("SELECT pg_terminate_backend(pid) FROM pg_stat_replication")
-            self.done.wait(2.3)
+            self.done.wait(2.7)
             self.world.link(2, "postgres", "pass")
             self.done.wait(2.5)
         self.during("stamp", 2, ["postgres"], fault)
 
-    def stutter(self, chance):
-        """The worker, far from Redis, is stopped while its heartbeat is on the way."""
+    def lagging_worker(self, chance):
+        """What the worker tells Redis is on its way for long, and now and then it is stopped meanwhile."""
         worker = self.world.worker()
-        if not worker:
-            return
-        if "redis" in worker.links:
-            self.world.link(worker.number, "redis", "lag", 0.4)
-
-        def fault():
-            for _ in range(4):
-                mount_stops = 1.5 + chance.random() * 0.3
-                worker.signal(signal.SIGSTOP)
-                self.done.wait(mount_stops)
-                worker.signal(signal.SIGCONT)
-                self.done.wait(1.5 + chance.random())
-        self.during("stutter", worker.number, [worker.name], fault)
+        if worker:
+            self.world.link(worker.number, "redis", "lag", 0.35)
+            self.done.wait(6)
+            self.stop_mount("worker-stop", worker, chance, 2)
 
     def far_worker(self, _):
-        """The worker is slow, so that copies stay for a while that this mount knows to be old."""
+        """The worker is late, so that copies stay for a while that other mounts know to be old."""
         worker = self.world.worker()
-        if worker and "redis" in worker.links:
-            self.world.link(worker.number, "redis", "slow", 0.2)
+        if worker:
+            self.world.link(worker.number, "redis", "slow", 0.06)
 
     def far_postgres(self, _):
         """Answers take their time, so that rows change between a SELECT and its fill."""
@@ -309,19 +308,26 @@ class Faults:
 SLOT_WAITS = ("SELECT count(*) > 0 FROM pg_stat_activity WHERE backend_type = 'walsender' "
               "AND wait_event_type = 'Lock'")
 
+BEATS = "return #redis.call('KEYS', '*:hb')"
+EVICT = "for _, key in ipairs(redis.call('KEYS', '*:r:*')) do redis.call('UNLINK', key) end"
+
 GENERAL = ["redis-kill", "redis-stop", "redis-flush", "worker-stop", "worker-kill", "mount-stop", "mount-kill",
            "walsender", "backends", "postgres-restart", "standby", "long", "bulk", "redis-link", "postgres-link"]
 
 BOTH, REDIS, POSTGRES = ("redis", "postgres"), ("redis",), ("postgres",)
 
+def schedule(faults, gap, links, noworker=(), bound=1.0, saves=True):
+    return {"faults": faults, "gap": gap, "links": links, "noworker": noworker, "bound": bound, "saves": saves}
+
+
 # What provokes the fault that each protection is against: which faults, how often, which mounts are reached
-# through a proxy, and which may not have the worker.
+# through a proxy, which may not have the worker, max_staleness, and do mounts save (which drops copies, too).
 SCHEDULES = {
-    "all": {"faults": GENERAL, "gap": 0.7, "links": {1: REDIS, 2: BOTH}, "noworker": ()},
-    "lease": {"faults": ["far-postgres"], "gap": 2, "links": {1: POSTGRES, 2: POSTGRES}, "noworker": (1, 2)},
-    "barrier": {"faults": ["standby"], "gap": 0.4, "links": {}, "noworker": ()},
-    "drain": {"faults": ["drain"], "gap": 0.2, "links": {}, "noworker": ()},
-    "stamp": {"faults": ["stamp"], "gap": 0.2, "links": {2: POSTGRES}, "noworker": (2,)},
-    "deadline": {"faults": ["stutter"], "gap": 0.1, "links": {0: REDIS}, "noworker": (1, 2)},
-    "own": {"faults": ["far-worker"], "gap": 2, "links": {0: REDIS}, "noworker": (1, 2)},
+    "all": schedule(GENERAL, 0.7, {1: REDIS, 2: BOTH}),
+    "lease": schedule(["far-postgres"], 2, {1: POSTGRES, 2: POSTGRES}, (1, 2)),
+    "barrier": schedule(["standby"], 0.4, {}),
+    "drain": schedule(["drain"], 0.2, {}),
+    "stamp": schedule(["stamp"], 0.2, {2: POSTGRES}, (2,), saves=False),
+    "deadline": schedule(["lagging-worker"], 0.1, {0: REDIS}, (1, 2), bound=0.7, saves=False),
+    "own": schedule(["far-worker"], 2, {0: REDIS}, (1, 2)),
 }

@@ -47,10 +47,12 @@ class Process:
 
     def choose_key(self):
         chance = self.chance.random()
-        if chance < 0.5:
+        if chance < 0.45:
             return hot_line()
-        if chance < 0.8:
-            return hot_line(self.chance.randint(8, len(WAVE) - 3))
+        if chance < 0.55:
+            return hot_line(-self.chance.randint(1, 6))
+        if chance < 0.85:
+            return hot_line(self.chance.randint(6, len(WAVE) - 3))
         return self.chance.choice(KEYS)
 
     # Reading
@@ -315,6 +317,6 @@ def readers_of(race):
 
 
 def writers_of(race):
-    """Every second one writes through a mount."""
-    return [MountWriter(race, 1 + n, n // 2 % race.mounts_wanted) if n % 2 else SqlWriter(race, 1 + n)
+    """Every second one writes through a mount, unless they are not wanted."""
+    return [MountWriter(race, 1 + n, n // 2 % race.mounts_wanted) if n % 2 and race.saves else SqlWriter(race, 1 + n)
             for n in range(race.writers_wanted)]

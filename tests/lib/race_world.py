@@ -131,7 +131,8 @@ def is_mounted(place):
 class World:
     """Everything that must be ended. Handed to readers and writers, too, which are forked from here."""
 
-    def __init__(self, args, links, options):
+    def __init__(self, args, links, options, saves):
+        self.saves = saves      # do writers write through mounts, too?
         self.program = os.environ.get("ROWFS", os.path.join(HERE, "../../build/rowfs"))
         if not os.access(self.program, os.X_OK):
             raise Trouble(f"no program to test: {self.program}")
@@ -209,6 +210,10 @@ class World:
         """Set what the proxy does between this mount and this server."""
         self.proxy.stdin.write(f"{self.link_numbers[(mount, server)]} {' '.join(map(str, words))}\n")
         self.proxy.stdin.flush()
+
+    def redis_says(self, script):
+        return subprocess.run(["redis-cli", "-s", f"{self.redis}/redis.sock", "EVAL", script, "0"], check=False,
+                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout.strip()
 
     def worker(self):
         """The mount that has the sync worker; None if none says so."""
