@@ -44,7 +44,7 @@ def arguments():
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--mounts", type=int, default=3)
     parser.add_argument("--writers", type=int, default=8)
-    parser.add_argument("--readers", type=int, default=16)
+    parser.add_argument("--readers", type=int, help="16, or the schedule's")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1_000_000))
     parser.add_argument("--schedule", choices=SCHEDULES, default="all", help="faults made to measure")
     parser.add_argument("--faults", help=f"all, none, or some of {','.join(GENERAL)}")
@@ -62,12 +62,13 @@ class Race:
         schedule = SCHEDULES[args.schedule]
         self.args = args
         args.bound = args.bound or schedule["bound"]
+        args.readers = args.readers or schedule["readers"]
         self.world = World(args, schedule["links"], lambda n: ",".join(filter(None, [
             args.mount_options, f"max_staleness={args.bound}",
             "noworker" if n in schedule["noworker"] else ""])), schedule["saves"])
         names = {None: schedule["faults"], "all": GENERAL, "none": []}.get(args.faults)
         self.faults = Faults(self.world, names if names is not None else args.faults.split(","), args.seed,
-                             args.fault_gap or schedule["gap"])
+                             args.fault_gap or schedule["gap"], schedule["sizes"])
         self.history = History(args.bound + SLACK, self.faults.allows, self.faults.spares)
         self.processes = []
         self.offsets = {}           # file → how much of it has been judged

@@ -25,8 +25,8 @@ Fault = collections.namedtuple("Fault", "name target began ended")
 
 
 class Faults:
-    def __init__(self, world, names, seed, gap):
-        self.world, self.gap = world, gap
+    def __init__(self, world, names, seed, gap, sizes):
+        self.world, self.gap, self.sizes = world, gap, sizes
         self.names = names
         self.seed = seed
         self.log = []
@@ -106,7 +106,8 @@ class Faults:
                    fault.began < read.ended and read.began < fault.ended + afterwards for fault in self.all())
 
     def spares(self, read):
-        return self.was_on(read, STOPS, AWAKE_SECONDS)
+        """Of stats and listings: what the kernel holds for a mount that is stopped."""
+        return not self.sizes or self.was_on(read, STOPS, AWAKE_SECONDS)
 
     # Redis
 
@@ -288,7 +289,7 @@ class Faults:
         """What the worker tells Redis is on its way for long, and now and then it is stopped meanwhile."""
         worker = self.world.worker()
         if worker:
-            self.world.link(worker.number, "redis", "lag", 0.35)
+            self.world.link(worker.number, "redis", "lag", 0.3)
             self.done.wait(6)
             self.stop_mount("worker-stop", worker, chance, 2)
 
@@ -316,18 +317,21 @@ GENERAL = ["redis-kill", "redis-stop", "redis-flush", "worker-stop", "worker-kil
 
 BOTH, REDIS, POSTGRES = ("redis", "postgres"), ("redis",), ("postgres",)
 
-def schedule(faults, gap, links, noworker=(), bound=1.0, saves=True):
-    return {"faults": faults, "gap": gap, "links": links, "noworker": noworker, "bound": bound, "saves": saves}
+def schedule(faults, gap, links, noworker=(), **more):
+    return {"faults": faults, "gap": gap, "links": links, "noworker": noworker,
+            "bound": 1.0, "saves": True, "readers": 16, "sizes": False, **more}
 
 
 # What provokes the fault that each protection is against: which faults, how often, which mounts are reached
-# through a proxy, which may not have the worker, max_staleness, and do mounts save (which drops copies, too).
+# through a proxy, which may not have the worker; max_staleness; do mounts save (which drops copies, too); and are
+# sizes judged: attributes are as old as the request that brought them, and that may be long here.
 SCHEDULES = {
-    "all": schedule(GENERAL, 0.7, {1: REDIS, 2: BOTH}),
+    "all": schedule(GENERAL, 0.7, {1: REDIS, 2: BOTH}, sizes=True),
     "lease": schedule(["far-postgres"], 2, {1: POSTGRES, 2: POSTGRES}, (1, 2)),
     "barrier": schedule(["standby"], 0.4, {}),
     "drain": schedule(["drain"], 0.2, {}),
     "stamp": schedule(["stamp"], 0.2, {2: POSTGRES}, (2,), saves=False),
-    "deadline": schedule(["lagging-worker"], 0.1, {0: REDIS}, (1, 2), bound=0.7, saves=False),
+    # Few readers: what a mount has just read of PostgreSQL protects it, too.
+    "deadline": schedule(["lagging-worker"], 0.1, {0: REDIS}, (1, 2), bound=0.7, saves=False, readers=6),
     "own": schedule(["far-worker"], 2, {0: REDIS}, (1, 2)),
 }
