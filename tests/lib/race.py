@@ -43,7 +43,7 @@ def arguments():
     parser = argparse.ArgumentParser(description="The race: see the text on top of race.py.")
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--mounts", type=int, default=3)
-    parser.add_argument("--writers", type=int, default=8)
+    parser.add_argument("--writers", type=int, help="8, or the schedule's")
     parser.add_argument("--readers", type=int, help="16, or the schedule's")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1_000_000))
     parser.add_argument("--schedule", choices=SCHEDULES, default="all", help="faults made to measure")
@@ -52,7 +52,7 @@ def arguments():
     parser.add_argument("--runners", type=int, default=2, help="faults that may be on at the same time")
     parser.add_argument("--mount-options", default="")
     parser.add_argument("--bound", type=float, help="max_staleness of the mounts; 1, or the schedule's")
-    parser.add_argument("--pace", type=float, default=1, help="pauses of readers and writers, as a factor")
+    parser.add_argument("--pace", type=float, help="pauses between reads, as a factor")
     parser.add_argument("--keep", action="store_true", help="leave the folder with logs and records")
     return parser.parse_args()
 
@@ -63,9 +63,12 @@ class Race:
         self.args = args
         args.bound = args.bound or schedule["bound"]
         args.readers = args.readers or schedule["readers"]
+        args.writers = args.writers or schedule["writers"]
+        args.pace = args.pace or schedule["pace"]
         self.world = World(args, schedule["links"], lambda n: ",".join(filter(None, [
             args.mount_options, f"max_staleness={args.bound}",
-            "noworker" if n in schedule["noworker"] else ""])), schedule["saves"])
+            "noworker" if n in schedule["noworker"] else ""])), schedule["saves"],
+            schedule["listings"])
         names = {None: schedule["faults"], "all": GENERAL, "none": []}.get(args.faults)
         self.faults = Faults(self.world, names if names is not None else args.faults.split(","), args.seed,
                              args.fault_gap or schedule["gap"], schedule["sizes"])

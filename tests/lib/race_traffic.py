@@ -40,7 +40,7 @@ class Process:
             self.step()
 
     def pause(self, seconds):
-        time.sleep(self.chance.random() * 2 * seconds * self.race.pace)
+        time.sleep(self.chance.random() * 2 * seconds)
 
     def path(self, mount, key):
         return f"{self.race.mountpoint(mount)}/public/{table_of(key)}/{key}.json"
@@ -122,13 +122,13 @@ class Reader(Process):
 
     def step(self):
         what = self.chance.random()
-        if what < 0.80:
-            self.cat(self.mount, self.choose_key())
-        elif what < 0.97:
+        if what < self.race.listings:
+            self.list(self.mount, self.chance.choice(("rows", "rows", "others")))
+        elif what < 0.2:
             self.stat(self.mount, self.choose_key())
         else:
-            self.list(self.mount, "others" if what > 0.99 else "rows")
-        self.pause(0.005)
+            self.cat(self.mount, self.choose_key())
+        self.pause(0.005 * self.race.pace)
 
 
 class Writer(Process):

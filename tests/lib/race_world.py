@@ -131,8 +131,9 @@ def is_mounted(place):
 class World:
     """Everything that must be ended. Handed to readers and writers, too, which are forked from here."""
 
-    def __init__(self, args, links, options, saves):
-        self.saves = saves      # do writers write through mounts, too?
+    def __init__(self, args, links, options, saves, listings):
+        self.saves = saves          # do writers write through mounts, too?
+        self.listings = listings    # their share of the reads
         self.program = os.environ.get("ROWFS", os.path.join(HERE, "../../build/rowfs"))
         if not os.access(self.program, os.X_OK):
             raise Trouble(f"no program to test: {self.program}")
@@ -231,7 +232,7 @@ class World:
             self.proxy.wait()
         shell("redis_stop", self.redis, "KILL", check=False)
         shell("cluster_stop", self.postgres, "immediate", check=False)
-        for name in sorted(os.listdir(self.folder)):
+        for name in sorted(os.listdir(self.folder)) if os.path.isdir(self.folder) else ():
             if name.startswith("asan."):
                 with open(f"{self.folder}/{name}", encoding="utf-8", errors="replace") as f:
                     wrong.append(f.read())
