@@ -6,10 +6,12 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include <xxhash.h>
 
 #include "rowfs/base/buf.h"
+#include "rowfs/base/directory.h"
 
 /* The mount point as one file name: /mnt/my-shop → mnt-my%2Dshop. Longer ones are cut and told
  * apart by a hash. */
@@ -91,6 +93,20 @@ static int refuse(const char *path, int err, struct error *e)
 	                 strerror(err));
 }
 
+/* Whoever unmounts and mounts again meets the process that is just ending. */
+enum { LOCK_WAIT_MS = 3000, LOCK_PAUSE_MS = 50 };
+
+static int take_lock(int fd)
+{
+	for (int waited = 0;; waited += LOCK_PAUSE_MS) {
+		if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+			return 0;
+		if (errno != EWOULDBLOCK || waited >= LOCK_WAIT_MS)
+			return errno;
+		nanosleep(&(struct timespec){.tv_nsec = LOCK_PAUSE_MS * 1000000}, NULL);
+	}
+}
+
 /* The descriptor stays open: the lock ends with the process, however that ends. */
 static int lock(const char *path, struct error *e)
 {
@@ -98,9 +114,16 @@ static int lock(const char *path, struct error *e)
 
 	if (fd < 0)
 		return refuse(path, errno, e);
-	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+	if (directory_check(fd) < 0) {
+		close(fd);
+		return error_set(e, EPERM,
+		                 "state_dir %s is somebody else's, or others may write there; choose "
+		                 "another with -o state_dir=DIR",
+		                 path);
+	}
+	err = take_lock(fd);
+	if (!err)
 		return 0;
-	err = errno;
 	close(fd);
 	if (err != EWOULDBLOCK)
 		return refuse(path, err, e);

@@ -136,57 +136,54 @@ static enum exit_code run_worker(struct job *job)
 
 /* --- The change log -------------------------------------------------------------------------- */
 
-static enum exit_code install(struct job *job)
-{
-	struct error e = {0};
-
-	return changelog_install(job->store, &job->settings, &e) < 0 ? fail(&e, EXIT_POSTGRES) : EXIT_DONE;
-}
-
-static enum exit_code uninstall(struct job *job)
-{
-	struct error e = {0};
-
-	return changelog_uninstall(job->store, &job->settings, &e) < 0 ? fail(&e, EXIT_POSTGRES) :
-									  EXIT_DONE;
-}
-
-static enum exit_code report(struct job *job)
-{
-	_cleanup_buf_ struct buf out = {0};
-	struct error e = {0};
-
-	if (changelog_report(job->store, &job->settings, &out, &e) < 0)
-		return fail(&e, EXIT_POSTGRES);
-	return out.failed || fputs(out.data ? out.data : "", stdout) < 0 || fflush(stdout) < 0 ?
-		       EXIT_INTERNAL :
-		       EXIT_DONE;
-}
+typedef int errand_fn(struct store *store, const struct settings *settings, struct buf *report,
+                      struct error *e);
 
 static const struct errand {
 	const char *name;
-	enum exit_code (*run)(struct job *job);
+	errand_fn *run;
 } errands[] = {
-	{"install", install},
-	{"uninstall", uninstall},
-	{"status", report},
+        {"install", changelog_install},
+        {"uninstall", changelog_uninstall},
+        {"status", changelog_report},
 };
+
+/* What was done before it failed is said, too. */
+static enum exit_code run_errand(struct job *job, errand_fn *errand)
+{
+	_cleanup_buf_ struct buf report = {0};
+	struct error e = {0};
+	int r = errand(job->store, &job->settings, &report, &e);
+
+	if (report.data && !report.failed)
+		fputs(report.data, stdout);
+	if (r < 0)
+		return fail(&e, EXIT_POSTGRES);
+	return report.failed || fflush(stdout) < 0 ? EXIT_INTERNAL : EXIT_DONE;
+}
+
+static errand_fn *find_errand(const char *name)
+{
+	for (size_t i = 0; i < sizeof(errands) / sizeof(*errands); i++)
+		if (strcmp(name, errands[i].name) == 0)
+			return errands[i].run;
+	return NULL;
+}
 
 enum exit_code sync_command_run(int argc, char **argv)
 {
 	_cleanup_(job_done) struct job job = {0};
-	enum exit_code (*run)(struct job *job) = run_worker;
+	errand_fn *errand = argc > 1 ? find_errand(argv[1]) : NULL;
 	enum exit_code code;
 
-	for (size_t i = 0; argc > 1 && i < sizeof(errands) / sizeof(*errands); i++)
-		if (strcmp(argv[1], errands[i].name) == 0)
-			run = errands[i].run;
-	if (run != run_worker) {
+	if (errand) {
 		argc--;
 		argv++;
 	}
 	code = parse(argc, argv, &job);
 	if (!code)
 		code = open_store(&job);
-	return code ? code : run(&job);
+	if (code)
+		return code;
+	return errand ? run_errand(&job, errand) : run_worker(&job);
 }

@@ -60,6 +60,11 @@ int error_at(struct error *e, int err, unsigned line, unsigned column, const cha
 	return -err;
 }
 
+int error_ensure(struct error *e, int r)
+{
+	return !e || e->err ? r : error_set(e, -r, "%s", strerror(-r));
+}
+
 void error_copy_text(char *to, size_t size, const char *from)
 {
 	size_t len = strlen(from);

@@ -2,8 +2,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 static const char letters[] = {
@@ -36,8 +34,9 @@ void announce_everything(struct buf *message)
 	buf_adds(message, "e\n");
 }
 
-/* The line at *at, cut off its message; NULL at the end. */
-static char *next_line(struct buf *message, size_t *at)
+/* The line at *at, cut off its message; NULL at the end. One with a zero byte, after which something would not be
+ * seen, is an empty one. */
+static const char *next_line(struct buf *message, size_t *at)
 {
 	char *line, *end;
 
@@ -49,19 +48,39 @@ static char *next_line(struct buf *message, size_t *at)
 		end = message->data + message->len; /* the NUL that every buffer ends with */
 	*end = '\0';
 	*at = (size_t)(end - message->data) + 1;
-	return line;
+	return line + strlen(line) == end ? line : "";
+}
+
+/* A number of digits only, which *line is moved past; false if there is none, or a greater one than `max`. scanf would
+ * take signs and blanks, and the remainder of what is too large: another relation. */
+static bool read_number(const char **line, uint64_t max, uint64_t *ret)
+{
+	const char *at = *line;
+	uint64_t number = 0;
+
+	for (; *at >= '0' && *at <= '9'; at++) {
+		unsigned digit = (unsigned)(*at - '0');
+
+		if (number > (max - digit) / 10)
+			return false;
+		number = number * 10 + digit;
+	}
+	if (at == *line)
+		return false;
+	*line = at;
+	*ret = number;
+	return true;
 }
 
 int announce_head(struct buf *message, char ret_epoch[EPOCH_SIZE], uint64_t *ret_number, size_t *ret_at)
 {
 	size_t at = 0;
-	char *line = next_line(message, &at);
-	char *space = line ? strchr(line, ' ') : NULL;
+	const char *line = next_line(message, &at);
+	const char *space = line ? strchr(line, ' ') : NULL;
+	const char *end = space ? space + 1 : NULL;
 	uint64_t number;
-	int used = 0;
 
-	if (!space || space == line || space - line >= EPOCH_SIZE ||
-	    sscanf(space, " %" SCNu64 "%n", &number, &used) != 1 || space[used])
+	if (!space || space == line || space - line >= EPOCH_SIZE || !read_number(&end, UINT64_MAX, &number) || *end)
 		return -EPROTO;
 	memcpy(ret_epoch, line, (size_t)(space - line));
 	ret_epoch[space - line] = '\0';
@@ -70,31 +89,39 @@ int announce_head(struct buf *message, char ret_epoch[EPOCH_SIZE], uint64_t *ret
 	return 0;
 }
 
+/* Whoever reckons with it need not fear that it overflows. */
+#define DEADLINE_MAX (INT64_MAX / 2)
+
 static bool read_heartbeat(const char *line, struct announcement *ret)
 {
-	int used = 0;
+	uint64_t deadline_us;
 
+	if (line[0] != 'h' || line[1] != ' ')
+		return false;
+	line += 2;
+	if (!read_number(&line, DEADLINE_MAX, &deadline_us) || *line)
+		return false;
 	ret->kind = ANNOUNCE_HEARTBEAT;
-	return sscanf(line, "h %" SCNd64 "%n", &ret->deadline_us, &used) == 1 && !line[used];
+	ret->deadline_us = (int64_t)deadline_us;
+	return true;
 }
 
 static bool read_change(const char *line, struct announcement *ret)
 {
 	const char *letter = line[0] ? memchr(letters, line[0], sizeof letters) : NULL;
-	int used = 0;
+	uint64_t relation;
 
-	if (!letter)
+	if (!letter || line[1] != ' ')
+		return false;
+	line += 2;
+	if (!read_number(&line, UINT32_MAX, &relation))
 		return false;
 	ret->kind = ANNOUNCE_CHANGE;
 	ret->change.op = (enum batch_op)(letter - letters);
-	if (sscanf(line + 1, " %" SCNu32 "%n", &ret->change.relation, &used) != 1)
-		return false;
-	line += 1 + used;
-	if (ret->change.op == BATCH_RELATION) {
-		ret->change.name = "";
+	ret->change.relation = (uint32_t)relation;
+	ret->change.name = *line ? line + 1 : "";
+	if (ret->change.op == BATCH_RELATION)
 		return !*line;
-	}
-	ret->change.name = line + 1;
 	return *line == ' ' && line[1];
 }
 

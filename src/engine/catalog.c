@@ -8,9 +8,14 @@
 
 struct catalog {
 	struct store *store;
-	pthread_mutex_t renewing; /* held while the catalog is read, so that many who need it read it once */
 	pthread_mutex_t lock;
+	pthread_cond_t loaded;
 	struct schema *current; /* [lock] */
+	/* One at a time reads the catalog, so that many who need it read it once and no older snapshot comes over
+	 * a newer one. [lock] */
+	bool loading;
+	unsigned begun; /* [lock] readings so far */
+	int result;     /* [lock] of the last that ended */
 	atomic_bool suspect;
 };
 
@@ -33,8 +38,8 @@ int catalog_open(struct store *store, struct catalog **ret, struct error *e)
 		free(catalog);
 		return r;
 	}
-	pthread_mutex_init(&catalog->renewing, NULL);
 	pthread_mutex_init(&catalog->lock, NULL);
+	pthread_cond_init(&catalog->loaded, NULL);
 	*ret = catalog;
 	return 0;
 }
@@ -44,7 +49,7 @@ void catalog_close(struct catalog *catalog)
 	if (!catalog)
 		return;
 	schema_unref(catalog->current);
-	pthread_mutex_destroy(&catalog->renewing);
+	pthread_cond_destroy(&catalog->loaded);
 	pthread_mutex_destroy(&catalog->lock);
 	free(catalog);
 }
@@ -59,51 +64,75 @@ struct schema *catalog_get(struct catalog *catalog)
 	return schema;
 }
 
-static void swap(struct catalog *catalog, struct schema *fresh)
+/* With the lock held, which is let go. */
+static int load_now(struct catalog *catalog)
 {
-	struct schema *stale;
+	struct schema *fresh, *stale = NULL;
+	struct error e = {0};
+	int r;
 
+	catalog->loading = true;
+	catalog->begun++;
+	pthread_mutex_unlock(&catalog->lock);
+	r = load(catalog, &fresh, &e);
+	if (r < 0)
+		log_warning("the catalog cannot be read: %s", e.message);
 	pthread_mutex_lock(&catalog->lock);
-	stale = catalog->current;
-	catalog->current = fresh;
+	if (r == 0) {
+		stale = catalog->current;
+		catalog->current = fresh;
+	}
+	catalog->result = r;
+	catalog->loading = false;
+	pthread_cond_broadcast(&catalog->loaded);
 	pthread_mutex_unlock(&catalog->lock);
 	schema_unref(stale);
+	return r;
+}
+
+/* `known` is out of date: have another, unless there is one. A reading that is on its way may have begun too early
+ * to see why; what counts is one that begins from now on, ours or somebody else's. */
+static int renew(struct catalog *catalog, const struct schema *known)
+{
+	bool early;
+	unsigned before;
+	int r = 0;
+
+	pthread_mutex_lock(&catalog->lock);
+	early = catalog->loading;
+	before = catalog->begun;
+	while (catalog->loading)
+		pthread_cond_wait(&catalog->loaded, &catalog->lock);
+	if (catalog->begun == before && (early || catalog->current == known))
+		return load_now(catalog);
+	if (catalog->begun != before)
+		r = catalog->result;
+	pthread_mutex_unlock(&catalog->lock);
+	return r;
 }
 
 bool catalog_poll(struct catalog *catalog)
 {
 	_cleanup_schema_ struct schema *current = catalog_get(catalog);
 	bool suspect = atomic_exchange(&catalog->suspect, false);
-	struct schema *fresh;
 	uint64_t fingerprint;
 	struct error e;
+	int r = store_fingerprint(catalog->store, &fingerprint, &e);
 
-	if (store_fingerprint(catalog->store, &fingerprint, &e) < 0) {
-		if (suspect)
-			catalog_suspect(catalog);
-		return false;
+	bool renewed = false;
+
+	if (r == 0 && (fingerprint != current->fingerprint || suspect)) {
+		r = renew(catalog, current);
+		renewed = r == 0;
 	}
-	if (fingerprint == current->fingerprint && !suspect)
-		return false;
-	if (load(catalog, &fresh, &e) < 0) {
-		log_warning("the catalog changed but cannot be read: %s", e.message);
-		return false;
-	}
-	swap(catalog, fresh);
-	return true;
+	if (r < 0 && suspect)
+		catalog_suspect(catalog);
+	return renewed;
 }
 
 void catalog_renew(struct catalog *catalog, const struct schema *known)
 {
-	_cleanup_schema_ struct schema *current = NULL;
-	struct schema *fresh;
-	struct error e;
-
-	pthread_mutex_lock(&catalog->renewing);
-	current = catalog_get(catalog);
-	if (current == known && load(catalog, &fresh, &e) == 0)
-		swap(catalog, fresh);
-	pthread_mutex_unlock(&catalog->renewing);
+	(void)renew(catalog, known);
 }
 
 void catalog_suspect(struct catalog *catalog)

@@ -3,8 +3,6 @@
 #include <string.h>
 
 #include "commit_run.h"
-#include "rowfs/base/counters.h"
-#include "rowfs/engine/kernel.h"
 #include "rowfs/model/diff.h"
 
 /* Is the row that is there now the one that this text would have made? */
@@ -69,14 +67,14 @@ static int insert_key(const struct rowref *ref, const struct patch *patch, struc
 	return 0;
 }
 
-int commit_insert(struct engine *engine, const struct rowref *ref, const char *text, size_t len,
-		  struct error *e)
+int commit_insert(struct engine *engine, const struct rowref *ref, const struct save *save,
+		  struct text **ret_now, struct error *e)
 {
 	_cleanup_statement_ struct statement statement = {0};
 	_cleanup_patch_ struct patch patch = {0};
 	_cleanup_cells_ struct cells key = {0};
 	struct answer answer = {0};
-	int r = json_parse(ref->relation, text, len, &patch, e);
+	int r = json_parse(ref->relation, save->text, save->len, &patch, e);
 
 	if (r == 0)
 		r = insert_key(ref, &patch, &key, e);
@@ -96,11 +94,28 @@ int commit_insert(struct engine *engine, const struct rowref *ref, const char *t
 	cells_done(&answer.key);
 	if (r > 0)
 		return commit_unknown(e);
-	if (r == 0)
+	if (r == 0) {
 		commit_announce(engine, ref, answer.xid);
+		*ret_now = commit_text(ref->relation, &patch, answer.xid);
+	}
 	if (r == -EINVAL)
 		commit_blame(engine, ref->relation, &patch, NULL, e);
 	return r;
+}
+
+/* The key that the server assigned may be one that a row had before, of which copies are about. */
+static void new_row(struct engine *engine, struct schema *schema, const struct relation *relation,
+		    const struct answer *answer)
+{
+	_cleanup_buf_ struct buf name = {0};
+	struct rowref ref = {.schema = schema, .relation = relation, .key = answer->key};
+
+	name_print(answer->key.at, answer->key.n, &name);
+	if (name.failed)
+		return;
+	ref.name = name.data;
+	engine_note_insert(engine, relation, name.data);
+	commit_announce(engine, &ref, answer->xid);
 }
 
 int commit_new(struct engine *engine, uint32_t oid, const char *text, size_t len, struct error *e)
@@ -109,7 +124,6 @@ int commit_new(struct engine *engine, uint32_t oid, const char *text, size_t len
 	_cleanup_schema_ struct schema *schema = catalog_get(engine->catalog);
 	const struct relation *relation = schema_relation(schema, oid);
 	_cleanup_patch_ struct patch patch = {0};
-	_cleanup_buf_ struct buf name = {0};
 	struct answer answer = {0};
 	int r;
 
@@ -134,12 +148,7 @@ int commit_new(struct engine *engine, uint32_t oid, const char *text, size_t len
 	if (!answer.lines)
 		return error_set(e, EPERM, "the database inserted no row: a trigger or rule refused it "
 					   "without saying why");
-	count(commits);
-	name_print(answer.key.at, answer.key.n, &name);
-	if (!name.failed) {
-		engine_note_insert(engine, relation, name.data);
-		kernel_row_changed(oid, name.data);
-	}
+	new_row(engine, schema, relation, &answer);
 	cells_done(&answer.key);
 	return 0;
 }
@@ -187,7 +196,7 @@ int commit_check_name(struct engine *engine, const struct rowref *ref, struct er
 		return 0;
 	if (statement_canonical(ref->relation, &ref->key, &statement) < 0)
 		return commit_no_memory(e);
-	r = store_run(engine->store, STORE_WRITE, &statement, compare_spelling, &spelling, NULL, e);
+	r = store_run(engine->store, STORE_WRITE, &statement, compare_spelling, &spelling, e);
 	if (r < 0)
 		return r;
 	if (!spelling.same)

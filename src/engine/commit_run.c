@@ -21,7 +21,7 @@ static int take_line(void *arg, const struct cell *cells, size_t n)
 int commit_run(struct engine *engine, const struct statement *statement, struct answer *ret,
 	       struct error *e)
 {
-	int r = store_run(engine->store, STORE_WRITE, statement, take_line, ret, NULL, e);
+	int r = store_run(engine->store, STORE_WRITE, statement, take_line, ret, e);
 
 	if (r == -ESTALE)
 		catalog_suspect(engine->catalog);
@@ -120,6 +120,30 @@ int commit_key(const struct rowref *ref, const struct patch *row, struct cells *
 	return cells_copy(key, relation->n_parts, ret);
 }
 
+static int count_line(void *arg, const struct cell *cells, size_t n)
+{
+	++*(unsigned *)arg;
+	return 0;
+}
+
+int commit_check_single(struct engine *engine, const struct rowref *ref, const struct cells *key,
+			struct error *e)
+{
+	_cleanup_statement_ struct statement statement = {0};
+	unsigned rows = 0;
+	int r;
+
+	if (!ref->relation->key_unproven)
+		return 0;
+	if (statement_fetch(ref->schema, ref->relation, key, &statement) < 0)
+		return commit_no_memory(e);
+	r = store_run(engine->store, STORE_WRITE, &statement, count_line, &rows, e);
+	if (r < 0 || rows < 2)
+		return r;
+	return error_set(e, EPERM, "%u rows have this key, so none can be changed: the columns that key = "
+				   "names in the configuration must be unique together", rows);
+}
+
 static int ignore_line(void *arg, const struct cell *cells, size_t n)
 {
 	return 0;
@@ -131,7 +155,7 @@ static bool is_refused(struct engine *engine, const struct column *column, struc
 	struct error e;
 
 	return value.data && statement_value(column, value, &statement) == 0 &&
-	       store_run(engine->store, STORE_WRITE, &statement, ignore_line, NULL, NULL, &e) == -EINVAL;
+	       store_run(engine->store, STORE_WRITE, &statement, ignore_line, NULL, &e) == -EINVAL;
 }
 
 void commit_blame(struct engine *engine, const struct relation *relation, const struct patch *patch,

@@ -14,6 +14,12 @@ struct answer {
 	struct cells key; /* of an insert */
 };
 
+/* The two ways of commit_save(). */
+int commit_update(struct engine *engine, const struct rowref *ref, const struct save *save,
+		  struct text **ret_now, struct error *e) _must_check_;
+int commit_insert(struct engine *engine, const struct rowref *ref, const struct save *save,
+		  struct text **ret_now, struct error *e) _must_check_;
+
 int commit_run(struct engine *engine, const struct statement *statement, struct answer *ret,
 	       struct error *e) _must_check_;
 
@@ -22,6 +28,10 @@ void commit_tell(struct engine *engine, const struct rowref *ref, uint32_t xid);
 
 /* The same for the row that a save was about: counted. */
 void commit_announce(struct engine *engine, const struct rowref *ref, uint32_t xid);
+
+/* What `row` has, as the text of a row of transaction `xid`. NULL if there is no memory. */
+struct text *commit_text(const struct relation *relation, const struct patch *row, uint32_t xid)
+	_must_check_;
 
 int commit_no_memory(struct error *e);
 
@@ -45,6 +55,11 @@ int commit_key(const struct rowref *ref, const struct patch *row, struct cells *
 
 /* -EACCES for a relation whose rows can never be changed. Grants are the server's to judge. */
 int commit_check_writable(const struct relation *relation, struct error *e) _must_check_;
+
+/* A statement found no row of this key. -EPERM if that is because it found several; 0 if there is another
+ * reason. */
+int commit_check_single(struct engine *engine, const struct rowref *ref, const struct cells *key,
+			struct error *e) _must_check_;
 
 /* PostgreSQL refused a value but does not say which: find the column whose value it does not read, and put
  * its name and place into `e`. `chosen` (NULL: all that are present) are the columns that were sent. */

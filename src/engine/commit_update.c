@@ -21,17 +21,31 @@ static void update_done(struct update *update)
 	free(update->changed);
 }
 
-static int update_prepare(const struct rowref *ref, const struct text *base, const char *text,
-			  size_t len, struct update *ret, struct error *e)
+/* What the base does not have may be anything in the row, so that NULL is a change too. */
+static void mark_unknown(struct update *update)
+{
+	const struct relation *relation = update->ref->relation;
+
+	for (size_t i = 0; i < relation->n_columns; i++) {
+		if (!update->edited.present[i] || update->base.present[i] || update->changed[i] ||
+		    relation_is_key(relation, i) || relation->columns[i].generated)
+			continue;
+		update->changed[i] = true;
+		update->n_changed++;
+	}
+}
+
+static int update_prepare(const struct rowref *ref, const struct save *save, struct update *ret,
+			  struct error *e)
 {
 	const struct relation *relation = ref->relation;
 	int r;
 
 	ret->ref = ref;
-	r = json_parse(relation, text, len, &ret->edited, e);
+	r = json_parse(relation, save->text, save->len, &ret->edited, e);
 	if (r < 0)
 		return r;
-	r = json_parse(relation, base->data, base->len, &ret->base, e);
+	r = json_parse(relation, save->base->data, save->base->len, &ret->base, e);
 	if (r == -EINVAL) /* columns came or went since it was printed */
 		return error_set(e, ESTALE, "the table's columns have changed since the row was read");
 	if (r < 0)
@@ -39,8 +53,23 @@ static int update_prepare(const struct rowref *ref, const struct text *base, con
 	ret->changed = calloc(relation->n_columns + 1, sizeof *ret->changed);
 	if (!ret->changed || commit_key(ref, &ret->base, &ret->key) < 0)
 		return commit_no_memory(e);
-	return diff_patch(relation, &ret->key, ret->base.cells, &ret->edited, ret->changed,
-			  &ret->n_changed, e);
+	r = diff_patch(relation, &ret->key, ret->base.cells, &ret->edited, ret->changed,
+		       &ret->n_changed, e);
+	if (r == 0)
+		mark_unknown(ret);
+	return r;
+}
+
+/* The base with what was changed. */
+static struct text *update_result(struct update *update, uint32_t xid)
+{
+	for (size_t i = 0; i < update->ref->relation->n_columns; i++) {
+		if (!update->changed[i])
+			continue;
+		update->base.cells[i] = update->edited.cells[i];
+		update->base.present[i] = true;
+	}
+	return commit_text(update->ref->relation, &update->base, xid);
 }
 
 enum verdict { OURS, BASE, OTHERS, GONE };
@@ -103,9 +132,11 @@ static int conflict(const struct update *update, enum verdict verdict, size_t co
 	return -ESTALE;
 }
 
-/* One try. Returns 1 when it must be made again. */
+/* One try. Returns 1 when it must be made again. *ret_seen: of which transaction the row was last seen;
+ * *ret_ours: the one that wrote it, if that was the server's answer. */
 static int update_try(struct engine *engine, const struct update *update,
-		      const struct statement *statement, uint32_t *ret_xid, struct error *e)
+		      const struct statement *statement, uint32_t *ret_seen, uint32_t *ret_ours,
+		      struct error *e)
 {
 	struct answer answer = {0};
 	enum verdict verdict;
@@ -114,10 +145,12 @@ static int update_try(struct engine *engine, const struct update *update,
 	bool lost;
 	int r = commit_run(engine, statement, &answer, e);
 
-	*ret_xid = answer.xid;
+	*ret_seen = *ret_ours = answer.xid;
 	if (r == 0 && answer.lines)
 		return 0;
 	lost = r < 0 && e->outcome_unknown;
+	if (r == 0)
+		r = commit_check_single(engine, update->ref, &update->key, e);
 	if (r < 0 && !lost)
 		return r;
 	if (lost) {
@@ -126,7 +159,7 @@ static int update_try(struct engine *engine, const struct update *update,
 		if (r < 0)
 			return r;
 	}
-	r = judge(engine, update, deadline, &verdict, &column, ret_xid, e);
+	r = judge(engine, update, deadline, &verdict, &column, ret_seen, e);
 	if (r < 0)
 		return lost ? commit_unknown(e) : r;
 	if (verdict == OURS)
@@ -139,16 +172,16 @@ static int update_try(struct engine *engine, const struct update *update,
 				   "the change without saying why");
 }
 
-int commit_update(struct engine *engine, const struct rowref *ref, const struct text *base,
-		  const char *text, size_t len, uint32_t *ret_xid, struct error *e)
+int commit_update(struct engine *engine, const struct rowref *ref, const struct save *save,
+		  struct text **ret_now, struct error *e)
 {
 	_cleanup_statement_ struct statement statement = {0};
 	_cleanup_(update_done) struct update update = {0};
-	uint32_t xid = 0;
-	int r = update_prepare(ref, base, text, len, &update, e);
+	uint32_t seen = 0, ours = 0;
+	int r = update_prepare(ref, save, &update, e);
 
-	if (ret_xid)
-		*ret_xid = 0;
+	if (r == 0 && update.n_changed == 0)
+		*ret_now = text_ref(save->base);
 	if (r < 0 || update.n_changed == 0)
 		return r;
 	r = commit_check_writable(ref->relation, e);
@@ -159,18 +192,18 @@ int commit_update(struct engine *engine, const struct rowref *ref, const struct 
 	if (r < 0)
 		return commit_no_memory(e);
 	for (int attempt = 0; attempt < COMMIT_ATTEMPTS; attempt++) {
-		r = update_try(engine, &update, &statement, &xid, e);
+		r = update_try(engine, &update, &statement, &seen, &ours, e);
 		if (r <= 0)
 			break;
 	}
 	if (r > 0)
 		r = commit_unknown(e);
-	if (ret_xid)
-		*ret_xid = xid;
 	if (r == 0)
-		commit_announce(engine, ref, xid);
+		commit_announce(engine, ref, seen);
 	else
 		reader_saved(engine->reader, ref, 0); /* whatever was cached may be why it failed */
+	if (r == 0)
+		*ret_now = update_result(&update, ours);
 	if (r == -EINVAL)
 		commit_blame(engine, ref->relation, &update.edited, update.changed, e);
 	return r;

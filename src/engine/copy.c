@@ -86,6 +86,7 @@ struct text *copy_parse(const struct relation *relation, const struct buf *value
 {
 	struct version version;
 	struct header header;
+	struct text *text;
 	bool usable;
 
 	*ret_garbage = true;
@@ -101,5 +102,8 @@ struct text *copy_parse(const struct relation *relation, const struct buf *value
 		usable = aged_terms(value->data, header.terms_len, terms->ttl_ms, ret_garbage);
 	if (!usable || header.fingerprint != relation->fingerprint)
 		return NULL;
-	return text_new(value->data + header.len, value->len - header.len, &version, header.xid);
+	text = text_new(value->data + header.len, value->len - header.len, &version, header.xid);
+	if (text)
+		text->copied = true;
+	return text;
 }

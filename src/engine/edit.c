@@ -14,6 +14,7 @@ struct edit {
 	char *path;
 	pid_t thread_group;
 	bool created;
+	bool edited; /* the text began as the base's */
 
 	pthread_mutex_t lock;
 	struct buf text;            /* [lock] */
@@ -30,9 +31,8 @@ struct edit {
 	/* Of the commit on its way; only its task touches these while busy. */
 	struct lane_task task;
 	enum edit_intent intent;
-	struct text *base;
-	bool stale;        /* a save has made the base another */
-	uint32_t xid;      /* of that save */
+	struct text *base; /* NULL before an INSERT */
+	bool ours;         /* the base is what we sent, not what was read */
 	struct buf sent;
 	uint64_t sent_generation;
 	struct edit_request *sender;
@@ -91,6 +91,7 @@ int edit_new(struct engine *engine, const struct rowref *ref, const struct edit_
 	edit->engine = engine;
 	edit->intent = options->intent;
 	edit->base = options->base ? text_ref(options->base) : NULL;
+	edit->edited = !options->truncated;
 	edit->created = options->created;
 	edit->asker = options->asker;
 	edit->thread_group = options->thread_group;
@@ -198,118 +199,84 @@ int edit_surrender(struct edit *edit, struct buf *ret_text)
 	return busy ? -EBUSY : 0;
 }
 
-/* --- Committing ------------------------------------------------------------------------------ */
-
-/* What the row is as far as this handle knows: its base with the columns that it sent. NULL: it cannot
- * say. */
-static struct text *merge(const struct edit *edit)
+void edit_resume(struct edit *edit)
 {
-	const struct relation *relation = edit->ref.relation;
-	_cleanup_patch_ struct patch base = {0}, sent = {0};
-	_cleanup_buf_ struct buf out = {0};
-	struct version version;
-	struct error e;
-
-	if (!edit->base ||
-	    json_parse(relation, edit->base->data, edit->base->len, &base, &e) < 0 ||
-	    json_parse(relation, edit->sent.data, edit->sent.len, &sent, &e) < 0)
-		return NULL;
-	for (size_t i = 0; i < relation->n_columns; i++)
-		if (sent.present[i])
-			base.cells[i] = sent.cells[i];
-	json_print(relation, base.cells, &out);
-	if (out.failed)
-		return NULL;
-	version = version_of(out.data, out.len, NULL);
-	return text_new(out.data, out.len, &version, 0);
+	pthread_mutex_lock(&edit->lock);
+	edit->surrendered = false;
+	pthread_mutex_unlock(&edit->lock);
 }
 
+/* --- Committing ------------------------------------------------------------------------------ */
+
 /* The base of a second save: the row as our first left it, triggers and all. If somebody has changed it since,
- * it is what we sent, so that their columns do not pass for ours. */
+ * or nobody can tell, it is what we sent, so that their columns do not pass for ours. */
 static int refresh_base(struct edit *edit, struct error *e)
 {
-	struct text *now = NULL;
+	struct text *now;
 	int r;
 
-	if (edit->intent != EDIT_UPDATE || !edit->stale)
+	if (!edit->ours || !edit->base || !edit->base->xid)
 		return 0;
 	r = reader_fetch(edit->engine->reader, &edit->ref, STORE_WRITE, &now, e);
 	if (r == -ENOENT)
 		return error_set(e, ESTALE, "conflict: the row was deleted by somebody else");
 	if (r < 0)
 		return r;
-	edit->stale = false;
-	if (edit->base && edit->xid != now->xid) {
+	edit->ours = false;
+	if (now->xid == edit->base->xid) {
+		text_unref(edit->base);
+		edit->base = now;
+	} else {
 		text_unref(now);
-		return 0;
 	}
-	text_unref(edit->base);
-	edit->base = now;
 	return 0;
 }
 
-static int write_through(struct edit *edit, struct error *e)
+static int write_through(struct edit *edit, struct text **ret_now, struct error *e)
 {
-	struct engine *engine = edit->engine;
-	int r = refresh_base(edit, e);
-
-	if (r < 0)
-		return r;
-	switch (edit->intent) {
-	case EDIT_UPDATE:
-		return commit_update(engine, &edit->ref, edit->base, edit->sent.data, edit->sent.len,
-				     &edit->xid, e);
-	case EDIT_INSERT:
-		return commit_insert(engine, &edit->ref, edit->sent.data, edit->sent.len, e);
-	default:
-		return commit_new(engine, edit->ref.relation->oid, edit->sent.data, edit->sent.len, e);
-	}
-}
-
-static void committed(struct edit *edit)
-{
-	struct text *merged;
+	struct save save = {.edited = edit->edited, .text = edit->sent.data, .len = edit->sent.len};
+	int r;
 
 	if (edit->intent == EDIT_NEW)
+		return commit_new(edit->engine, edit->ref.relation->oid, save.text, save.len, e);
+	r = refresh_base(edit, e);
+	if (r < 0)
+		return r;
+	if (edit->intent == EDIT_UPDATE && !edit->base) /* there was none for what the row became */
+		return error_set(e, ENOMEM, "out of memory");
+	save.base = edit->base;
+	return commit_save(edit->engine, &edit->ref, &save, ret_now, e);
+}
+
+static void committed(struct edit *edit, struct text *now)
+{
+	if (edit->intent == EDIT_NEW)
 		return;
-	merged = edit->intent == EDIT_UPDATE ? merge(edit) : NULL;
 	edit->intent = EDIT_UPDATE;
+	edit->ours |= now != edit->base;
 	text_unref(edit->base);
-	edit->base = merged;
-	edit->stale = true;
+	edit->base = now;
 	names_event(edit->engine->names, edit->ref.relation->oid, edit->ref.name, NAME_COMMITTED, NULL);
 }
 
-static void commit_task(struct lane_task *task)
+int edit_new_saved(struct engine *engine, const struct rowref *ref, const struct edit_options *options,
+		   const char *text, size_t len, struct edit **ret)
 {
-	struct edit *edit = container_of(task, struct edit, task);
-	struct edit_request *sender = edit->sender, *waiting, *next;
-	struct error e = {0};
-	int r = write_through(edit, &e);
+	struct edit *edit;
+	int r = edit_new(engine, ref, options, &edit);
 
-	if (r == 0)
-		committed(edit);
-	else
-		refusals_add(edit->engine->refusals, &edit->asker, &e, edit->sent.data, edit->sent.len);
-
-	pthread_mutex_lock(&edit->lock);
-	edit->busy = false;
-	if (r == 0) {
-		edit->committed = edit->sent_generation;
-	} else if (edit->generation == edit->sent_generation) {
-		edit->refused = edit->sent_generation;
-		edit->error = r;
+	if (r < 0)
+		return r;
+	r = resize(edit, len);
+	if (r < 0) {
+		edit_free(edit);
+		return r;
 	}
-	waiting = edit->waiting;
-	edit->waiting = NULL;
-	pthread_mutex_unlock(&edit->lock);
-
-	/* The handle may be released as soon as the last who asked is told: the sender comes last. */
-	for (; waiting; waiting = next) {
-		next = waiting->next;
-		edit_commit(edit, waiting->thread_group, waiting);
-	}
-	sender->done(sender, r);
+	if (len)
+		memcpy(edit->text.data, text, len);
+	edit->ours = true;
+	*ret = edit;
+	return 0;
 }
 
 /* With the lock held, while no commit is on its way. White space after a row that was inserted is not a
@@ -345,60 +312,183 @@ static int decide(struct edit *edit, pid_t thread_group)
 	}
 }
 
-static int prepare(struct edit *edit, struct edit_request *request)
+/* With the lock held: 1, or -ENOMEM. */
+static int prepare(struct edit *edit)
 {
 	buf_reset(&edit->sent);
 	buf_add(&edit->sent, edit->text.data, edit->text.len);
 	if (edit->sent.failed)
 		return -ENOMEM;
 	edit->sent_generation = edit->generation;
-	edit->task.run = commit_task;
-	edit->sender = request;
 	edit->busy = true;
 	return 1;
 }
 
-void edit_commit(struct edit *edit, pid_t thread_group, struct edit_request *request)
+static int commit(struct edit *edit)
 {
-	int r;
+	struct text *now = NULL;
+	struct error e = {0};
+	int r = write_through(edit, &now, &e);
 
-	pthread_mutex_lock(&edit->lock);
-	r = decide(edit, thread_group);
+	if (r == 0)
+		committed(edit, now);
+	else
+		refusals_add(edit->engine->refusals, &edit->asker, &e, edit->sent.data, edit->sent.len);
+	return r;
+}
+
+/* With the lock held. */
+static void settle(struct edit *edit, int r)
+{
+	edit->busy = false;
+	if (r == 0) {
+		edit->committed = edit->sent_generation;
+	} else if (edit->generation == edit->sent_generation) {
+		edit->refused = edit->sent_generation;
+		edit->error = r;
+	}
+}
+
+static void commit_task(struct lane_task *task);
+
+/* What becomes of a request: it is answered (with request->err), it waits for the commit that is on its way,
+ * or it is what the next one is made for, which is then ready to run. */
+enum turn { ANSWERED, WAITS, RUNS };
+
+/* With the lock held. */
+static enum turn take_turn(struct edit *edit, struct edit_request *request)
+{
+	int r = decide(edit, request->thread_group);
+
 	if (r == 1 && edit->busy) {
-		request->thread_group = thread_group;
 		request->next = edit->waiting;
 		edit->waiting = request;
-		pthread_mutex_unlock(&edit->lock);
-		return;
+		return WAITS;
 	}
 	if (r == 1)
-		r = prepare(edit, request);
+		r = prepare(edit);
+	if (r == 1) {
+		edit->task.run = commit_task;
+		edit->sender = request;
+		return RUNS;
+	}
+	request->err = r;
+	return ANSWERED;
+}
+
+/* With the lock held: those who waited; the ones that can be answered are put before *answered. */
+static bool take_turns(struct edit *edit, struct edit_request **answered)
+{
+	struct edit_request *waiting = edit->waiting, *next;
+	bool runs = false;
+
+	edit->waiting = NULL;
+	for (; waiting; waiting = next) {
+		enum turn turn;
+
+		next = waiting->next;
+		turn = take_turn(edit, waiting);
+		runs |= turn == RUNS;
+		if (turn == ANSWERED) {
+			waiting->next = *answered;
+			*answered = waiting;
+		}
+	}
+	return runs;
+}
+
+/* The handle may be released as soon as the last who asked is told. So those who need another commit are
+ * sorted out first; while it is not made, they keep the handle. */
+static void commit_task(struct lane_task *task)
+{
+	struct edit *edit = container_of(task, struct edit, task);
+	struct edit_request *answered = edit->sender, *next;
+	bool runs;
+	int r = commit(edit);
+
+	answered->err = r;
+	answered->next = NULL;
+	pthread_mutex_lock(&edit->lock);
+	settle(edit, r);
+	runs = take_turns(edit, &answered);
 	pthread_mutex_unlock(&edit->lock);
-	if (r == 1)
+
+	for (; answered; answered = next) {
+		next = answered->next;
+		answered->done(answered, answered->err);
+	}
+	if (runs)
 		lane_run(edit->engine->writes, &edit->task);
-	else
-		request->done(request, r);
+}
+
+void edit_commit(struct edit *edit, pid_t thread_group, struct edit_request *request)
+{
+	enum turn turn;
+
+	request->thread_group = thread_group;
+	pthread_mutex_lock(&edit->lock);
+	turn = take_turn(edit, request);
+	pthread_mutex_unlock(&edit->lock);
+	if (turn == RUNS)
+		lane_run(edit->engine->writes, &edit->task);
+	else if (turn == ANSWERED)
+		request->done(request, request->err);
 }
 
 /* --- The end --------------------------------------------------------------------------------- */
 
-static void keep_unfinished(struct edit *edit)
+static bool is_empty(const struct edit *edit)
+{
+	return json_progress(edit->text.data, edit->text.len) == JSON_EMPTY;
+}
+
+static void edit_end(struct edit *edit)
+{
+	bool dirty = !edit->surrendered && edit->generation != edit->committed;
+
+	if (dirty && !is_empty(edit) && edit->created && edit->committed == 0)
+		(void)names_event(edit->engine->names, edit->ref.relation->oid, edit->ref.name,
+				  NAME_DROPPED, NULL);
+	edit_free(edit);
+}
+
+static void close_task(struct lane_task *task)
+{
+	struct edit *edit = container_of(task, struct edit, task);
+	int r = commit(edit);
+
+	pthread_mutex_lock(&edit->lock);
+	settle(edit, r);
+	pthread_mutex_unlock(&edit->lock);
+	edit_end(edit);
+}
+
+static void keep(struct edit *edit, int err, const char *reason)
 {
 	struct error e;
 
-	(void)error_set(&e, EINVAL, "the file was closed with a text that was never complete");
+	(void)error_set(&e, err, "%s", reason);
 	refusals_add(edit->engine->refusals, &edit->asker, &e, edit->text.data, edit->text.len);
 }
 
 void edit_close(struct edit *edit)
 {
-	bool dirty = !edit->surrendered && edit->generation != edit->committed;
-	bool empty = json_progress(edit->text.data, edit->text.len) == JSON_EMPTY;
+	bool incomplete;
+	int r;
 
-	if (dirty && !empty && edit->refused != edit->generation)
-		keep_unfinished(edit);
-	if (dirty && !empty && edit->created && edit->committed == 0)
-		(void)names_event(edit->engine->names, edit->ref.relation->oid, edit->ref.name,
-				  NAME_DROPPED, NULL);
-	edit_free(edit);
+	pthread_mutex_lock(&edit->lock);
+	r = decide(edit, 0);
+	incomplete = json_progress(edit->text.data, edit->text.len) == JSON_INCOMPLETE;
+	if (r == 1 && !incomplete && prepare(edit) == 1) {
+		edit->task.run = close_task;
+		pthread_mutex_unlock(&edit->lock);
+		lane_run(edit->engine->writes, &edit->task);
+		return;
+	}
+	pthread_mutex_unlock(&edit->lock);
+	if (r == 1 && incomplete)
+		keep(edit, EINVAL, "the file was closed with a text that was never complete");
+	else if (r == 1)
+		keep(edit, ENOMEM, "out of memory");
+	edit_end(edit);
 }

@@ -129,10 +129,10 @@ static int open_reader(struct engine *engine)
 static int open_parts(struct engine *engine)
 {
 	const struct settings *settings = engine->settings;
-	int r = lane_new(STORE_READERS, &engine->reads);
+	int r = lane_new(STORE_READERS, ENGINE_READ_PATIENCE_MS, &engine->reads);
 
 	if (r == 0)
-		r = lane_new(STORE_WRITERS, &engine->writes);
+		r = lane_new(STORE_WRITERS, 0, &engine->writes);
 	if (r == 0)
 		r = names_new(settings->detach_grace_ms, &engine->names);
 	if (r == 0)

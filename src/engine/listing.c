@@ -34,6 +34,8 @@ struct listing {
 	int64_t began_us;
 	uint64_t mark;
 	bool fed;
+	bool broken;      /* more may follow than was read */
+	bool spoilt;      /* a line could not be taken */
 	bool end;         /* there is no row after this page */
 
 	struct lane_task task;
@@ -92,6 +94,8 @@ static void clear(struct listing *listing)
 	listing->read = 0;
 	listing->bytes = 0;
 	listing->first = UINT64_MAX;
+	listing->broken = false;
+	listing->spoilt = false;
 	listing->end = false;
 }
 
@@ -117,9 +121,10 @@ static bool same_as_last(const struct listing *listing, const struct cell *key, 
 	return listing->last.n == n && cells_equal(&listing->last, &(struct cells){n, (struct cell *)key});
 }
 
-static int take_line(void *arg, const struct cell *cells, size_t n)
+enum { PAGE_FULL = 1 };
+
+static int take_row(struct listing *listing, const struct cell *cells, size_t n)
 {
-	struct listing *listing = arg;
 	const struct relation *relation = listing->relation;
 	size_t n_key = relation_key_len(relation), offset = listing->names.len;
 	struct cell key[KEY_PARTS_MAX];
@@ -147,7 +152,16 @@ static int take_line(void *arg, const struct cell *cells, size_t n)
 	entry->version = version_of(listing->text.data, listing->text.len,
 				    view.has_mtime ? &view.mtime : NULL);
 	listing->bytes += listing->text.len;
-	return 0;
+	return listing->bytes < LISTING_BREAK_BYTES ? 0 : PAGE_FULL;
+}
+
+static int take_line(void *arg, const struct cell *cells, size_t n)
+{
+	struct listing *listing = arg;
+	int r = take_row(listing, cells, n);
+
+	listing->spoilt |= r < 0;
+	return r;
 }
 
 static unsigned next_limit(const struct listing *listing)
@@ -177,7 +191,15 @@ static int fetch(struct listing *listing, const struct start *start, struct erro
 	if (r < 0)
 		return r;
 	count(store_pages);
-	return store_run(listing->engine->store, STORE_READ, &statement, take_line, listing, NULL, e);
+	statement.streamed = true;
+	r = store_run(listing->engine->store, STORE_READ, &statement, take_line, listing, e);
+	/* What the server did not finish is whole as far as it goes; what we made of it is not. */
+	if (r == PAGE_FULL || (r < 0 && !listing->spoilt && listing->n_entries)) {
+		listing->broken = true;
+		*e = (struct error){0};
+		return 0;
+	}
+	return r;
 }
 
 /* Where the page after the current one starts. A page that was fetched again may end elsewhere than it
@@ -200,7 +222,7 @@ static int settle(struct listing *listing, const struct start *start)
 	for (size_t i = 0; i < listing->n_entries; i++)
 		listing->entries[i].name = listing->names.data + (uintptr_t)listing->entries[i].name;
 	listing->first = start->row;
-	listing->end = listing->read < start->limit;
+	listing->end = listing->read < start->limit && !listing->broken;
 	return set_next_start(listing);
 }
 
@@ -209,7 +231,7 @@ static void seek_task(struct lane_task *task)
 	struct listing *listing = container_of(task, struct listing, task);
 	const struct start *start = &listing->starts[listing->wanted];
 	struct error e = {0};
-	int r = fetch(listing, start, &e);
+	int r = task->late ? lane_late(&e) : fetch(listing, start, &e);
 
 	if (r == 0)
 		r = settle(listing, start);
@@ -217,8 +239,7 @@ static void seek_task(struct lane_task *task)
 		clear(listing);
 		if (r == -ESTALE)
 			catalog_suspect(listing->engine->catalog);
-		if (!e.err)
-			(void)error_set(&e, -r, "%s", strerror(-r));
+		(void)error_ensure(&e, r);
 	}
 	listing->request->done(listing->request, &e);
 }
@@ -258,6 +279,7 @@ void listing_seek(struct listing *listing, uint64_t row, struct listing_request 
 	listing->wanted = find_start(listing, row);
 	listing->request = request;
 	listing->task.run = seek_task;
+	listing->task.group = listing->relation->oid;
 	lane_run(listing->engine->reads, &listing->task);
 }
 

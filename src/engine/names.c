@@ -85,11 +85,11 @@ static const char *entry_name(const struct entry *entry)
 	return entry->key + sizeof entry->relation;
 }
 
-/* Grace that has run out counts when somebody looks; the entry itself goes by names_expire(), whose caller knows
- * that a listing has another name now. */
+/* NAME_EXPIRED happens when somebody looks; the entry itself goes by names_expire(), whose caller knows that a
+ * listing has another name now. */
 static bool has_expired(const struct entry *entry, int64_t now_ms)
 {
-	return entry->state == NAME_DETACHED && entry->deadline <= now_ms;
+	return names_next(entry->state, NAME_EXPIRED) == NAME_PLAIN && entry->deadline <= now_ms;
 }
 
 /* With the lock held. */
@@ -168,20 +168,50 @@ static int enter(struct names *names, struct entry *entry, uint32_t relation, co
 	return (int)next;
 }
 
+/* With the lock held: the entry of a name, without what has expired. */
+static struct entry *find_alive(struct names *names, uint32_t relation, const char *name)
+{
+	struct entry *entry = find(names, relation, name);
+
+	if (!entry || !is_plain(entry))
+		return entry;
+	drop(names, entry);
+	return NULL;
+}
+
+/* With the lock held. */
+static int happen(struct names *names, struct entry *entry, uint32_t relation, const char *name,
+		  enum name_event event, struct text *base)
+{
+	int next = names_next(entry ? entry->state : NAME_PLAIN, event);
+
+	/* What is created over a detached name is compared with its base, so there must be one. */
+	if (next < 0 || (next == NAME_DETACHED && !entry && !base))
+		return -EBUSY;
+	return enter(names, entry, relation, name, (enum name_state)next, base);
+}
+
 int names_event(struct names *names, uint32_t relation, const char *name, enum name_event event,
 		struct text *base)
 {
-	struct entry *entry;
-	int next, r;
+	int r;
 
 	pthread_mutex_lock(&names->lock);
-	entry = find(names, relation, name);
-	if (entry && is_plain(entry)) {
-		drop(names, entry);
-		entry = NULL;
-	}
-	next = names_next(entry ? entry->state : NAME_PLAIN, event);
-	r = next < 0 ? -EBUSY : enter(names, entry, relation, name, (enum name_state)next, base);
+	r = happen(names, find_alive(names, relation, name), relation, name, event, base);
+	pthread_mutex_unlock(&names->lock);
+	return r;
+}
+
+int names_create(struct names *names, uint32_t relation, const char *name, struct text **ret_base)
+{
+	struct entry *entry;
+	int r;
+
+	pthread_mutex_lock(&names->lock);
+	entry = find_alive(names, relation, name);
+	r = happen(names, entry, relation, name, NAME_CREATED, NULL);
+	if (r >= 0)
+		*ret_base = entry ? text_ref(entry->base) : NULL;
 	pthread_mutex_unlock(&names->lock);
 	return r;
 }

@@ -133,6 +133,13 @@ void own_note(struct own *own, uint32_t relation, const char *name, uint32_t xid
 	pthread_mutex_unlock(&own->lock);
 }
 
+void own_doubt(struct own *own)
+{
+	pthread_mutex_lock(&own->lock);
+	own->overflow_until = clock_monotonic_ms() + own->window;
+	pthread_mutex_unlock(&own->lock);
+}
+
 bool own_accepts(struct own *own, uint32_t relation, const char *name, uint32_t xid)
 {
 	char key[KEY_MAX];
@@ -149,4 +156,18 @@ bool own_accepts(struct own *own, uint32_t relation, const char *name, uint32_t 
 		accepts = own->overflow_until <= now;
 	pthread_mutex_unlock(&own->lock);
 	return accepts;
+}
+
+uint32_t own_seen(struct own *own, uint32_t relation, const char *name)
+{
+	char key[KEY_MAX];
+	unsigned len = make_key(key, relation, name);
+	struct entry *entry;
+	uint32_t xid;
+
+	pthread_mutex_lock(&own->lock);
+	entry = find(own, key, len);
+	xid = entry ? entry->xid : 0;
+	pthread_mutex_unlock(&own->lock);
+	return xid;
 }

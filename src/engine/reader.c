@@ -44,6 +44,7 @@ struct reader {
 	int64_t ttl_ms;
 	atomic_bool feed; /* copies are proved by it */
 	struct own *own;
+	_Atomic uint64_t breaks; /* of Redis' connections, that were heeded */
 	pthread_mutex_t lock;
 	struct flight *flights; /* [lock] */
 };
@@ -87,11 +88,12 @@ void reader_use_feed(struct reader *reader, bool use)
 	atomic_store(&reader->feed, use);
 }
 
-/* A shared copy must not show one role what only another may see, and must be wanted at all. Without xmin nobody
- * can tell two versions of a row apart, which the own-reads rule needs (R6). */
+/* A shared copy must not show one role what only another may see, must be the same text for all, not be a standby's,
+ * and wanted at all. Without xmin nobody can tell two versions of a row apart, which the own-reads rule needs (R6). */
 static bool may_cache(const struct reader *reader, const struct relation *relation)
 {
-	if (reader->parts.settings->strong || relation->row_security || relation->partial)
+	if (reader->parts.settings->strong || relation->row_security || relation->partial ||
+	    relation->by_search_path || store_may_lag(reader->parts.store))
 		return false;
 	return reader->feed ? relation->has_xmin : reader->ttl_ms > 0;
 }
@@ -115,7 +117,6 @@ static bool is_fed(struct reader *reader, const struct cache_proof *proof)
 struct fetched {
 	const struct rowref *ref;
 	struct text *text;
-	int err;
 };
 
 /* Only the spelling that PostgreSQL prints is the row's name: `042` finds row 42, whose name it is not. */
@@ -173,7 +174,7 @@ static bool is_bad_key(struct reader *reader, const struct rowref *ref, enum sto
 
 	return !ref->hash[0] && ref->relation->key_kind == KEY_COLUMNS &&
 	       statement_canonical(ref->relation, &ref->key, &statement) == 0 &&
-	       store_run(reader->parts.store, set, &statement, ignore_line, NULL, NULL, &e) == -EINVAL;
+	       store_run(reader->parts.store, set, &statement, ignore_line, NULL, &e) == -EINVAL;
 }
 
 static int no_row(const struct rowref *ref, struct error *e)
@@ -188,10 +189,9 @@ static int explain(struct reader *reader, const struct rowref *ref, enum store_s
 		catalog_suspect(reader->parts.catalog);
 	if (r == -EINVAL && is_bad_key(reader, ref, set))
 		return no_row(ref, e);
-	if (r == -EFBIG && !e->err)
+	if (r == -EFBIG && !e->sqlstate[0])
 		return error_set(e, EFBIG, "the row's text is longer than %d MiB", TEXT_MAX >> 20);
-	if (!e->err)
-		return error_set(e, -r, "%s", strerror(-r));
+	r = error_ensure(e, r); /* there may have been no memory for a statement */
 	/* EINVAL would speak of the call, and the fault is the row's. */
 	if (r == -EINVAL)
 		e->err = EIO;
@@ -209,7 +209,7 @@ static int fetch(struct reader *reader, const struct rowref *ref, enum store_set
 	count(store_fetches);
 	statement.abandoned = abandoned;
 	if (r == 0)
-		r = store_run(reader->parts.store, set, &statement, take_line, &fetched, NULL, &local);
+		r = store_run(reader->parts.store, set, &statement, take_line, &fetched, &local);
 	if (r < 0) {
 		text_unref(fetched.text);
 		r = explain(reader, ref, set, r, &local);
@@ -263,6 +263,16 @@ static enum cache_answer ask(struct reader *reader, const struct rowref *ref, st
 			  &question->value);
 }
 
+/* A Redis that failed over may hold older copies than those that this mount has used, under a heartbeat that still
+ * stands. */
+static void heed_breaks(struct reader *reader)
+{
+	uint64_t breaks = cache_breaks(reader->parts.cache);
+
+	if (atomic_exchange(&reader->breaks, breaks) != breaks)
+		own_doubt(reader->own);
+}
+
 /* `ret`: the copy, if USABLE. The value that is to be replaced, if REPLACE, is the question's. */
 static enum outcome cached(struct reader *reader, const struct rowref *ref, struct question *question,
 			   struct text **ret)
@@ -276,6 +286,7 @@ static enum outcome cached(struct reader *reader, const struct rowref *ref, stru
 	if (!may_cache(reader, ref->relation))
 		return ASK;
 	answer = ask(reader, ref, question);
+	heed_breaks(reader);
 	if (question->feed && !question->proof.fresh)
 		return ASK;
 	if (answer == CACHE_MISS)
@@ -333,10 +344,10 @@ static void fill(struct flight *flight, const char *token, const struct text *te
 	struct reader *reader = flight->reader;
 	bool feed = flight->proof.fresh;
 	struct copy_terms terms = terms_of(reader, feed, &flight->proof);
-	int64_t px = feed ? copy_life_ms() : reader->ttl_ms - (clock_monotonic_ms() - began_ms);
+	int64_t px = feed ? copy_life_ms() : reader->ttl_ms;
 	_cleanup_buf_ struct buf key = {0}, value = {0};
 
-	if (px <= 0 || text->len > COPY_MAX)
+	if ((!feed && clock_monotonic_ms() - began_ms >= reader->ttl_ms) || text->len > CACHE_VALUE_MAX)
 		return;
 	print_copy_key(reader, &flight->ref, feed, &key);
 	copy_print(flight->ref.relation, text, &terms, &value);
@@ -431,10 +442,10 @@ static void flight_run(struct lane_task *task)
 	struct read_request *waiting;
 	char token[CACHE_TOKEN_SIZE];
 	struct error e = {0};
-	bool leased = take_lease(flight, token), superseded, fed;
+	bool leased = !task->late && take_lease(flight, token), superseded, fed;
 	uint64_t mark = marks_now(reader->parts.marks);
 	int64_t began = clock_monotonic_ms();
-	int r = fetch_renewed(flight, &leased, &text, &e);
+	int r = task->late ? lane_late(&e) : fetch_renewed(flight, &leased, &text, &e);
 
 	fed = is_fed(reader, &flight->proof);
 	if (SWITCHED_OFF("stamp") && flight->proof.fresh)
@@ -479,6 +490,7 @@ static struct flight *flight_new(struct reader *reader, const struct rowref *ref
 	if (!flight)
 		return NULL;
 	flight->task.run = flight_run;
+	flight->task.group = ref->relation->oid;
 	flight->reader = reader;
 	flight->key = flight_key(ref, &flight->key_len);
 	if (!flight->key || rowref_copy(ref, &flight->ref) < 0) {
@@ -595,6 +607,11 @@ static void supersede(struct reader *reader, const struct rowref *ref)
 		flight->superseded = true;
 		unlist(reader, flight);
 	}
+}
+
+uint32_t reader_seen(struct reader *reader, const struct rowref *ref)
+{
+	return own_seen(reader->own, ref->relation->oid, ref->name);
 }
 
 void reader_saved(struct reader *reader, const struct rowref *ref, uint32_t xid)

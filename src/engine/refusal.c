@@ -12,6 +12,7 @@
 
 #include "rowfs/base/clock.h"
 #include "rowfs/base/counters.h"
+#include "rowfs/base/directory.h"
 #include "rowfs/base/log.h"
 #include "rowfs/model/json.h"
 
@@ -21,10 +22,19 @@ struct refusal {
 	char *json; /* for programs */
 };
 
+/* A text in the directory. `bytes` is what it takes there. */
+struct kept_text {
+	char *name;
+	uint64_t bytes;
+};
+
 struct refusals {
 	pthread_mutex_t lock;
-	uint64_t max_bytes;
 	int dir;
+	pthread_mutex_t kept_lock;  /* the directory is read once, when it is opened */
+	struct kept_text *kept;     /* [kept_lock] oldest first, from `first` on */
+	size_t first, end, room;    /* [kept_lock] */
+	uint64_t bytes, max_bytes;  /* [kept_lock] */
 	struct refusal ring[REFUSALS_KEPT]; /* [lock] */
 	int logged_err;                     /* [lock] what the log was told last, and when */
 	int64_t logged_ms;                  /* [lock] */
@@ -32,24 +42,117 @@ struct refusals {
 	unsigned total;                     /* [lock] the newest is at (total - 1) mod REFUSALS_KEPT */
 };
 
+/* --- What is kept; with the lock held -------------------------------------------------------- */
+
+static uint64_t blocks(uint64_t len)
+{
+	return (len + REFUSALS_BLOCK - 1) / REFUSALS_BLOCK * REFUSALS_BLOCK;
+}
+
+/* Make room for one more at the end. */
+static int grow(struct refusals *refusals)
+{
+	size_t n = refusals->end - refusals->first;
+	struct kept_text *grown;
+
+	if (refusals->end < refusals->room)
+		return 0;
+	if (n)
+		memmove(refusals->kept, refusals->kept + refusals->first, n * sizeof *grown);
+	refusals->first = 0;
+	refusals->end = n;
+	if (n < refusals->room / 2)
+		return 0;
+	grown = realloc(refusals->kept, (2 * n + 64) * sizeof *grown);
+	if (!grown)
+		return -ENOMEM;
+	refusals->kept = grown;
+	refusals->room = 2 * n + 64;
+	return 0;
+}
+
+/* One that cannot be remembered for want of memory counts again when the directory is read anew. */
+static void remember(struct refusals *refusals, const char *name, uint64_t bytes)
+{
+	char *copy = strdup(name);
+
+	if (!copy || grow(refusals) < 0) {
+		free(copy);
+		return;
+	}
+	refusals->kept[refusals->end++] = (struct kept_text){copy, bytes};
+	refusals->bytes += bytes;
+}
+
+static void drop_oldest(struct refusals *refusals)
+{
+	struct kept_text *oldest = &refusals->kept[refusals->first++];
+
+	unlinkat(refusals->dir, oldest->name, 0);
+	refusals->bytes -= oldest->bytes;
+	free(oldest->name);
+}
+
+/* The newest is always kept: it is what somebody just typed. One that is too large altogether passes the
+ * bound for a while; pushing out the others would not help it. */
+static void make_room(struct refusals *refusals, uint64_t bytes)
+{
+	bool helps = bytes <= refusals->max_bytes;
+
+	while (refusals->first < refusals->end &&
+	       (refusals->end - refusals->first >= REFUSALS_TEXTS_MAX ||
+		(helps && refusals->bytes + bytes > refusals->max_bytes)))
+		drop_oldest(refusals);
+}
+
+/* Names begin with the time, so their order is that of their age. */
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(((const struct kept_text *)a)->name, ((const struct kept_text *)b)->name);
+}
+
+static void read_directory(struct refusals *refusals)
+{
+	int copy = openat(refusals->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *stream = copy < 0 ? NULL : fdopendir(copy);
+	struct dirent *entry;
+	struct stat st;
+
+	if (!stream) {
+		if (copy >= 0)
+			close(copy);
+		return;
+	}
+	while ((entry = readdir(stream)))
+		if (fstatat(refusals->dir, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		    S_ISREG(st.st_mode))
+			remember(refusals, entry->d_name, blocks((uint64_t)st.st_size));
+	closedir(stream);
+	if (refusals->end)
+		qsort(refusals->kept, refusals->end, sizeof *refusals->kept, by_name);
+	make_room(refusals, 0);
+}
+
+/* --- Open, close ----------------------------------------------------------------------------- */
+
 int refusals_open(const struct settings *settings, struct refusals **ret, struct error *e)
 {
 	struct refusals *refusals = calloc(1, sizeof *refusals);
-	_cleanup_buf_ struct buf path = {0};
 
 	if (!refusals)
 		return error_set(e, ENOMEM, "out of memory");
-	refusals->max_bytes = settings->rejected_max;
-	buf_addf(&path, "%s/rejected", settings->state_dir);
-	if (path.failed || (mkdir(path.data, 0700) < 0 && errno != EEXIST) ||
-	    (refusals->dir = open(path.data, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0) {
-		int err = path.failed ? ENOMEM : errno;
+	refusals->dir = directory_make_in(settings->state_dir, "rejected");
+	if (refusals->dir < 0) {
+		int err = -refusals->dir;
 
 		free(refusals);
 		return error_set(e, err, "cannot make %s/rejected for refused texts: %s",
 				 settings->state_dir, strerror(err));
 	}
+	refusals->max_bytes = settings->rejected_max;
+	read_directory(refusals);
 	pthread_mutex_init(&refusals->lock, NULL);
+	pthread_mutex_init(&refusals->kept_lock, NULL);
 	*ret = refusals;
 	return 0;
 }
@@ -67,7 +170,11 @@ void refusals_close(struct refusals *refusals)
 		return;
 	for (unsigned i = 0; i < REFUSALS_KEPT; i++)
 		refusal_done(&refusals->ring[i]);
+	for (size_t i = refusals->first; i < refusals->end; i++)
+		free(refusals->kept[i].name);
+	free(refusals->kept);
 	close(refusals->dir);
+	pthread_mutex_destroy(&refusals->kept_lock);
 	pthread_mutex_destroy(&refusals->lock);
 	free(refusals);
 }
@@ -78,46 +185,6 @@ int refusals_dir(const struct refusals *refusals)
 }
 
 /* --- Kept texts ------------------------------------------------------------------------------ */
-
-static uint64_t used(int dir, char *ret_oldest, size_t size)
-{
-	int copy = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *stream = copy < 0 ? NULL : fdopendir(copy);
-	struct dirent *entry;
-	uint64_t total = 0;
-
-	ret_oldest[0] = '\0';
-	if (!stream) {
-		if (copy >= 0)
-			close(copy);
-		return 0;
-	}
-	while ((entry = readdir(stream))) {
-		struct stat st;
-
-		if (entry->d_name[0] == '.' || fstatat(dir, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-			continue;
-		total += (uint64_t)st.st_size;
-		/* Names begin with the time, so the first by name is the oldest. */
-		if (!ret_oldest[0] || strcmp(entry->d_name, ret_oldest) < 0)
-			snprintf(ret_oldest, size, "%s", entry->d_name);
-	}
-	closedir(stream);
-	return total;
-}
-
-/* The newest is always kept: it is what somebody just typed. One that is too large altogether passes the
- * bound for a while; pushing out the others would not help it. */
-static void make_room(struct refusals *refusals, size_t len)
-{
-	char oldest[256];
-
-	if (len > refusals->max_bytes)
-		return;
-	while (used(refusals->dir, oldest, sizeof oldest) + len > refusals->max_bytes && oldest[0])
-		if (unlinkat(refusals->dir, oldest, 0) < 0)
-			return;
-}
 
 static int write_all(int fd, const char *text, size_t len)
 {
@@ -152,7 +219,7 @@ static void kept_name(int64_t us, const char *path, char *ret, size_t size)
 }
 
 /* Returns 0 and the file's name, or -errno. */
-static int keep(struct refusals *refusals, const struct asker *asker, const char *text, size_t len,
+static int write_kept(struct refusals *refusals, const struct asker *asker, const char *text, size_t len,
 		char *ret_name, size_t size)
 {
 	int64_t us = clock_us(CLOCK_REALTIME);
@@ -173,6 +240,41 @@ static int keep(struct refusals *refusals, const struct asker *asker, const char
 	if (r < 0)
 		unlinkat(refusals->dir, ret_name, 0);
 	return r;
+}
+
+static int keep(struct refusals *refusals, const struct asker *asker, const char *text, size_t len,
+		char *ret_name, size_t size)
+{
+	uint64_t bytes = blocks(len);
+	int r;
+
+	pthread_mutex_lock(&refusals->kept_lock);
+	make_room(refusals, bytes);
+	pthread_mutex_unlock(&refusals->kept_lock);
+	r = write_kept(refusals, asker, text, len, ret_name, size);
+	if (r == 0) {
+		pthread_mutex_lock(&refusals->kept_lock);
+		remember(refusals, ret_name, bytes);
+		pthread_mutex_unlock(&refusals->kept_lock);
+	}
+	return r;
+}
+
+void refusals_taken(struct refusals *refusals, const char *name)
+{
+	struct kept_text *kept = NULL;
+
+	pthread_mutex_lock(&refusals->kept_lock);
+	for (size_t i = refusals->first; i < refusals->end && !kept; i++)
+		if (strcmp(refusals->kept[i].name, name) == 0)
+			kept = &refusals->kept[i];
+	if (kept) {
+		free(kept->name);
+		refusals->bytes -= kept->bytes;
+		refusals->end--;
+		memmove(kept, kept + 1, (size_t)(&refusals->kept[refusals->end] - kept) * sizeof *kept);
+	}
+	pthread_mutex_unlock(&refusals->kept_lock);
 }
 
 /* --- Lines ----------------------------------------------------------------------------------- */
@@ -243,7 +345,7 @@ static void print_json(const struct asker *asker, const struct error *e, const c
 	buf_adds(out, "}\n");
 }
 
-/* A walk over a database that is gone fails once for each row; the log needs to hear of it once a second.
+/* A walk over a database that is gone fails once for each row; it is enough to hear of it once a second.
  * With the lock held. */
 static bool same_as_last(struct refusals *refusals, const struct error *e)
 {
@@ -259,37 +361,48 @@ static bool same_as_last(struct refusals *refusals, const struct error *e)
 	return same;
 }
 
-void refusals_add(struct refusals *refusals, const struct asker *asker, const struct error *e,
-		  const char *text, size_t len)
+/* What is repeated is not logged again; a save's refusal is recorded all the same. `kept`: the text's file. */
+static void record(struct refusals *refusals, const struct asker *asker, const struct error *e,
+		   const char *kept, bool save)
 {
 	struct buf line = {0}, json = {0};
 	struct refusal *slot;
-	const char *kept = NULL;
-	char name[256];
 	bool repeated;
+
+	pthread_mutex_lock(&refusals->lock);
+	repeated = same_as_last(refusals, e);
+	if (save || !repeated) {
+		print_line(asker, e, kept, &line);
+		print_json(asker, e, kept, &json);
+		slot = &refusals->ring[refusals->total++ % REFUSALS_KEPT];
+		refusal_done(slot);
+		slot->uid = asker->uid;
+		slot->line = buf_steal(&line);
+		slot->json = buf_steal(&json);
+		if (!repeated && slot->line)
+			log_warning("%.*s (pid %d, uid %u)", (int)strlen(slot->line) - 1, slot->line,
+				    (int)asker->pid, (unsigned)asker->uid);
+	}
+	pthread_mutex_unlock(&refusals->lock);
+}
+
+void refusals_add(struct refusals *refusals, const struct asker *asker, const struct error *e,
+		  const char *text, size_t len)
+{
+	char name[256];
 	int r = 0;
 
 	count(refusals);
-	if (text) {
-		make_room(refusals, len);
+	if (text)
 		r = keep(refusals, asker, text, len, name, sizeof name);
-		kept = name;
-	}
-	print_line(asker, e, r < 0 ? NULL : kept, &line);
-	print_json(asker, e, r < 0 ? NULL : kept, &json);
 	if (r < 0)
 		log_error("the refused text of %s could not be kept: %s", asker->path, strerror(-r));
-	pthread_mutex_lock(&refusals->lock);
-	repeated = same_as_last(refusals, e);
-	slot = &refusals->ring[refusals->total++ % REFUSALS_KEPT];
-	refusal_done(slot);
-	slot->uid = asker->uid;
-	slot->line = buf_steal(&line);
-	slot->json = buf_steal(&json);
-	if (!repeated && slot->line)
-		log_warning("%.*s (pid %d, uid %u)", (int)strlen(slot->line) - 1, slot->line,
-			    (int)asker->pid, (unsigned)asker->uid);
-	pthread_mutex_unlock(&refusals->lock);
+	record(refusals, asker, e, text && r == 0 ? name : NULL, true);
+}
+
+void refusals_add_read(struct refusals *refusals, const struct asker *asker, const struct error *e)
+{
+	record(refusals, asker, e, NULL, false);
 }
 
 /* --- Reading --------------------------------------------------------------------------------- */

@@ -4,11 +4,14 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <inttypes.h>
-#include <stdatomic.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
+#include "rowfs/base/clock.h"
+#include "rowfs/base/directory.h"
 #include "rowfs/base/log.h"
 #include "rowfs/engine/text.h"
 
@@ -16,41 +19,49 @@ struct scratch {
 	char *path;
 	int dir;
 	uint64_t max;
-	/* An upper bound on what is used: writes add, nothing subtracts; measured anew when it is full. */
-	_Atomic uint64_t used;
+	unsigned max_files;
+	pthread_mutex_t lock;
+	/* Upper bounds on what is used: what is lost from sight (a file that another took the name of by other ways)
+	 * counts until it is measured anew, which happens when there is no room. [lock] */
+	uint64_t bytes;
+	unsigned files;
+	int64_t measured_ms; /* [lock] */
 };
-
-static int make_directory(struct buf *path, const char *more)
-{
-	buf_addf(path, "/%s", more);
-	if (path->failed)
-		return -ENOMEM;
-	return mkdir(path->data, 0700) < 0 && errno != EEXIST ? -errno : 0;
-}
 
 /* --- Measuring ------------------------------------------------------------------------------- */
 
 /* nftw() has no argument for its callback; measuring and clearing away happen on one thread each. */
 static _Thread_local uint64_t walk_bytes;
-static _Thread_local unsigned walk_files;
+static _Thread_local unsigned walk_files, walk_names; /* names: with directories */
 static _Thread_local char walk_first[256]; /* name of the first file met */
 
+static uint64_t size_of(const struct stat *st)
+{
+	return SCRATCH_NAME_BYTES + (S_ISREG(st->st_mode) ? (uint64_t)st->st_size : 0);
+}
+
+/* The folders of the tables are ours; what is below them is the users'. */
 static int visit_size(const char *path, const struct stat *st, int type, struct FTW *ftw)
 {
-	if (type == FTW_F || type == FTW_SL) {
-		if (walk_files++ == 0)
-			snprintf(walk_first, sizeof walk_first, "%s", path + ftw->base);
-		walk_bytes += (uint64_t)st->st_size;
+	if (type != FTW_D && walk_files++ == 0)
+		snprintf(walk_first, sizeof walk_first, "%s", path + ftw->base);
+	if (type != FTW_D || ftw->level > 1) {
+		walk_bytes += size_of(st);
+		walk_names++;
 	}
 	return 0;
 }
 
-static uint64_t measure(const struct scratch *scratch)
+/* With the lock held, or before there is anybody else. */
+static void measure(struct scratch *scratch)
 {
 	walk_bytes = 0;
 	walk_files = 0;
+	walk_names = 0;
 	nftw(scratch->path, visit_size, 16, FTW_PHYS);
-	return walk_bytes;
+	scratch->bytes = walk_bytes;
+	scratch->files = walk_names;
+	scratch->measured_ms = clock_monotonic_ms();
 }
 
 static int visit_clear(const char *path, const struct stat *st, int type, struct FTW *ftw)
@@ -62,10 +73,33 @@ static int visit_clear(const char *path, const struct stat *st, int type, struct
 
 uint64_t scratch_used(struct scratch *scratch)
 {
-	return atomic_load(&scratch->used);
+	uint64_t bytes;
+
+	pthread_mutex_lock(&scratch->lock);
+	bytes = scratch->bytes;
+	pthread_mutex_unlock(&scratch->lock);
+	return bytes;
+}
+
+/* Every name that the kernel knows is a descriptor, and every open one another. */
+static unsigned most_files(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_max == RLIM_INFINITY ||
+	    limit.rlim_max / 3 > SCRATCH_FILES_MAX)
+		return SCRATCH_FILES_MAX;
+	return (unsigned)(limit.rlim_max / 3);
 }
 
 /* --- Open, close ----------------------------------------------------------------------------- */
+
+static int open_spool(const char *state_dir, const char *identity)
+{
+	_cleanup_close_ int spool = directory_make_in(state_dir, "spool");
+
+	return spool < 0 ? spool : directory_make(spool, identity);
+}
 
 int scratch_open(const struct settings *settings, const char *identity, struct scratch **ret,
 		 struct error *e)
@@ -76,22 +110,23 @@ int scratch_open(const struct settings *settings, const char *identity, struct s
 
 	if (!scratch)
 		return error_set(e, ENOMEM, "out of memory");
-	buf_adds(&path, settings->state_dir);
-	r = make_directory(&path, "spool");
-	if (r == 0)
-		r = make_directory(&path, identity);
+	scratch->dir = open_spool(settings->state_dir, identity);
+	buf_addf(&path, "%s/spool/%s", settings->state_dir, identity);
 	scratch->path = buf_steal(&path);
-	scratch->dir = r == 0 ? open(scratch->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-	if (scratch->dir < 0) {
-		r = r < 0 ? r : -errno;
+	if (scratch->dir < 0 || !scratch->path) {
+		r = scratch->dir < 0 ? scratch->dir : -ENOMEM;
 		(void)error_set(e, -r, "cannot make the spool %s/spool for temporary files: %s",
 				settings->state_dir, strerror(-r));
+		if (scratch->dir >= 0)
+			close(scratch->dir);
 		free(scratch->path);
 		free(scratch);
 		return r;
 	}
 	scratch->max = settings->scratch_max;
-	atomic_init(&scratch->used, measure(scratch));
+	scratch->max_files = most_files();
+	pthread_mutex_init(&scratch->lock, NULL);
+	measure(scratch);
 	if (walk_files)
 		log_warning("temporary files of an earlier mount are still in their places: %s%s (%s)",
 			    walk_first, walk_files > 1 ? " and more" : "", scratch->path);
@@ -109,6 +144,7 @@ void scratch_close(struct scratch *scratch)
 			    walk_files, walk_files == 1 ? "" : "s", walk_files == 1 ? "s" : "",
 			    walk_first, scratch->path);
 	close(scratch->dir);
+	pthread_mutex_destroy(&scratch->lock);
 	free(scratch->path);
 	free(scratch);
 }
@@ -121,18 +157,88 @@ int scratch_table(struct scratch *scratch, uint32_t relation, bool create)
 	snprintf(name, sizeof name, "%" PRIu32, relation);
 	if (create && mkdirat(scratch->dir, name, 0700) < 0 && errno != EEXIST)
 		return -errno;
-	fd = openat(scratch->dir, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	fd = openat(scratch->dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	return fd < 0 ? -errno : fd;
 }
 
 /* --- Bytes ----------------------------------------------------------------------------------- */
 
-int scratch_room(struct scratch *scratch, uint64_t bytes)
+/* With the lock held. */
+static bool has_room(const struct scratch *scratch, uint64_t bytes, unsigned names)
 {
-	if (atomic_load(&scratch->used) + bytes <= scratch->max)
+	return bytes <= scratch->max && scratch->bytes <= scratch->max - bytes &&
+	       scratch->files + names <= scratch->max_files;
+}
+
+/* Measuring walks over all that is there: not more often than this, however often there is no room. */
+enum { MEASURE_EVERY_MS = 1000 };
+
+static int take(struct scratch *scratch, uint64_t bytes, unsigned names)
+{
+	int r = 0;
+
+	if (bytes == 0 && names == 0)
 		return 0;
-	atomic_store(&scratch->used, measure(scratch));
-	return atomic_load(&scratch->used) + bytes <= scratch->max ? 0 : -ENOSPC;
+	pthread_mutex_lock(&scratch->lock);
+	if (!has_room(scratch, bytes, names) &&
+	    clock_monotonic_ms() - scratch->measured_ms >= MEASURE_EVERY_MS)
+		measure(scratch);
+	if (has_room(scratch, bytes, names)) {
+		scratch->bytes += bytes;
+		scratch->files += names;
+	} else {
+		r = -ENOSPC;
+	}
+	pthread_mutex_unlock(&scratch->lock);
+	return r;
+}
+
+static void give(struct scratch *scratch, uint64_t bytes, unsigned names)
+{
+	pthread_mutex_lock(&scratch->lock);
+	scratch->bytes -= bytes < scratch->bytes ? bytes : scratch->bytes;
+	scratch->files -= names < scratch->files ? names : scratch->files;
+	pthread_mutex_unlock(&scratch->lock);
+}
+
+int scratch_add(struct scratch *scratch)
+{
+	return take(scratch, SCRATCH_NAME_BYTES, 1);
+}
+
+void scratch_removed(struct scratch *scratch, const struct stat *st)
+{
+	give(scratch, size_of(st), 1);
+}
+
+void scratch_cut(struct scratch *scratch, const struct stat *st)
+{
+	give(scratch, size_of(st) - SCRATCH_NAME_BYTES, 0);
+}
+
+int scratch_resize(struct scratch *scratch, int fd, off_t size)
+{
+	char path[40];
+	struct stat st;
+
+	if (size < 0)
+		return -EINVAL;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (size > st.st_size && take(scratch, (uint64_t)(size - st.st_size), 0) < 0)
+		return -ENOSPC;
+	/* An O_PATH descriptor cannot be cut itself. */
+	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	if (truncate(path, size) < 0) {
+		int err = errno;
+
+		if (size > st.st_size)
+			give(scratch, (uint64_t)(size - st.st_size), 0);
+		return -err;
+	}
+	if (size < st.st_size)
+		give(scratch, (uint64_t)(st.st_size - size), 0);
+	return 0;
 }
 
 ssize_t scratch_write(struct scratch *scratch, int fd, const void *data, size_t len, off_t offset)
@@ -144,12 +250,13 @@ ssize_t scratch_write(struct scratch *scratch, int fd, const void *data, size_t 
 	if (fstat(fd, &st) < 0)
 		return -errno;
 	more = end > (uint64_t)st.st_size ? end - (uint64_t)st.st_size : 0;
-	if (more && scratch_room(scratch, more) < 0)
+	if (take(scratch, more, 0) < 0)
 		return -ENOSPC;
 	n = pwrite(fd, data, len, offset);
-	if (n < 0)
-		return -errno;
-	atomic_fetch_add(&scratch->used, more);
+	if (n >= 0)
+		return n;
+	n = -errno;
+	give(scratch, more, 0);
 	return n;
 }
 
@@ -182,19 +289,37 @@ static int fill_file(struct scratch *scratch, int dir, const char *name, const v
 }
 
 /* Under another name first, so that what has the name is lost only when all of the new is there. */
-int scratch_put(struct scratch *scratch, int dir, const char *name, const void *data, size_t len,
-		uid_t uid, gid_t gid)
+static int put(struct scratch *scratch, int dir, const char *name, const void *data, size_t len, uid_t uid,
+	       gid_t gid)
 {
 	static _Atomic unsigned sequence;
 	char staged[64];
+	struct stat st;
+	bool replaces;
 	int r;
 
 	snprintf(staged, sizeof staged, ".rowfs-%d-%u", (int)getpid(), sequence++);
 	r = fill_file(scratch, dir, staged, data, len, uid, gid);
+	replaces = r == 0 && fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
 	if (r == 0 && renameat(dir, staged, dir, name) < 0)
 		r = -errno;
+	if (r == 0 && replaces)
+		scratch_removed(scratch, &st);
+	if (r < 0 && fstatat(dir, staged, &st, AT_SYMLINK_NOFOLLOW) == 0 && unlinkat(dir, staged, 0) == 0)
+		scratch_cut(scratch, &st);
+	return r;
+}
+
+int scratch_put(struct scratch *scratch, int dir, const char *name, const void *data, size_t len,
+		uid_t uid, gid_t gid)
+{
+	int r = scratch_add(scratch);
+
 	if (r < 0)
-		unlinkat(dir, staged, 0);
+		return r;
+	r = put(scratch, dir, name, data, len, uid, gid);
+	if (r < 0)
+		give(scratch, SCRATCH_NAME_BYTES, 1);
 	return r;
 }
 

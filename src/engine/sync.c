@@ -155,12 +155,19 @@ static int await_visible(struct sync *sync, struct error *e)
 	return r < 0 ? r : 0;
 }
 
+static int wait_ms(const struct sync *sync)
+{
+	int64_t left = sync->beat_due_ms - clock_monotonic_ms();
+
+	return sync->marked || left > NEXT_MS ? NEXT_MS : left < 0 ? 0 : (int)left;
+}
+
 static int take_changes(struct sync *sync, struct error *e)
 {
 	int r;
 
 	batch_reset(&sync->batch);
-	r = feed_next(sync->feed, NEXT_MS, &sync->batch, e);
+	r = feed_next(sync->feed, wait_ms(sync), &sync->batch, e);
 	if (r == 0 && batch_failed(&sync->batch))
 		r = error_set(e, ENOMEM, "out of memory");
 	if (r == 0 && sync->batch.n_transactions)
@@ -179,7 +186,8 @@ static int64_t life_us(const struct sync *sync)
 	return (int64_t)(sync->settings->max_staleness * 1e6);
 }
 
-/* Redis' time first (R4), then what the catalog is, then where the stream must get to. */
+/* Redis' time first (R4), then where the stream must get to, then what the catalog is: what the stream does not tell
+ * (DDL, a partition's TRUNCATE) shows there. */
 static int begin_beat(struct sync *sync, struct error *e)
 {
 	int r;
@@ -188,13 +196,14 @@ static int begin_beat(struct sync *sync, struct error *e)
 	sync->beat_due_ms = sync->mark_ms + life_us(sync) / 1000 / SYNC_BEATS;
 	if (!publisher_time_us(&sync->publisher, &sync->mark_us))
 		return 0;
-	batch_reset(&sync->batch);
-	r = feed_inspect(sync->feed, &sync->batch, e);
+	r = feed_mark(sync->feed, e);
 	if (r < 0)
 		return r;
-	publisher_apply(&sync->publisher, sync->feed, &sync->batch);
-	r = feed_mark(sync->feed, e);
-	sync->marked = r == 0;
+	sync->marked = true;
+	batch_reset(&sync->batch);
+	r = feed_inspect(sync->feed, &sync->batch, e);
+	if (r == 0)
+		publisher_apply(&sync->publisher, sync->feed, &sync->batch);
 	return r;
 }
 
@@ -225,16 +234,18 @@ static int finish_beat(struct sync *sync, struct error *e)
 	return r < 0 ? r : 0;
 }
 
-/* An epoch that became due since the mark has its own heartbeats: those before it prove nothing. */
 static int beat(struct sync *sync, struct error *e)
 {
-	if (!publisher_ready(&sync->publisher)) {
-		sync->marked = false;
+	int r = 0;
+
+	if (!publisher_ready(&sync->publisher))
 		return 0;
-	}
-	if (sync->marked)
-		return feed_passed(sync->feed) ? finish_beat(sync, e) : 0;
-	return clock_monotonic_ms() >= sync->beat_due_ms ? begin_beat(sync, e) : 0;
+	if (!sync->marked && clock_monotonic_ms() >= sync->beat_due_ms)
+		r = begin_beat(sync, e);
+	/* On a quiet server it is passed already. */
+	if (r == 0 && sync->marked && feed_passed(sync->feed))
+		r = finish_beat(sync, e);
+	return r;
 }
 
 /* --- Care ------------------------------------------------------------------------------------ */
@@ -267,6 +278,19 @@ static void care(struct sync *sync)
 
 /* --- Leading --------------------------------------------------------------------------------- */
 
+/* An epoch that became due since the mark has its own heartbeats: those before it prove nothing. */
+static int tend(struct sync *sync, struct error *e)
+{
+	int r;
+
+	if (!publisher_ready(&sync->publisher))
+		sync->marked = false;
+	r = publisher_tend(&sync->publisher, sync->feed, e);
+	if (sync->publisher.trouble.err)
+		note_error(sync, &sync->publisher.trouble);
+	return r;
+}
+
 static int serve(struct sync *sync, struct error *e)
 {
 	int r = 0;
@@ -274,9 +298,7 @@ static int serve(struct sync *sync, struct error *e)
 	sync->marked = false;
 	sync->beat_due_ms = sync->care_due_ms = 0;
 	while (r == 0 && !stopping(sync)) {
-		r = publisher_tend(&sync->publisher, sync->feed, e);
-		if (sync->publisher.trouble.err)
-			note_error(sync, &sync->publisher.trouble);
+		r = tend(sync, e);
 		if (r == 0)
 			r = take_changes(sync, e);
 		if (r == 0)

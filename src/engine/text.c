@@ -8,6 +8,8 @@
 
 static _Atomic int64_t held;
 static int64_t limit = INT64_MAX;
+static void (*shed)(void *arg);
+static void *shed_arg;
 
 void text_set_limit(uint64_t bytes)
 {
@@ -19,15 +21,29 @@ uint64_t text_bytes(void)
 	return (uint64_t)atomic_load(&held);
 }
 
-int text_charge(int64_t bytes)
+void text_set_shed(void (*fn)(void *arg), void *arg)
+{
+	shed = fn;
+	shed_arg = arg;
+}
+
+static bool fits(int64_t bytes)
 {
 	int64_t now = atomic_fetch_add(&held, bytes) + bytes;
 
-	if (bytes > 0 && now > limit) {
-		atomic_fetch_sub(&held, bytes);
-		return -ENOMEM;
-	}
-	return 0;
+	if (bytes <= 0 || now <= limit)
+		return true;
+	atomic_fetch_sub(&held, bytes);
+	return false;
+}
+
+int text_charge(int64_t bytes)
+{
+	if (fits(bytes))
+		return 0;
+	if (shed)
+		shed(shed_arg);
+	return shed && fits(bytes) ? 0 : -ENOMEM;
 }
 
 bool version_equal(const struct version *a, const struct version *b)
@@ -65,6 +81,7 @@ struct text *text_new(const char *data, size_t len, const struct version *versio
 	}
 	atomic_init(&text->refs, 1);
 	text->xid = xid;
+	text->copied = false;
 	text->version = *version;
 	text->len = len;
 	memcpy(text->data, data, len);

@@ -10,9 +10,16 @@
 /* 1980-01-01: constant, so that rsync and tar see no change where there is none. */
 enum { DIRECTORY_MTIME = 315532800 };
 
-double mount_timeout(const struct mount *mount)
+double mount_timeout(const struct mount *mount, enum belief belief)
 {
-	return mount->engine.settings->strong ? 0.0 : 1.0;
+	if (belief == BELIEVE_NOT || mount->engine.settings->strong)
+		return 0;
+	return belief == BELIEVE_LONG && follow_live(mount->engine.follow) ? LONG_S : 1;
+}
+
+enum belief mount_belief(const struct mount *mount)
+{
+	return follow_live(mount->engine.follow) ? BELIEVE_LONG : BELIEVE_SHORTLY;
 }
 
 /* Stable across mounts and never 0 or 1, which are no file's. */
@@ -71,11 +78,18 @@ void attr_row(const struct mount *mount, const struct relation *relation, uint64
 	ret->st_mtim = ret->st_ctim = ret->st_atim = version->mtime;
 }
 
-int attr_scratch(const struct node *node, struct stat *ret)
+int attr_scratch(struct mount *mount, const struct node *node, struct stat *ret)
 {
-	if (fstatat(node->path_fd, "", ret, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) < 0)
+	uint64_t ino;
+	int fd;
+
+	nodes_lock(mount->nodes);
+	fd = node->path_fd;
+	ino = node->ino;
+	nodes_unlock(mount->nodes);
+	if (fstatat(fd, "", ret, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) < 0)
 		return -errno;
-	ret->st_ino = node->ino;
+	ret->st_ino = ino;
 	ret->st_dev = 0;
 	return 0;
 }
@@ -92,26 +106,31 @@ void attr_report(const struct mount *mount, const struct node *node, struct stat
 	}
 }
 
-void attr_entry(const struct mount *mount, const struct node *node, const struct stat *attr, bool lasting,
+void attr_entry(const struct mount *mount, const struct node *node, const struct stat *attr, enum belief belief,
 		struct fuse_entry_param *ret)
 {
 	memset(ret, 0, sizeof *ret);
-	ret->ino = ino_of(node);
+	ret->ino = ino_of(mount, node);
 	ret->attr = *attr;
-	ret->attr_timeout = lasting ? LASTING_S : mount_timeout(mount);
+	ret->attr_timeout = mount_timeout(mount, belief);
 	/* Names can be taken back only all at once, and not from every kernel (notify.h). */
-	ret->entry_timeout = notifier_has_epochs(mount->notifier) ? ret->attr_timeout : mount_timeout(mount);
+	if (belief == BELIEVE_LONG && !notifier_has_epochs(mount->notifier))
+		belief = BELIEVE_SHORTLY;
+	ret->entry_timeout = mount_timeout(mount, belief);
+	nodes_lock(mount->nodes);
 	if (node->kind == NODE_REPORT)
 		ret->attr_timeout = 0;
 	if (node_contended(node))
 		ret->entry_timeout = 0;
+	nodes_unlock(mount->nodes);
 }
 
-void reply_entry(struct mount *mount, fuse_req_t req, struct node *node, const struct stat *attr, bool lasting)
+void reply_entry(struct mount *mount, fuse_req_t req, struct node *node, const struct stat *attr,
+		 enum belief belief)
 {
 	struct fuse_entry_param entry;
 
-	attr_entry(mount, node, attr, lasting, &entry);
+	attr_entry(mount, node, attr, belief, &entry);
 	if (fuse_reply_entry(req, &entry) < 0)
 		nodes_forget(mount->nodes, node, 1);
 }
@@ -120,41 +139,53 @@ void reply_pending(struct mount *mount, fuse_req_t req, struct node *node, const
 {
 	struct fuse_entry_param entry;
 
-	attr_entry(mount, node, attr, false, &entry);
+	attr_entry(mount, node, attr, BELIEVE_SHORTLY, &entry);
 	entry.entry_timeout = 0;
 	if (fuse_reply_entry(req, &entry) < 0)
 		nodes_forget(mount->nodes, node, 1);
 }
 
-bool attr_of_open_row(struct mount *mount, struct node *node, struct stat *ret)
+/* Who says how large an open row is: this handle, else its writer; with a reference. */
+static struct file *one_who_knows(const struct node *node, struct file *file)
+{
+	if (!file)
+		file = node->writer;
+	if (file)
+		atomic_fetch_add(&file->refs, 1);
+	return file;
+}
+
+bool attr_of_open_row(struct mount *mount, struct node *node, struct file *file, struct stat *ret)
 {
 	_cleanup_schema_ struct schema *schema = catalog_get(mount->engine.catalog);
-	const struct relation *relation = schema_relation(schema, node->relation);
 	struct version version = {.mtime.tv_sec = DIRECTORY_MTIME};
+	const struct relation *relation;
 	char name[NODE_NAME_SIZE];
-	bool open = false;
+	uint64_t ino;
+	uint32_t oid;
+	bool open;
 
-	if (!relation)
-		return false;
 	nodes_lock(mount->nodes);
 	snprintf(name, sizeof name, "%s", node_name(node));
+	oid = node->relation;
+	ino = node->ino;
 	if (node->has_told)
 		version = node->told;
-	if (node->writer) {
-		open = true;
-		version.size = edit_size(node->writer->edit);
-	} else if (node->readers && node->has_told) {
-		open = true;
-	}
+	file = one_who_knows(node, file);
+	open = file || (node->readers && node->has_told);
 	nodes_unlock(mount->nodes);
+	if (file) {
+		version.size = file_size(file);
+		file_unref(file);
+	}
 	if (!open) {
-		enum name_state state = names_state(mount->engine.names, node->relation, name, NULL);
+		enum name_state state = names_state(mount->engine.names, oid, name, NULL);
 
 		open = state == NAME_PENDING || state == NAME_REPLACING;
-		if (open)
-			version.size = 0;
+		version.size = 0;
 	}
-	if (open)
-		attr_row(mount, relation, node->ino, &version, ret);
-	return open;
+	relation = schema_relation(schema, oid);
+	if (open && relation)
+		attr_row(mount, relation, ino, &version, ret);
+	return open && relation;
 }

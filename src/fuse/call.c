@@ -1,5 +1,4 @@
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -27,8 +26,13 @@ struct call *call_new(fuse_req_t req, struct node *node, const char *name)
 	call->req = req;
 	call->node = node;
 	call->began_us = clock_monotonic_us();
+	nodes_lock(call->mount->nodes);
+	call->kind = node->kind;
+	call->relation = node->relation;
+	call->ino = node->ino;
 	if (node->kind == NODE_ROW)
-		nodes_name(call->mount->nodes, node, call->row_name, NULL);
+		snprintf(call->row_name, sizeof call->row_name, "%s", node_name(node));
+	nodes_unlock(call->mount->nodes);
 	call->asker = (struct asker){.uid = ctx->uid, .gid = ctx->gid, .pid = ctx->pid, .path = ""};
 	return call;
 }
@@ -37,6 +41,7 @@ void call_free(struct call *call)
 {
 	rowref_done(&call->ref);
 	rowref_done(&call->new_ref);
+	backing_unref(call->backing);
 	text_unref(call->text);
 	buf_done(&call->buf);
 	free(call->name);
@@ -63,7 +68,7 @@ const struct asker *call_asker(struct call *call)
 	if (call->path)
 		return &call->asker;
 	nodes_lock(call->mount->nodes);
-	print_path(call->node, &path);
+	print_path(call->target ? call->target : call->node, &path);
 	nodes_unlock(call->mount->nodes);
 	if (call->new_name || call->name)
 		buf_addf(&path, "%s%s", path.len ? "/" : "",
@@ -106,62 +111,49 @@ int call_errno(enum call_kind kind, int err)
 	return err;
 }
 
-void call_fail(struct call *call, enum call_kind kind, const struct error *e)
+/* Whoever failed without a word failed all the same: an error of 0 would tell the kernel that it was done. */
+static struct error in_words(const struct error *e, int err)
 {
-	/* A name that is not there is an answer; so is a killed caller. */
-	if (e->err != ENOENT && e->err != EINTR)
-		refusals_add(call->mount->engine.refusals, call_asker(call), e, NULL, 0);
-	call_error(call, -call_errno(kind, e->err));
+	struct error words = *e;
+
+	if (!words.err)
+		(void)error_set(&words, err, "%s", strerror(err));
+	return words;
 }
 
-void call_refuse(struct call *call, enum call_kind kind, const struct error *e, const char *text,
-		 size_t len)
+void call_fail(struct call *call, enum call_kind kind, const struct error *e)
 {
-	refusals_add(call->mount->engine.refusals, call_asker(call), e, text, len);
-	call_error(call, -call_errno(kind, e->err));
+	struct error words = in_words(e, EIO);
+
+	/* A name that is not there is an answer; so is a killed caller. */
+	if (words.err != ENOENT && words.err != EINTR)
+		refusals_add_read(call->mount->engine.refusals, call_asker(call), &words);
+	call_error(call, -call_errno(kind, words.err));
+}
+
+void call_refuse(struct call *call, enum call_kind kind, int err, const char *text, size_t len)
+{
+	struct error words = in_words(&call->error, -err);
+
+	refusals_add(call->mount->engine.refusals, call_asker(call), &words, text, len);
+	call_error(call, -call_errno(kind, -err));
 }
 
 static void read_done(struct read_request *request, struct text *text, const struct error *e)
 {
 	struct call *call = container_of(request, struct call, read);
 
+	/* No interrupt is heard from then on, and one that is being heard has ended. */
 	fuse_req_interrupt_func(call->req, NULL, NULL);
+	interrupts_done(call);
 	call->then(call, text, e);
-}
-
-/* The kernel interrupts a request for any signal that wakes its caller; stat() and open() may not fail for
- * those. What kills a process is pending as SIGKILL, whichever signal it was. */
-static bool is_killed(pid_t thread)
-{
-	unsigned long long pending = 0, mask;
-	char path[40], line[128];
-	FILE *status;
-
-	snprintf(path, sizeof path, "/proc/%d/status", (int)thread);
-	status = fopen(path, "re");
-	if (!status)
-		return false;
-	while (fgets(line, sizeof line, status))
-		if (sscanf(line, "SigPnd: %llx", &mask) == 1 || sscanf(line, "ShdPnd: %llx", &mask) == 1)
-			pending |= mask;
-	fclose(status);
-	return pending & (1ULL << (SIGKILL - 1));
-}
-
-/* Maybe the caller was killed. Runs with the request's own lock held, so read_done() waits for it. */
-static void interrupted(fuse_req_t req, void *data)
-{
-	struct call *call = data;
-
-	if (is_killed(call->asker.pid) && reader_abandon(call->mount->engine.reader, &call->read))
-		call_error(call, -EINTR);
 }
 
 void call_read(struct call *call, void (*then)(struct call *call, struct text *text, const struct error *e))
 {
 	call->then = then;
 	call->read.done = read_done;
-	fuse_req_interrupt_func(call->req, interrupted, call);
+	fuse_req_interrupt_func(call->req, interrupts_came, call);
 	reader_get(call->mount->engine.reader, &call->ref, &call->read);
 }
 

@@ -217,7 +217,7 @@ static bool put_row(struct reply *reply, const struct listing_entry *row)
 		.listing = true,
 	};
 	struct node *node = NULL;
-	bool lasting = false;
+	enum belief belief = BELIEVE_SHORTLY;
 
 	/* A name that is detached is hidden; one that is pending was listed among the extras. */
 	if (names_state(mount->engine.names, oid, row->name, NULL) != NAME_PLAIN)
@@ -226,12 +226,12 @@ static bool put_row(struct reply *reply, const struct listing_entry *row)
 		return false;
 	if (reply->plus)
 		node = nodes_get_row(mount->nodes, directory->node, row->name, oid, ino, &row->version,
-				     NULL, &look, &lasting);
+				     NULL, &look, &belief);
 	attr_row(mount, reply->call->ref.relation, ino, &row->version, &entry.attr);
 	if (node) {
 		struct stat attr = entry.attr;
 
-		attr_entry(mount, node, &attr, lasting && follow_live(mount->engine.follow), &entry);
+		attr_entry(mount, node, &attr, belief, &entry);
 	}
 	put(reply, row->name, &entry);
 	return true;

@@ -1,24 +1,117 @@
 /* Open files: a handle opened for reading pins one version of the row's text; one opened for writing has an
- * edit; a scratch file has a descriptor. open.c makes them. */
+ * edit; a scratch file has a descriptor. open.c makes them, handle_switch.c turns one into the other. */
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <utlist.h>
 
 #include "mount.h"
-#include "rowfs/base/log.h"
-#include "rowfs/engine/commit.h"
 
-struct file *file_new(enum file_kind kind, struct node *node)
+/* --- What is behind a handle ----------------------------------------------------------------- */
+
+static struct backing *backing_new(enum file_kind kind)
 {
-	struct file *file = calloc(1, sizeof *file);
+	struct backing *backing = calloc(1, sizeof *backing);
 
-	if (!file)
+	if (!backing)
 		return NULL;
+	atomic_init(&backing->refs, 1);
+	backing->kind = kind;
+	backing->fd = -1;
+	return backing;
+}
+
+struct backing *backing_text(struct text *text)
+{
+	struct backing *backing = text ? backing_new(FILE_TEXT) : NULL;
+
+	if (backing)
+		backing->text = text;
+	else
+		text_unref(text);
+	return backing;
+}
+
+struct backing *backing_edit(struct edit *edit)
+{
+	struct backing *backing = backing_new(FILE_EDIT);
+
+	if (backing)
+		backing->edit = edit;
+	else
+		edit_close(edit);
+	return backing;
+}
+
+struct backing *backing_scratch(int fd)
+{
+	struct backing *backing = backing_new(FILE_SCRATCH);
+	struct stat st;
+
+	if (!backing || fstat(fd, &st) < 0) {
+		free(backing);
+		close(fd);
+		return NULL;
+	}
+	backing->fd = fd;
+	backing->spool_dev = st.st_dev;
+	backing->spool_ino = st.st_ino;
+	return backing;
+}
+
+void backing_unref(struct backing *backing)
+{
+	if (!backing || atomic_fetch_sub(&backing->refs, 1) != 1)
+		return;
+	if (backing->edit)
+		edit_close(backing->edit);
+	text_unref(backing->text);
+	if (backing->fd >= 0)
+		close(backing->fd);
+	free(backing);
+}
+
+struct backing *file_backing(struct file *file)
+{
+	struct backing *backing;
+
+	pthread_mutex_lock(&file->lock);
+	backing = file->backing;
+	atomic_fetch_add(&backing->refs, 1);
+	pthread_mutex_unlock(&file->lock);
+	return backing;
+}
+
+void file_switch(struct file *file, struct backing *backing)
+{
+	struct backing *before = file->backing;
+
+	pthread_mutex_lock(&file->mount->lock);
+	file->backing = backing;
+	pthread_mutex_unlock(&file->mount->lock);
+	backing_unref(before);
+}
+
+/* --- A handle -------------------------------------------------------------------------------- */
+
+struct file *file_new(struct mount *mount, struct node *node, const struct asker *opener,
+		      struct backing *backing)
+{
+	struct file *file = backing ? calloc(1, sizeof *file) : NULL;
+
+	if (!file) {
+		backing_unref(backing);
+		return NULL;
+	}
 	atomic_init(&file->refs, 1);
 	pthread_mutex_init(&file->lock, NULL);
-	file->kind = kind;
+	file->mount = mount;
+	file->opener = *opener;
+	file->opener.path = "";
+	file->backing = backing;
 	file->node = node;
-	file->fd = -1;
+	if (node)
+		nodes_hold(mount->nodes, node);
 	return file;
 }
 
@@ -26,159 +119,238 @@ void file_unref(struct file *file)
 {
 	if (atomic_fetch_sub(&file->refs, 1) != 1)
 		return;
-	if (file->edit)
-		edit_close(file->edit);
-	text_unref(file->text);
-	if (file->fd >= 0)
-		close(file->fd);
+	backing_unref(file->backing);
+	if (file->node)
+		nodes_release(file->mount->nodes, file->node);
 	pthread_mutex_destroy(&file->lock);
 	free(file);
 }
 
-/* --- Handles that are edits, for the end of the mount ----------------------------------------- */
-
-void file_list_edit(struct mount *mount, struct file *file)
+void file_close(struct file *file)
 {
-	pthread_mutex_lock(&mount->lock);
-	DL_APPEND(mount->editing, file);
-	pthread_mutex_unlock(&mount->lock);
-}
+	struct mount *mount = file->mount;
 
-static void unlist_edit(struct mount *mount, struct file *file)
-{
 	pthread_mutex_lock(&mount->lock);
 	if (file->prev)
-		DL_DELETE(mount->editing, file);
+		DL_DELETE(mount->files, file);
 	file->prev = file->next = NULL;
 	pthread_mutex_unlock(&mount->lock);
-}
 
-void file_close(struct mount *mount, struct file *file)
-{
+	/* Whoever found it in the list before that sees that he is too late. */
+	pthread_mutex_lock(&file->lock);
+	file->closed = true;
+	pthread_mutex_unlock(&file->lock);
 	if (file->node)
 		nodes_leave(mount->nodes, file->node, file);
-	if (file->edit)
-		unlist_edit(mount, file);
 	file_unref(file);
 }
 
-struct file *files_editing(struct mount *mount, uint32_t relation, const char *name)
+/* --- Handles that a rename may change -------------------------------------------------------- */
+
+void file_list(struct file *file)
 {
-	struct file *file, *found = NULL;
+	pthread_mutex_lock(&file->mount->lock);
+	file->walked = file->mount->walks;
+	DL_APPEND(file->mount->files, file);
+	pthread_mutex_unlock(&file->mount->lock);
+}
+
+unsigned files_walk(struct mount *mount)
+{
+	unsigned walk;
 
 	pthread_mutex_lock(&mount->lock);
-	DL_FOREACH(mount->editing, file) {
-		if (edit_is_of(file->edit, relation, name)) {
-			found = file;
-			atomic_fetch_add(&found->refs, 1);
+	walk = ++mount->walks;
+	pthread_mutex_unlock(&mount->lock);
+	return walk;
+}
+
+struct file *files_next(struct mount *mount, unsigned walk, file_match_fn *match, const void *what)
+{
+	struct file *file;
+
+	pthread_mutex_lock(&mount->lock);
+	DL_FOREACH(mount->files, file)
+		if (file->walked < walk && match(file->backing, what))
 			break;
-		}
+	if (file) {
+		file->walked = walk;
+		atomic_fetch_add(&file->refs, 1);
 	}
 	pthread_mutex_unlock(&mount->lock);
-	return found;
+	return file;
+}
+
+bool file_edits_row(const struct backing *backing, const void *what)
+{
+	const struct row_name *row = what;
+
+	return backing->kind == FILE_EDIT && edit_is_of(backing->edit, row->relation, row->name);
+}
+
+struct backing *files_editing(struct mount *mount, uint32_t relation, const char *name)
+{
+	struct row_name row = {relation, name};
+	struct backing *backing = NULL;
+	struct file *file;
+
+	pthread_mutex_lock(&mount->lock);
+	DL_FOREACH(mount->files, file)
+		if (file_edits_row(file->backing, &row))
+			break;
+	if (file) {
+		backing = file->backing;
+		atomic_fetch_add(&backing->refs, 1);
+	}
+	pthread_mutex_unlock(&mount->lock);
+	return backing;
 }
 
 /* --- READ, WRITE ----------------------------------------------------------------------------- */
 
-static void read_scratch(fuse_req_t req, const struct file *file, size_t size, off_t offset)
+/* The kernel may release the handle as soon as it has the reply, while a call is still returning from it: what
+ * is read from is referenced. */
+static void read_scratch(fuse_req_t req, const struct backing *backing, size_t size, off_t offset)
 {
 	struct fuse_bufvec bytes = FUSE_BUFVEC_INIT(size);
 
 	bytes.buf[0].flags = FUSE_BUF_IS_FD | FUSE_BUF_FD_SEEK;
-	bytes.buf[0].fd = file->fd;
+	bytes.buf[0].fd = backing->fd;
 	bytes.buf[0].pos = offset;
 	fuse_reply_data(req, &bytes, FUSE_BUF_SPLICE_MOVE);
 }
 
-static void read_edit(fuse_req_t req, struct file *file, size_t size, off_t offset)
+static void read_edit(fuse_req_t req, const struct backing *backing, size_t size, off_t offset)
 {
 	_cleanup_buf_ struct buf out = {0};
 
-	edit_read(file->edit, (size_t)offset, size, &out);
+	edit_read(backing->edit, (size_t)offset, size, &out);
 	if (out.failed)
 		fuse_reply_err(req, ENOMEM);
 	else
 		fuse_reply_buf(req, out.data, out.len);
 }
 
-/* The kernel may release the handle as soon as it has the reply, while this call is still returning from it:
- * a reference of its own keeps the text. */
-static void read_text(fuse_req_t req, struct text *pinned, size_t size, off_t offset)
+static void read_text(fuse_req_t req, const struct backing *backing, size_t size, off_t offset)
 {
-	_cleanup_text_ struct text *text = text_ref(pinned);
+	const struct text *text = backing->text;
 	size_t at = (size_t)offset, rest = at < text->len ? text->len - at : 0;
 
 	fuse_reply_buf(req, rest ? text->data + at : NULL, rest < size ? rest : size);
 }
 
-/* An edit may turn into a scratch file under the handle; see file_follow(). */
-static enum file_kind kind_of(struct file *file)
-{
-	enum file_kind kind;
-
-	pthread_mutex_lock(&file->lock);
-	kind = file->kind;
-	pthread_mutex_unlock(&file->lock);
-	return kind;
-}
-
 void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi)
 {
-	struct file *file = file_of(fi);
+	struct backing *backing = file_backing(file_of(fi));
 
-	switch (kind_of(file)) {
+	switch (backing->kind) {
 	case FILE_SCRATCH:
-		read_scratch(req, file, size, offset);
+		read_scratch(req, backing, size, offset);
 		break;
 	case FILE_EDIT:
-		read_edit(req, file, size, offset);
+		read_edit(req, backing, size, offset);
 		break;
-	default:
-		read_text(req, file->text, size, offset);
+	case FILE_TEXT:
+		read_text(req, backing, size, offset);
 	}
+	backing_unref(backing);
 }
 
-static void set_wrote(struct file *file, bool wrote)
+/* With the file's lock held: bytes written or -errno. */
+static ssize_t put_bytes(struct file *file, const char *data, size_t size, off_t offset)
 {
-	pthread_mutex_lock(&file->lock);
-	file->wrote = wrote;
-	pthread_mutex_unlock(&file->lock);
+	const struct backing *backing = file->backing;
+	int r;
+
+	if (file->error)
+		return file->error;
+	switch (backing->kind) {
+	case FILE_SCRATCH:
+		return scratch_write(file->mount->engine.scratch, backing->fd, data, size, offset);
+	case FILE_EDIT:
+		r = edit_write(backing->edit, (size_t)offset, data, size);
+		return r < 0 ? r : (ssize_t)size;
+	default:
+		return -EBADF;
+	}
 }
 
 void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off_t offset,
 	      struct fuse_file_info *fi)
 {
-	struct mount *mount = mount_of(req);
 	struct file *file = file_of(fi);
-	ssize_t n = (ssize_t)size;
-	int r;
+	ssize_t n;
 
-	switch (kind_of(file)) {
-	case FILE_SCRATCH:
-		n = scratch_write(mount->engine.scratch, file->fd, data, size, offset);
-		/* What was written before a rename onto a row went with it. */
-		if (file->node->kind == NODE_ROW)
-			set_wrote(file, true);
-		break;
-	case FILE_EDIT:
-		r = edit_write(file->edit, (size_t)offset, data, size);
-		n = r < 0 ? r : n;
-		break;
-	default:
-		n = -EBADF;
-	}
+	pthread_mutex_lock(&file->lock);
+	n = put_bytes(file, data, size, offset);
+	pthread_mutex_unlock(&file->lock);
 	if (n < 0)
 		fuse_reply_err(req, (int)-n);
 	else
 		fuse_reply_write(req, (size_t)n);
 }
 
+uint64_t file_size(struct file *file)
+{
+	struct backing *backing = file_backing(file);
+	uint64_t size = 0;
+	struct stat st;
+
+	switch (backing->kind) {
+	case FILE_SCRATCH:
+		size = fstat(backing->fd, &st) == 0 ? (uint64_t)st.st_size : 0;
+		break;
+	case FILE_EDIT:
+		size = edit_size(backing->edit);
+		break;
+	case FILE_TEXT:
+		size = backing->text->len;
+	}
+	backing_unref(backing);
+	return size;
+}
+
+/* With the file's lock held. */
+static int cut(struct file *file, size_t size)
+{
+	const struct backing *backing = file->backing;
+
+	if (file->error)
+		return file->error;
+	switch (backing->kind) {
+	case FILE_SCRATCH:
+		return scratch_resize(file->mount->engine.scratch, backing->fd, (off_t)size);
+	case FILE_EDIT:
+		return edit_truncate(backing->edit, size);
+	default:
+		return -EBADF;
+	}
+}
+
+int file_truncate(struct file *file, size_t size)
+{
+	int r;
+
+	pthread_mutex_lock(&file->lock);
+	r = cut(file, size);
+	pthread_mutex_unlock(&file->lock);
+	return r;
+}
+
 /* --- FLUSH, FSYNC, RELEASE ------------------------------------------------------------------- */
+
+/* The handle may be released as soon as the kernel has the answer, and its edit is then to end with it. */
+static void answer_commit(struct call *call, int err)
+{
+	backing_unref(call->backing);
+	call->backing = NULL;
+	call_error(call, err);
+}
 
 /* From fsync, EINVAL is read as "cannot be synchronised" and ignored (emacs). */
 static void fsync_done(struct edit_request *request, int err)
 {
-	call_error(container_of(request, struct call, edit), err == -EINVAL ? -EIO : err);
+	answer_commit(container_of(request, struct call, edit), err == -EINVAL ? -EIO : err);
 }
 
 /* FLUSH never says what makes a tool try another way: unlink and copy. */
@@ -186,120 +358,65 @@ static void flush_done(struct edit_request *request, int err)
 {
 	bool retried = err == -EINTR || err == -EAGAIN || err == -ETXTBSY || err == -EXDEV;
 
-	call_error(container_of(request, struct call, edit), retried ? -EIO : err);
+	answer_commit(container_of(request, struct call, edit), retried ? -EIO : err);
 }
 
-/* A scratch file that was renamed onto a row while it was open: what is written to it afterwards is meant
- * for the row. */
-static void flush_renamed(struct call *call)
+/* Takes the backing. Only a FLUSH says whose it is: see edit_commit(). */
+static void commit(fuse_req_t req, fuse_ino_t ino, struct backing *backing, bool flush)
 {
-	struct file *file = file_of(&call->fi);
-	struct text *base;
-	int r = scratch_get(file->fd, &call->buf);
+	struct call *call = call_new(req, node_of(mount_of(req), ino), NULL);
 
-	if (r == 0)
-		r = rowref_of_name(call->mount->engine.catalog, call->node->relation, call->row_name,
-				   &call->ref, NULL);
-	if (r == 0)
-		r = reader_fetch(call->mount->engine.reader, &call->ref, STORE_WRITE, &base, &call->error);
-	if (r == 0) {
-		r = commit_update(&call->mount->engine, &call->ref, base, call->buf.data, call->buf.len,
-				  NULL, &call->error);
-		text_unref(base);
+	if (!call) {
+		backing_unref(backing);
+		return;
 	}
-	if (r < 0)
-		set_wrote(file, true); /* the next flush says so again */
-	if (r < 0 && call->error.err)
-		call_refuse(call, CALL_OTHER, &call->error, call->buf.data, call->buf.len);
-	else
-		call_error(call, r);
+	call->backing = backing;
+	call->edit.done = flush ? flush_done : fsync_done;
+	edit_commit(backing->edit, flush ? thread_group_of(call->asker.pid) : 0, &call->edit);
 }
 
-static bool meant_for_row(struct file *file)
+static void sync_file(fuse_req_t req, fuse_ino_t ino, struct file *file, bool flush)
 {
-	bool meant;
+	struct backing *backing = file_backing(file);
+	int r;
 
+	if (backing->kind == FILE_EDIT) {
+		commit(req, ino, backing, flush);
+		return;
+	}
 	pthread_mutex_lock(&file->lock);
-	meant = file->wrote && file->node->kind == NODE_ROW;
-	file->wrote = false;
+	r = file->error;
 	pthread_mutex_unlock(&file->lock);
-	return meant;
-}
-
-static void sync_file(fuse_req_t req, fuse_ino_t ino, const struct fuse_file_info *fi,
-		      void (*done)(struct edit_request *request, int err))
-{
-	struct file *file = file_of(fi);
-	enum file_kind kind = kind_of(file);
-	struct call *call;
-
-	if (kind == FILE_TEXT || (kind == FILE_SCRATCH && !meant_for_row(file))) {
-		fuse_reply_err(req, 0);
-		return;
-	}
-	call = call_new(req, node_of(mount_of(req), ino), NULL);
-	if (!call)
-		return;
-	call->fi = *fi;
-	if (kind == FILE_SCRATCH) {
-		call_work(call, flush_renamed);
-		return;
-	}
-	call->edit.done = done;
-	edit_commit(file->edit, thread_group_of(call->asker.pid), &call->edit);
+	if (r == 0 && !flush && backing->kind == FILE_SCRATCH && fsync(backing->fd) < 0)
+		r = -errno;
+	backing_unref(backing);
+	fuse_reply_err(req, -r);
 }
 
 void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	sync_file(req, ino, fi, flush_done);
+	sync_file(req, ino, file_of(fi), true);
 }
 
 void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
 {
-	struct file *file = file_of(fi);
-
-	if (kind_of(file) == FILE_SCRATCH && file->node->kind == NODE_SCRATCH && fsync(file->fd) < 0)
-		fuse_reply_err(req, errno);
-	else
-		sync_file(req, ino, fi, fsync_done);
+	sync_file(req, ino, file_of(fi), false);
 }
 
 void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	struct mount *mount = mount_of(req);
 	struct file *file = file_of(fi);
-	bool edited = kind_of(file) == FILE_EDIT;
+	struct backing *backing = file_backing(file);
+	bool edited = backing->kind == FILE_EDIT;
 
-	file_close(mount, file);
+	backing_unref(backing);
+	file_close(file);
 	if (edited)
-		notify_row(mount->notifier, node_of(mount, ino));
+		notify_row(mount_of(req)->notifier, node_of(mount_of(req), ino));
 	fuse_reply_err(req, 0);
 }
 
-/* --- Others' doing --------------------------------------------------------------------------- */
-
-int file_follow(struct mount *mount, struct file *file, int fd)
-{
-	_cleanup_buf_ struct buf text = {0};
-	int r = edit_surrender(file->edit, &text);
-
-	if (r < 0)
-		return r;
-	nodes_lock(mount->nodes);
-	if (file->node && file->node->writer == file) {
-		file->node->writer = NULL;
-		file->node->readers++;
-	}
-	nodes_unlock(mount->nodes);
-	pthread_mutex_lock(&file->lock);
-	file->fd = fd;
-	file->kind = FILE_SCRATCH;
-	pthread_mutex_unlock(&file->lock);
-	if (text.failed || ftruncate(fd, 0) < 0 ||
-	    scratch_write(mount->engine.scratch, fd, text.data, text.len, 0) < 0)
-		log_warning("a moved file could not be written whole: %s", strerror(errno));
-	return 0;
-}
+/* --- The end --------------------------------------------------------------------------------- */
 
 static void told_nobody(struct edit_request *request, int err)
 {
@@ -307,11 +424,14 @@ static void told_nobody(struct edit_request *request, int err)
 
 void files_end(struct mount *mount)
 {
-	while (mount->editing) {
+	struct file *file;
+
+	while ((file = mount->files)) {
 		struct edit_request request = {.done = told_nobody};
 
 		/* Nobody else is left to take a seat, so this commits before it returns. */
-		edit_commit(mount->editing->edit, 0, &request);
-		file_close(mount, mount->editing);
+		if (file->backing->kind == FILE_EDIT)
+			edit_commit(file->backing->edit, 0, &request);
+		file_close(file);
 	}
 }

@@ -8,10 +8,21 @@
 
 /* --- GETATTR --------------------------------------------------------------------------------- */
 
-static void reply_attr(struct call *call, const struct stat *attr, bool lasting)
+static void reply_attr(struct call *call, const struct stat *attr, enum belief belief)
 {
-	fuse_reply_attr(call->req, attr, lasting ? LASTING_S : mount_timeout(call->mount));
+	fuse_reply_attr(call->req, attr, mount_timeout(call->mount, belief));
 	call_free(call);
+}
+
+/* The handle that was named, if it is one that may have a size of its own: readers are told what the node was. */
+static struct file *handle_of(const struct call *call)
+{
+	struct file *file = call->fi.fh ? file_of(&call->fi) : NULL;
+	struct backing *backing = file ? file_backing(file) : NULL;
+	bool own = backing && backing->kind != FILE_TEXT;
+
+	backing_unref(backing);
+	return own ? file : NULL;
 }
 
 static void getattr_row_done(struct call *call, struct text *text, const struct error *e)
@@ -19,20 +30,20 @@ static void getattr_row_done(struct call *call, struct text *text, const struct 
 	struct mount *mount = call->mount;
 	struct look look = call_look(call);
 	struct version told;
+	enum belief belief;
 	struct stat attr;
-	bool lasting;
 
 	if (!text) {
 		call_fail(call, CALL_LOOKUP, e);
 		return;
 	}
-	lasting = nodes_attributes(mount->nodes, call->node, &text->version, &look, &told);
+	belief = nodes_attributes(mount->nodes, call->node, &text->version, &look, &told);
 	/* A handle that was opened meanwhile is told what it sees. */
-	if (attr_of_open_row(mount, call->node, &attr))
-		lasting = false;
+	if (attr_of_open_row(mount, call->node, handle_of(call), &attr))
+		belief = BELIEVE_SHORTLY;
 	else
-		attr_row(mount, call->ref.relation, call->node->ino, &told, &attr);
-	reply_attr(call, &attr, lasting && follow_live(mount->engine.follow));
+		attr_row(mount, call->ref.relation, call->ino, &told, &attr);
+	reply_attr(call, &attr, belief);
 }
 
 /* The row is what its node was told; nobody needs to be asked. */
@@ -40,7 +51,7 @@ static bool getattr_known(struct call *call)
 {
 	struct mount *mount = call->mount;
 	_cleanup_schema_ struct schema *schema = catalog_get(mount->engine.catalog);
-	const struct relation *relation = schema_relation(schema, call->node->relation);
+	const struct relation *relation = schema_relation(schema, call->relation);
 	struct version version;
 	struct stat attr;
 
@@ -48,8 +59,8 @@ static bool getattr_known(struct call *call)
 	    !nodes_known(mount->nodes, call->node, &version))
 		return false;
 	count(memory_lookups);
-	attr_row(mount, relation, call->node->ino, &version, &attr);
-	reply_attr(call, &attr, true);
+	attr_row(mount, relation, call->ino, &version, &attr);
+	reply_attr(call, &attr, BELIEVE_LONG);
 	return true;
 }
 
@@ -59,13 +70,13 @@ static void getattr_row(struct call *call)
 	struct stat attr;
 	int r;
 
-	if (attr_of_open_row(mount, call->node, &attr)) {
-		reply_attr(call, &attr, false);
+	if (attr_of_open_row(mount, call->node, handle_of(call), &attr)) {
+		reply_attr(call, &attr, BELIEVE_SHORTLY);
 		return;
 	}
 	if (getattr_known(call))
 		return;
-	r = rowref_of_name(mount->engine.catalog, call->node->relation, call->row_name, &call->ref,
+	r = rowref_of_name(mount->engine.catalog, call->relation, call->row_name, &call->ref,
 			   NULL);
 	if (r < 0)
 		call_error(call, r == -ENOMEM ? r : -ENOENT);
@@ -77,16 +88,16 @@ static void getattr_row(struct call *call)
 static void getattr(struct call *call)
 {
 	struct node *node = call->node;
-	bool lasting = false;
+	enum belief belief = BELIEVE_SHORTLY;
 	struct stat attr;
 	int r = 0;
 
-	switch (node->kind) {
+	switch (call->kind) {
 	case NODE_ROW:
 		getattr_row(call);
 		return;
 	case NODE_SCRATCH:
-		r = attr_scratch(node, &attr);
+		r = attr_scratch(call->mount, node, &attr);
 		break;
 	case NODE_REPORT:
 	case NODE_NEW:
@@ -94,20 +105,23 @@ static void getattr(struct call *call)
 		break;
 	default:
 		attr_directory(call->mount, node, &attr);
-		lasting = follow_live(call->mount->engine.follow);
+		belief = mount_belief(call->mount);
 	}
 	if (r < 0)
 		call_error(call, r);
 	else
-		reply_attr(call, &attr, lasting);
+		reply_attr(call, &attr, belief);
 }
 
 void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct call *call = call_new(req, node_of(mount_of(req), ino), NULL);
 
-	if (call)
-		getattr(call);
+	if (!call)
+		return;
+	if (fi)
+		call->fi = *fi;
+	getattr(call);
 }
 
 /* --- SETATTR --------------------------------------------------------------------------------- */
@@ -116,36 +130,36 @@ void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
  * changes nothing), or no JSON any more. */
 static void truncate_row_done(struct call *call, struct text *text, const struct error *e)
 {
-	struct error refusal;
 	struct stat attr;
+	int r;
 
 	if (!text) {
 		call_fail(call, CALL_PATH, e);
 		return;
 	}
 	if (call->size != 0 && call->size != text->len) {
-		(void)error_set(&refusal, EINVAL, "a row cut to %zu bytes is no row", call->size);
-		call_refuse(call, CALL_PATH, &refusal, text->data,
+		r = error_set(&call->error, EINVAL, "a row cut to %zu bytes is no row", call->size);
+		call_refuse(call, CALL_PATH, r, text->data,
 			    call->size < text->len ? call->size : text->len);
 		return;
 	}
-	attr_row(call->mount, call->ref.relation, call->node->ino, &text->version, &attr);
+	attr_row(call->mount, call->ref.relation, call->ino, &text->version, &attr);
 	attr.st_size = (off_t)call->size;
 	/* The kernel believes this size now; the next who asks is told the row's own. */
 	nodes_spoil(call->mount->nodes, call->node);
 	notify_row(call->mount->notifier, call->node);
-	reply_attr(call, &attr, false);
+	reply_attr(call, &attr, BELIEVE_SHORTLY);
 }
 
 static void truncate_row(struct call *call)
 {
 	struct mount *mount = call->mount;
-	int r = rowref_of_name(mount->engine.catalog, call->node->relation, call->row_name, &call->ref,
+	int r = rowref_of_name(mount->engine.catalog, call->relation, call->row_name, &call->ref,
 			       NULL);
 
 	if (r < 0)
 		call_error(call, r == -ESTALE ? -EIO : r);
-	else if (names_state(mount->engine.names, call->node->relation, call->row_name, NULL) == NAME_PLAIN)
+	else if (names_state(mount->engine.names, call->relation, call->row_name, NULL) == NAME_PLAIN)
 		call_read(call, truncate_row_done);
 	else if (call->size == 0) /* it has no content yet */
 		getattr_row(call);
@@ -170,7 +184,7 @@ static int set_scratch_times(int fd, const struct stat *attr, int to_set)
 	return utimensat(AT_FDCWD, path, times, 0) < 0 ? -errno : 0;
 }
 
-static int set_scratch(struct mount *mount, struct node *node, const struct stat *attr, int to_set)
+static int set_scratch(const struct node *node, const struct stat *attr, int to_set)
 {
 	enum { OWNER = FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID };
 	enum { TIMES = FUSE_SET_ATTR_ATIME | FUSE_SET_ATTR_MTIME };
@@ -183,42 +197,48 @@ static int set_scratch(struct mount *mount, struct node *node, const struct stat
 	    fchownat(node->path_fd, "", to_set & FUSE_SET_ATTR_UID ? attr->st_uid : (uid_t)-1,
 		     to_set & FUSE_SET_ATTR_GID ? attr->st_gid : (gid_t)-1, AT_EMPTY_PATH) < 0)
 		return -errno;
-	if (to_set & FUSE_SET_ATTR_SIZE) {
-		int r = scratch_room(mount->engine.scratch, (uint64_t)attr->st_size);
-
-		if (r < 0)
-			return r;
-		if (truncate(path, attr->st_size) < 0)
-			return -errno;
-	}
 	return to_set & TIMES ? set_scratch_times(node->path_fd, attr, to_set) : 0;
+}
+
+/* A handle that is written to has its own idea of the file, whatever the node has become meanwhile. */
+static void set_size(struct call *call)
+{
+	struct file *file = handle_of(call);
+	int r = 0;
+
+	if (file)
+		r = file_truncate(file, call->size);
+	else if (call->kind == NODE_SCRATCH)
+		r = scratch_resize(call->mount->engine.scratch, call->node->path_fd, (off_t)call->size);
+	else if (call->kind == NODE_ROW) {
+		truncate_row(call);
+		return;
+	}
+	if (r < 0)
+		call_error(call, r);
+	else
+		getattr(call);
 }
 
 void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
 		struct fuse_file_info *fi)
 {
-	struct mount *mount = mount_of(req);
-	struct node *node = node_of(mount, ino);
-	struct call *call = call_new(req, node, NULL);
-	struct file *file = fi ? file_of(fi) : NULL;
-	bool size = to_set & FUSE_SET_ATTR_SIZE;
+	struct call *call = call_new(req, node_of(mount_of(req), ino), NULL);
 	int r = 0;
 
 	if (!call)
 		return;
-	if (node->kind == NODE_SCRATCH)
-		r = set_scratch(mount, node, attr, to_set);
-	else if (size && file && file->kind == FILE_EDIT)
-		r = edit_truncate(file->edit, (size_t)attr->st_size);
-	else if (size && node->kind == NODE_ROW) {
-		call->size = (size_t)attr->st_size;
-		truncate_row(call);
-		return;
-	}
+	if (fi)
+		call->fi = *fi;
 	/* Owner, mode and times of rows and directories are what they are; that succeeds and changes
 	 * nothing, because cp -a, rsync -a and editors take a refusal for a failed save. */
+	if (call->kind == NODE_SCRATCH)
+		r = set_scratch(call->node, attr, to_set);
+	call->size = (size_t)attr->st_size;
 	if (r < 0)
 		call_error(call, r);
+	else if (to_set & FUSE_SET_ATTR_SIZE)
+		set_size(call);
 	else
 		getattr(call);
 }

@@ -18,7 +18,7 @@ static void reply_directory(struct mount *mount, fuse_req_t req, struct node *pa
 	}
 	attr_directory(mount, node, &attr);
 	/* What becomes of schemas and tables, the catalog's poll sees. */
-	reply_entry(mount, req, node, &attr, follow_live(mount->engine.follow));
+	reply_entry(mount, req, node, &attr, mount_belief(mount));
 }
 
 static void lookup_table(struct mount *mount, fuse_req_t req, struct node *parent, const char *name,
@@ -50,24 +50,24 @@ static void lookup_root(struct mount *mount, fuse_req_t req, struct node *parent
 static void lookup_row_done(struct call *call, struct text *text, const struct error *e)
 {
 	struct mount *mount = call->mount;
-	uint64_t ino = ino_of_name(call->node->relation, call->name);
+	uint64_t ino = ino_of_name(call->relation, call->name);
 	struct look look = call_look(call);
 	struct node *node;
 	struct stat attr;
-	bool lasting;
+	enum belief belief;
 
 	if (!text) {
 		call_fail(call, CALL_LOOKUP, e);
 		return;
 	}
-	node = nodes_get_row(mount->nodes, call->node, call->name, call->node->relation, ino,
-			     &text->version, text, &look, &lasting);
+	node = nodes_get_row(mount->nodes, call->node, call->name, call->relation, ino,
+			     &text->version, text, &look, &belief);
 	if (!node) {
 		call_error(call, -ENOMEM);
 		return;
 	}
 	attr_row(mount, call->ref.relation, ino, &text->version, &attr);
-	reply_entry(mount, call->req, node, &attr, lasting && follow_live(mount->engine.follow));
+	reply_entry(mount, call->req, node, &attr, belief);
 	call_free(call);
 }
 
@@ -82,10 +82,10 @@ static void lookup_pending(struct mount *mount, fuse_req_t req, struct node *par
 	struct look look = {.began_us = INT64_MAX};
 	struct node *node;
 	struct stat attr;
-	bool lasting;
+	enum belief belief;
 
 	node = relation ? nodes_get_row(mount->nodes, parent, name, parent->relation, ino, &empty, NULL,
-					&look, &lasting) :
+					&look, &belief) :
 			  NULL;
 	if (!node) {
 		fuse_reply_err(req, relation ? ENOMEM : ENOENT);
@@ -97,11 +97,10 @@ static void lookup_pending(struct mount *mount, fuse_req_t req, struct node *par
 
 static bool is_edited(struct mount *mount, struct node *parent, const char *name)
 {
-	struct file *file = files_editing(mount, parent->relation, name);
+	struct backing *editing = files_editing(mount, parent->relation, name);
 
-	if (file)
-		file_unref(file);
-	return file != NULL;
+	backing_unref(editing);
+	return editing != NULL;
 }
 
 /* An empty file that somebody made with touch must not hide a row that came into being since. */
@@ -110,7 +109,7 @@ static void lookup_pending_done(struct call *call, struct text *text, const stru
 	struct mount *mount = call->mount;
 
 	if (text) {
-		names_event(mount->engine.names, call->node->relation, call->name, NAME_COMMITTED, NULL);
+		names_event(mount->engine.names, call->relation, call->name, NAME_COMMITTED, NULL);
 		lookup_row_done(call, text, e);
 		return;
 	}
@@ -133,7 +132,7 @@ static bool lookup_known(struct mount *mount, fuse_req_t req, struct node *paren
 		return false;
 	count(memory_lookups);
 	attr_row(mount, relation, node->ino, &version, &attr);
-	reply_entry(mount, req, node, &attr, true);
+	reply_entry(mount, req, node, &attr, BELIEVE_LONG);
 	return true;
 }
 
@@ -175,13 +174,13 @@ static void lookup_scratch(struct mount *mount, fuse_req_t req, struct node *par
 		fuse_reply_err(req, -r);
 		return;
 	}
-	r = attr_scratch(node, &attr);
+	r = attr_scratch(mount, node, &attr);
 	if (r < 0) {
 		nodes_forget(mount->nodes, node, 1);
 		fuse_reply_err(req, -r);
 		return;
 	}
-	reply_entry(mount, req, node, &attr, false);
+	reply_entry(mount, req, node, &attr, BELIEVE_SHORTLY);
 }
 
 static void lookup_report(struct mount *mount, fuse_req_t req, struct node *parent, const char *name)
@@ -201,7 +200,7 @@ static void lookup_report(struct mount *mount, fuse_req_t req, struct node *pare
 	}
 	node->report = report;
 	attr_report(mount, node, &attr);
-	reply_entry(mount, req, node, &attr, false);
+	reply_entry(mount, req, node, &attr, BELIEVE_SHORTLY);
 }
 
 static void lookup_new(struct mount *mount, fuse_req_t req, struct node *parent, const char *name)
@@ -215,7 +214,7 @@ static void lookup_new(struct mount *mount, fuse_req_t req, struct node *parent,
 		return;
 	}
 	attr_report(mount, node, &attr);
-	reply_entry(mount, req, node, &attr, false);
+	reply_entry(mount, req, node, &attr, BELIEVE_SHORTLY);
 }
 
 void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)

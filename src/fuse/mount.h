@@ -3,7 +3,7 @@
  * ops.c lists the operations. Each begins on a FUSE worker, with nothing locked. What memory or the
  * spool can answer is answered there; what needs a row or PostgreSQL is carried in a `struct call` to
  * the engine and answered when that comes back, maybe on another worker. The kernel keeps every node
- * alive that a request names, so a call holds none. */
+ * alive that a request names, so a call holds none; an open file, which others find by its name, does. */
 #pragma once
 
 #include <fuse_lowlevel.h>
@@ -23,14 +23,20 @@ struct mount {
 	void (*ready)(void *arg);
 	void *ready_arg;
 	pthread_mutex_t lock;
-	struct file *editing; /* [lock] handles with an edit, for the end */
+	struct file *files;   /* [lock] handles with an edit or a scratch file */
+	unsigned walks;       /* [lock] walks over them that have begun */
+	struct interrupts *interrupts;
 };
 
-/* How long the kernel may believe what it was told, if nobody tells of changes (docs/filesystem.md, "Reading"). */
-double mount_timeout(const struct mount *mount);
+/* What the kernel may believe for long, it may until it is told otherwise. Not for ever, so that even a fault would
+ * mend itself. */
+enum { LONG_S = 3600 };
 
-/* And if somebody does: until it is told otherwise. Not for ever, so that even a fault would mend itself. */
-enum { LASTING_S = 3600 };
+/* How long that is, now: nothing is believed for long that no live feed would take back. */
+double mount_timeout(const struct mount *mount, enum belief belief);
+
+/* The same for what the catalog's poll would take back: schemas and tables. */
+enum belief mount_belief(const struct mount *mount);
 
 /* --- Calls ----------------------------------------------------------------------------------- */
 
@@ -39,11 +45,15 @@ struct call {
 	struct mount *mount;
 	fuse_req_t req;
 	struct node *node;    /* the subject, or the directory it is in */
+	enum node_kind kind;  /* of `node` when the call came, as are the next three: a rename may change them */
+	uint32_t relation;
+	uint64_t ino;
+	char row_name[NODE_NAME_SIZE]; /* if it is a row */
 	struct node *target;  /* rename: the other directory */
 	char *name, *new_name;
 	struct rowref ref, new_ref;
 	struct fuse_file_info fi;
-	char row_name[NODE_NAME_SIZE]; /* of `node`, if it is a row */
+	struct backing *backing; /* FLUSH, FSYNC: what is being committed */
 	int64_t began_us;
 	struct asker asker;   /* its path is made by call_asker() */
 	char *path;
@@ -59,6 +69,8 @@ struct call {
 	struct read_request read;
 	struct edit_request edit;
 	struct lane_task task;
+	struct call *prev, *next; /* [interrupts] those that were interrupted while they wait */
+	bool interrupted;         /* [interrupts] is it among them? */
 };
 
 /* A call for this request; NULL after replying ENOMEM. `name` may be NULL; it is copied. */
@@ -81,9 +93,9 @@ int call_errno(enum call_kind kind, int err);
 /* Reply what `e` says went wrong with a read, and record it unless the row is just not there. */
 void call_fail(struct call *call, enum call_kind kind, const struct error *e);
 
-/* Reply what `e` says was refused, and record it with the text (may be NULL) that was. */
-void call_refuse(struct call *call, enum call_kind kind, const struct error *e, const char *text,
-		 size_t len);
+/* Reply that it was refused with `err` (negative), and record why, which call->error says, with the text (may be
+ * NULL) that was. */
+void call_refuse(struct call *call, enum call_kind kind, int err, const char *text, size_t len);
 
 /* How the row that call_read() gave was read. */
 struct look call_look(const struct call *call);
@@ -102,47 +114,81 @@ static inline struct node *node_of(struct mount *mount, fuse_ino_t ino)
 	return ino == FUSE_ROOT_ID ? nodes_root(mount->nodes) : (struct node *)(uintptr_t)ino;
 }
 
-static inline fuse_ino_t ino_of(const struct node *node)
+static inline fuse_ino_t ino_of(const struct mount *mount, const struct node *node)
 {
-	return node->kind == NODE_ROOT ? FUSE_ROOT_ID : (fuse_ino_t)(uintptr_t)node;
+	return node == nodes_root(mount->nodes) ? FUSE_ROOT_ID : (fuse_ino_t)(uintptr_t)node;
 }
+
+/* --- Killed callers (interrupt.c) ------------------------------------------------------------ */
+
+/* The kernel interrupts a request once, for the first signal that wakes its caller, whichever that is; of a
+ * SIGKILL that comes later it says nothing. So a read whose caller was interrupted and not killed is remembered,
+ * and a thread, which sleeps while there is none, looks after it until it is answered. */
+int interrupts_start(struct interrupts **ret) _must_check_;
+void interrupts_end(struct interrupts *interrupts);
+
+/* For fuse_req_interrupt_func(): the call's read is being waited for. */
+void interrupts_came(fuse_req_t req, void *call);
+
+/* The read was answered. */
+void interrupts_done(struct call *call);
 
 /* --- Attributes (attr.c) --------------------------------------------------------------------- */
 
 void attr_directory(const struct mount *mount, const struct node *node, struct stat *ret);
 void attr_row(const struct mount *mount, const struct relation *relation, uint64_t ino,
 	      const struct version *version, struct stat *ret);
-int attr_scratch(const struct node *node, struct stat *ret);
+int attr_scratch(struct mount *mount, const struct node *node, struct stat *ret);
 void attr_report(const struct mount *mount, const struct node *node, struct stat *ret);
 uint64_t ino_of_name(uint32_t relation, const char *name);
 
-/* An entry for fuse_reply_entry(), with the mount's timeouts, or lasting ones. */
-void attr_entry(const struct mount *mount, const struct node *node, const struct stat *attr, bool lasting,
+/* An entry for fuse_reply_entry(). */
+void attr_entry(const struct mount *mount, const struct node *node, const struct stat *attr, enum belief belief,
 		struct fuse_entry_param *ret);
 
 /* Reply an entry for a node that was just given a lookup, or take the lookup back. */
-void reply_entry(struct mount *mount, fuse_req_t req, struct node *node, const struct stat *attr, bool lasting);
+void reply_entry(struct mount *mount, fuse_req_t req, struct node *node, const struct stat *attr,
+		 enum belief belief);
 
 /* The same for a row name without a row, which may be gone at any moment: the kernel is not to remember it. */
 void reply_pending(struct mount *mount, fuse_req_t req, struct node *node, const struct stat *attr);
 
-/* Attributes of an open or pending row: what its handles see. False: ask the reader. */
-bool attr_of_open_row(struct mount *mount, struct node *node, struct stat *ret);
+/* Attributes of an open or pending row: what its handles see, or this one (may be NULL). False: ask the reader. */
+bool attr_of_open_row(struct mount *mount, struct node *node, struct file *file, struct stat *ret);
 
 /* --- Open files (file.c) --------------------------------------------------------------------- */
 
 enum file_kind { FILE_TEXT, FILE_EDIT, FILE_SCRATCH };
 
+/* What is behind a handle. A rename may turn a row into a scratch file under an open handle, and back; what is
+ * behind it is then replaced as a whole (handle_switch.c), so whoever uses it holds a reference. Immutable. */
+struct backing {
+	_Atomic unsigned refs;
+	enum file_kind kind;
+	struct text *text;   /* TEXT: the version this open sees */
+	struct edit *edit;   /* EDIT */
+	int fd;              /* SCRATCH */
+	dev_t spool_dev;     /* SCRATCH: which file, by its number in the spool */
+	ino_t spool_ino;
+};
+
+/* Each takes what it is given, also when it fails, with NULL. */
+struct backing *backing_text(struct text *text);
+struct backing *backing_edit(struct edit *edit);
+struct backing *backing_scratch(int fd);
+void backing_unref(struct backing *backing);
+
 struct file {
 	_Atomic unsigned refs;
-	pthread_mutex_t lock;
-	enum file_kind kind;   /* [lock] EDIT becomes SCRATCH when its name is moved away */
-	struct node *node;     /* referenced; NULL for reports */
-	struct text *text;     /* TEXT: the version this open sees */
-	struct edit *edit;     /* EDIT */
-	int fd;                /* SCRATCH */
-	bool wrote;            /* [lock] SCRATCH: bytes came since the last flush */
-	struct file *prev, *next; /* [mount.lock] those with an edit */
+	struct mount *mount;
+	struct node *node;       /* referenced; NULL for reports */
+	struct asker opener;     /* without a path */
+	pthread_mutex_t lock;    /* held over a WRITE, a truncation and a switch, never across PostgreSQL */
+	struct backing *backing; /* [lock and mount.lock to change, either to look] */
+	bool closed;             /* [lock] it has left its node */
+	int error;               /* [lock] why what is written can go nowhere any more, -errno */
+	struct file *prev, *next; /* [mount.lock] those that a rename may change */
+	unsigned walked;          /* [mount.lock] the last walk that met it */
 };
 
 static inline struct file *file_of(const struct fuse_file_info *fi)
@@ -150,32 +196,76 @@ static inline struct file *file_of(const struct fuse_file_info *fi)
 	return (struct file *)(uintptr_t)fi->fh;
 }
 
-struct file *file_new(enum file_kind kind, struct node *node);
+/* Takes the backing (NULL: there was no memory), also when it fails. */
+struct file *file_new(struct mount *mount, struct node *node, const struct asker *opener,
+		      struct backing *backing);
+void file_unref(struct file *file);
 
-/* Leave the node, finish the edit, free. */
-void file_close(struct mount *mount, struct file *file);
+/* Leave the node and finish the edit, once nobody else uses the file. */
+void file_close(struct file *file);
 
-/* Remember a handle with an edit, for files_end(). */
-void file_list_edit(struct mount *mount, struct file *file);
+/* Let renames and files_end() know of a handle with an edit or a scratch file. */
+void file_list(struct file *file);
+
+/* What is behind it now, with a reference. */
+struct backing *file_backing(struct file *file);
+
+/* Put something else behind it, with its lock held; takes the backing. */
+void file_switch(struct file *file, struct backing *backing);
+
+/* The size that its holder sees. */
+uint64_t file_size(struct file *file);
+
+/* ftruncate(2). -EBADF if it is open for reading only. */
+int file_truncate(struct file *file, size_t size) _must_check_;
 
 /* Commit and close the handles that the end of the mount found open; what cannot be committed is kept. */
 void files_end(struct mount *mount);
 
-/* A handle that edits the row of this name and was not told to stop, with a reference; NULL if there is none. */
-struct file *files_editing(struct mount *mount, uint32_t relation, const char *name);
-void file_unref(struct file *file);
+/* Is it what a walk looks for? With mount.lock held. */
+typedef bool file_match_fn(const struct backing *backing, const void *what);
 
-/* What row->scratch does to a handle that is being written: it follows the name, to `fd`, which it owns from
- * then on. -EBUSY while it commits. */
-int file_follow(struct mount *mount, struct file *file, int fd) _must_check_;
+/* A walk over the listed handles: each that matches is given once, with a reference; NULL after the last. */
+unsigned files_walk(struct mount *mount);
+struct file *files_next(struct mount *mount, unsigned walk, file_match_fn *match, const void *what);
+
+/* Does it edit the row of this name, and was not told to stop? */
+struct row_name {
+	uint32_t relation;
+	const char *name;
+};
+
+bool file_edits_row(const struct backing *backing, const void *row_name);
+
+/* What is behind a handle that does, with a reference; NULL if there is none. */
+struct backing *files_editing(struct mount *mount, uint32_t relation, const char *name);
+
+/* --- Handles whose file changes its kind (handle_switch.c) ----------------------------------- */
+
+/* A row was moved to a scratch name, which is `scratch_name` in the spool's folder `dir`: what its handles hold
+ * and have not committed goes there, and so do they. One that is committing just now stays the row's. */
+void handles_follow(struct mount *mount, uint32_t relation, const char *name, int dir,
+		    const char *scratch_name);
+
+/* The scratch file of this number in the spool has become the row call->new_ref: call->buf was committed, over
+ * call->text if there was one, and `now` is what the row is (commit_save()). Its handles become edits of it. */
+void handles_return(struct call *call, const struct stat *scratch, struct text *now);
 
 /* --- The spool (scratch_ops.c) --------------------------------------------------------------- */
 
 /* Descriptor of a directory's place in the spool, for the caller to close; -errno. */
 int spool_dir(struct mount *mount, struct node *node, bool create);
+/* May the caller open a file of the spool so (R_OK, W_OK), by its owner and mode? */
+bool spool_allows(struct call *call, const struct stat *st, int access);
 bool is_scratch_name(struct mount *mount, struct node *parent, const char *name);
 /* A node for a name in the spool, with one lookup; NULL with *ret_err set. */
 struct node *spool_node(struct mount *mount, struct node *parent, const char *name, int *ret_err);
+
+/* unlinkat() there, which makes room; 0 or -errno. */
+int spool_remove(struct mount *mount, const struct node *parent, int dir, const char *name, int flags);
+
+/* A name is gone from there in another way; `st` is what it was. */
+void spool_gone(struct mount *mount, const struct node *parent, const char *name, const struct stat *st);
 
 /* --- Operations ------------------------------------------------------------------------------ */
 

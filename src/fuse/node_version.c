@@ -39,11 +39,12 @@ static void vouch(struct node *node, const struct look *look)
 	}
 }
 
-/* Nothing has changed it since the look, and what does so now finds the node by its name (K3). */
-static bool is_lasting(const struct nodes *nodes, const struct node *node, const struct look *look)
+/* What changes it from now on finds the node by its name (K3). */
+static enum belief belief_in(const struct nodes *nodes, const struct node *node, const struct look *look)
 {
-	return look->fed && node->current && !in_use(node) &&
-	       !marks_touched(nodes->marks, node->relation, node_name(node), look->mark);
+	if (marks_touched(nodes->marks, node->relation, node_name(node), look->mark))
+		return BELIEVE_NOT;
+	return look->fed && node->current && !in_use(node) ? BELIEVE_LONG : BELIEVE_SHORTLY;
 }
 
 /* --- Refusals -------------------------------------------------------------------------------- */
@@ -103,7 +104,7 @@ static void contend_until(struct node *node, int64_t until)
 
 struct node *nodes_get_row(struct nodes *nodes, struct node *parent, const char *name,
 			   uint32_t relation, uint64_t ino, const struct version *version,
-			   struct text *text, const struct look *look, bool *ret_lasting)
+			   struct text *text, const struct look *look, enum belief *ret)
 {
 	struct node *node;
 	bool alone;
@@ -127,7 +128,7 @@ struct node *nodes_get_row(struct nodes *nodes, struct node *parent, const char 
 		node->lookups++;
 		if (text)
 			node_keep(nodes, node, text, look->pid);
-		*ret_lasting = is_lasting(nodes, node, look);
+		*ret = belief_in(nodes, node, look);
 		node->said_us = clock_monotonic_us();
 	}
 	nodes_unlock(nodes);
@@ -231,6 +232,37 @@ void nodes_leave(struct nodes *nodes, struct node *node, const struct file *file
 	nodes_unlock(nodes);
 }
 
+void nodes_enter(struct nodes *nodes, struct node *node)
+{
+	nodes_lock(nodes);
+	node->readers++;
+	nodes_unlock(nodes);
+}
+
+void nodes_promote(struct nodes *nodes, struct node *node, struct file *file)
+{
+	nodes_lock(nodes);
+	if (!node->writer) {
+		node->writer = file;
+		node->readers--;
+	}
+	nodes_unlock(nodes);
+}
+
+void nodes_make_row(struct nodes *nodes, struct node *node, uint32_t relation, uint64_t ino,
+		    const struct version *version)
+{
+	nodes_lock(nodes);
+	node->kind = NODE_ROW;
+	node->relation = relation;
+	node->ino = ino;
+	node->told = *version;
+	node->has_told = true;
+	node->spoiled = true;
+	node->fed = false;
+	nodes_unlock(nodes);
+}
+
 /* --- GETATTR --------------------------------------------------------------------------------- */
 
 /* How old what was told may be for a GETATTR that belongs to the walk which told it. A LOOKUP's attributes may not have
@@ -243,10 +275,11 @@ static int64_t same_walk_us(const struct nodes *nodes, const struct node *node, 
 	return node_touched(nodes, node) ? -1 : KEPT_US;
 }
 
-bool nodes_attributes(struct nodes *nodes, struct node *node, const struct version *version,
-		      const struct look *look, struct version *ret)
+enum belief nodes_attributes(struct nodes *nodes, struct node *node, const struct version *version,
+			     const struct look *look, struct version *ret)
 {
-	bool yes, lasting;
+	enum belief belief;
+	bool yes;
 
 	nodes_lock(nodes);
 	yes = confirms(node, version);
@@ -258,10 +291,10 @@ bool nodes_attributes(struct nodes *nodes, struct node *node, const struct versi
 	if (!yes && node->readers == 0)
 		node->spoiled = true;
 	*ret = yes || (node->readers && node->has_told) ? node->told : *version;
-	lasting = version_equal(ret, version) && is_lasting(nodes, node, look);
+	belief = version_equal(ret, version) ? belief_in(nodes, node, look) : BELIEVE_SHORTLY;
 	node->said_us = clock_monotonic_us();
 	nodes_unlock(nodes);
-	return lasting;
+	return belief;
 }
 
 bool nodes_is_told(struct nodes *nodes, struct node *node, int64_t since_us, bool *ret_recent)

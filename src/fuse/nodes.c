@@ -153,6 +153,11 @@ void node_maybe_free(struct nodes *nodes, struct node *node)
 	}
 }
 
+static void shed(void *arg)
+{
+	nodes_drop_kept(arg);
+}
+
 int nodes_new(struct marks *marks, size_t kept_bytes, struct nodes **ret)
 {
 	struct nodes *nodes = calloc(1, sizeof *nodes);
@@ -168,6 +173,7 @@ int nodes_new(struct marks *marks, size_t kept_bytes, struct nodes **ret)
 		return -ENOMEM;
 	}
 	nodes->root->refs = 1;
+	text_set_shed(shed, nodes);
 	*ret = nodes;
 	return 0;
 }
@@ -178,6 +184,7 @@ void nodes_free(struct nodes *nodes)
 
 	if (!nodes)
 		return;
+	text_set_shed(NULL, NULL);
 	node_drop_all_kept(nodes);
 	/* The kernel sends no FORGETs for what it knew when the connection ended. */
 	DL_FOREACH(nodes->all, node) {
@@ -248,9 +255,10 @@ void nodes_release(struct nodes *nodes, struct node *node)
 
 void nodes_rename(struct nodes *nodes, struct node *node, struct node *parent, const char *name)
 {
-	struct node *other, *before = node->parent;
+	struct node *other, *before;
 
 	nodes_lock(nodes);
+	before = node->parent;
 	other = node_find(nodes, parent, name);
 	if (other && other != node) {
 		if (other->contended_until_us > node->contended_until_us)

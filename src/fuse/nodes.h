@@ -17,7 +17,7 @@
  *
  * A node remembers the marks' number of before its row was read (engine/marks.h). As long as its row has no newer
  * mark, and the feed that would mark it is live, what the node was told is what PostgreSQL has: then LOOKUP, GETATTR
- * and OPEN are answered from it, and the kernel may believe it for long (*lasting*). Whether it may is decided in the
+ * and OPEN are answered from it, and the kernel may believe it for long. Whether it may is decided in the
  * same step that enters the node, so that a change that comes later finds the node and tells the kernel (K3).
  *
  * A name has one current node; nodes that lost it stay until the kernel forgets them. All fields below
@@ -130,13 +130,19 @@ struct look {
 	bool listing;
 };
 
+/* How long the kernel may believe what it is told of a row. */
+enum belief {
+	BELIEVE_NOT,     /* it has changed since it was read */
+	BELIEVE_SHORTLY, /* for as long as a mount without a feed says */
+	BELIEVE_LONG,    /* nothing has changed it since it was read, and a change that comes now will find the node */
+};
+
 /* The node of a row name for this version: the current one if it was told just that, else another that takes the
  * name; with one more lookup, and `text` (may be NULL) kept for its OPEN. For a listing NULL where the kernel
- * knows better already; otherwise only without memory. *ret_lasting: nothing has changed the row since it was read,
- * and a change that comes now will find the node. */
+ * knows better already; otherwise only without memory. */
 struct node *nodes_get_row(struct nodes *nodes, struct node *parent, const char *name,
 			   uint32_t relation, uint64_t ino, const struct version *version,
-			   struct text *text, const struct look *look, bool *ret_lasting);
+			   struct text *text, const struct look *look, enum belief *ret);
 
 /* The current node of a row name, with one more lookup, if what it was told is known to be so still (while the feed
  * is live); else NULL. */
@@ -149,7 +155,7 @@ bool nodes_known(struct nodes *nodes, struct node *node, struct version *ret);
 /* Drop `count` lookups; the node may be gone afterwards. */
 void nodes_forget(struct nodes *nodes, struct node *node, uint64_t count);
 
-/* Hold a node that is known to live, and drop such a reference, or one that nodes_find…() gave. */
+/* Take a reference on a node that is known to live; drop one that this or nodes_find…() gave. */
 void nodes_hold(struct nodes *nodes, struct node *node);
 void nodes_release(struct nodes *nodes, struct node *node);
 
@@ -181,10 +187,20 @@ enum admission nodes_admit(struct nodes *nodes, struct node *node, struct file *
 			   const struct version *version, const struct look *look);
 void nodes_leave(struct nodes *nodes, struct node *node, const struct file *file);
 
+/* A handle of a scratch file. nodes_leave() takes it out. */
+void nodes_enter(struct nodes *nodes, struct node *node);
+
+/* A handle on the node has become the row's writer, unless there is one. */
+void nodes_promote(struct nodes *nodes, struct node *node, struct file *file);
+
+/* The node of a scratch file is a row's now, `version` of which it holds; the kernel's size is not relied upon. */
+void nodes_make_row(struct nodes *nodes, struct node *node, uint32_t relation, uint64_t ino,
+		    const struct version *version);
+
 /* What GETATTR says of a node whose row is `version` now, as `look` found it. Where that is not what the node was
- * told, no OPEN is admitted to it any more. True: it is lasting. */
-bool nodes_attributes(struct nodes *nodes, struct node *node, const struct version *version,
-		      const struct look *look, struct version *ret);
+ * told, no OPEN is admitted to it any more. */
+enum belief nodes_attributes(struct nodes *nodes, struct node *node, const struct version *version,
+			     const struct look *look, struct version *ret);
 
 /* Before the kernel is told that a row changed: has somebody the node open, so that another must take its name? And
  * was it told anything since `since_us` (*ret_recent)? */

@@ -85,16 +85,16 @@ bool notifier_has_epochs(const struct notifier *notifier)
 
 /* --- Messages -------------------------------------------------------------------------------- */
 
-static fuse_ino_t ino_of_node(const struct node *node)
+static fuse_ino_t ino_of_node(const struct notifier *notifier, const struct node *node)
 {
-	return node->kind == NODE_ROOT ? FUSE_ROOT_ID : (fuse_ino_t)(uintptr_t)node;
+	return node == nodes_root(notifier->nodes) ? FUSE_ROOT_ID : (fuse_ino_t)(uintptr_t)node;
 }
 
 /* ENOENT: the kernel does not hold it. Anything else: it asks again after the timeout. */
 void notify_inode(struct notifier *notifier, const struct node *node, off_t offset)
 {
 	count(kernel_invalidations);
-	fuse_lowlevel_notify_inval_inode(notifier->session, ino_of_node(node), offset, 0);
+	fuse_lowlevel_notify_inval_inode(notifier->session, ino_of_node(notifier, node), offset, 0);
 }
 
 /* libfuse 3.14 has no call for it; a notification is a reply to request 0, whose error is its code. */

@@ -23,13 +23,12 @@ static void reply_open(struct call *call, struct file *file)
 {
 	call->fi.fh = (uint64_t)(uintptr_t)file;
 	if (fuse_reply_open(call->req, &call->fi) < 0)
-		file_close(call->mount, file);
+		file_close(file);
 	call_free(call);
 }
 
-/* Give the handle an edit; before it is known to anybody. */
-static int start_edit(struct call *call, struct file *file, enum edit_intent intent, struct text *base,
-		      bool created)
+static struct backing *start_edit(struct call *call, enum edit_intent intent, struct text *base, bool created,
+				  int *ret_err)
 {
 	struct edit_options options = {
 		.intent = intent,
@@ -39,36 +38,56 @@ static int start_edit(struct call *call, struct file *file, enum edit_intent int
 		.asker = *call_asker(call),
 		.thread_group = thread_group_of(call->asker.pid),
 	};
-	int r = edit_new(&call->mount->engine, &call->ref, &options, &file->edit);
+	struct edit *edit;
+	int r = edit_new(&call->mount->engine, &call->ref, &options, &edit);
 
-	if (r == 0)
-		file->kind = FILE_EDIT;
-	return r;
+	*ret_err = r < 0 ? r : -ENOMEM;
+	return r < 0 ? NULL : backing_edit(edit);
 }
 
 /* A handle that sees `text`, with an edit if it is opened for writing; NULL and *ret_err otherwise. */
 static struct file *make_file(struct call *call, struct node *node, struct text *text,
 			      enum edit_intent intent, struct text *base, int *ret_err)
 {
-	struct file *file = text ? file_new(FILE_TEXT, node) : NULL;
-	int r = file ? 0 : -ENOMEM;
+	struct backing *backing = NULL;
 
-	if (file)
-		file->text = text_ref(text);
-	if (file && wants_write(&call->fi))
-		r = start_edit(call, file, intent, base, false);
-	if (r == 0)
-		return file;
-	if (file)
-		file_unref(file);
-	*ret_err = r;
-	return NULL;
+	*ret_err = -ENOMEM;
+	if (wants_write(&call->fi))
+		backing = start_edit(call, intent, base, false, ret_err);
+	else if (text)
+		backing = backing_text(text_ref(text));
+	return file_new(call->mount, node, &call->asker, backing);
+}
+
+/* Is the node still what it was when the call came? If a rename has made something else of it, it may have missed
+ * this handle; one that is listed after this it will find. */
+static bool unchanged(const struct call *call)
+{
+	bool same;
+
+	nodes_lock(call->mount->nodes);
+	same = call->kind == call->kind;
+	nodes_unlock(call->mount->nodes);
+	return same;
+}
+
+/* Reply with a handle that a rename may change; ESTALE makes the kernel look the name up again. */
+static void reply_listed(struct call *call, struct file *file)
+{
+	file_list(file);
+	if (unchanged(call)) {
+		reply_open(call, file);
+		return;
+	}
+	file_close(file);
+	call_error(call, -ESTALE);
 }
 
 /* Enter a handle at its node and answer. `version`: what the kernel must have been told; NULL: nothing. */
 static void admit(struct call *call, struct file *file, const struct version *version, const struct look *look)
 {
-	enum admission admission = nodes_admit(call->mount->nodes, call->node, file->edit ? file : NULL,
+	bool writes = wants_write(&call->fi);
+	enum admission admission = nodes_admit(call->mount->nodes, call->node, writes ? file : NULL,
 					       version, look);
 
 	if (admission == ADMIT_STALE) {
@@ -79,9 +98,10 @@ static void admit(struct call *call, struct file *file, const struct version *ve
 	}
 	call->fi.direct_io = admission == ADMIT_DIRECT;
 	call->fi.keep_cache = admission == ADMIT_KEEP;
-	if (file->edit)
-		file_list_edit(call->mount, file);
-	reply_open(call, file);
+	if (writes)
+		reply_listed(call, file);
+	else
+		reply_open(call, file);
 }
 
 /* Open a row whose text is known. */
@@ -128,7 +148,7 @@ static void open_pending(struct call *call, enum name_state state, struct text *
 	call->fi.flags |= O_TRUNC;
 	file = make_file(call, call->node, empty, intent, base, &r);
 	if (file)
-		admit(call, file, file->edit ? NULL : &empty->version, &look);
+		admit(call, file, wants_write(&call->fi) ? NULL : &empty->version, &look);
 	else
 		call_error(call, r);
 }
@@ -140,14 +160,14 @@ static void open_row(struct call *call)
 	struct look look = {.fed = true, .pid = call->asker.pid};
 	enum name_state state;
 	bool live;
-	int r = rowref_of_name(mount->engine.catalog, call->node->relation, call->row_name, &call->ref,
+	int r = rowref_of_name(mount->engine.catalog, call->relation, call->row_name, &call->ref,
 			       NULL);
 
 	if (r < 0) {
 		call_error(call, r);
 		return;
 	}
-	state = names_state(mount->engine.names, call->node->relation, call->row_name, &base);
+	state = names_state(mount->engine.names, call->relation, call->row_name, &base);
 	if (state == NAME_PENDING || state == NAME_REPLACING) {
 		open_pending(call, state, base);
 		return;
@@ -167,17 +187,15 @@ static void open_row(struct call *call)
  * known before. */
 static void open_report(struct call *call)
 {
-	struct file *file = file_new(FILE_TEXT, NULL);
 	const struct report *report = call->node->report;
 	struct version version;
+	struct file *file;
 
 	report->print(&call->mount->engine, call->asker.uid, &call->buf);
 	version = version_of(call->buf.data ? call->buf.data : "", call->buf.len, NULL);
-	if (file)
-		file->text = text_new(call->buf.data ? call->buf.data : "", call->buf.len, &version, 0);
-	if (!file || !file->text) {
-		if (file)
-			file_unref(file);
+	file = file_new(call->mount, NULL, &call->asker,
+			backing_text(text_new(call->buf.data ? call->buf.data : "", call->buf.len, &version, 0)));
+	if (!file) {
 		call_error(call, -ENOMEM);
 		return;
 	}
@@ -195,7 +213,7 @@ static void open_new(struct call *call)
 
 	call->ref = (struct rowref){
 		.schema = schema,
-		.relation = schema_relation(schema, call->node->relation),
+		.relation = schema_relation(schema, call->relation),
 		.name = strdup(REPORT_NEW_ROW),
 	};
 	if (!call->ref.relation || !call->ref.name)
@@ -206,35 +224,37 @@ static void open_new(struct call *call)
 		call_error(call, r);
 		return;
 	}
-	if (file->edit)
-		file_list_edit(call->mount, file);
+	if (wants_write(&call->fi))
+		file_list(file);
 	call->fi.direct_io = 1;
 	reply_open(call, file);
 }
 
 static void open_scratch(struct call *call)
 {
-	struct file *file = file_new(FILE_SCRATCH, call->node);
+	struct stat st;
+	struct file *file;
 	char path[40];
+	bool cut;
+	int fd;
 
+	snprintf(path, sizeof path, "/proc/self/fd/%d", call->node->path_fd);
+	cut = (call->fi.flags & O_TRUNC) && fstat(call->node->path_fd, &st) == 0;
+	/* O_APPEND is the kernel's business, which sends offsets; pwrite() would ignore them. */
+	fd = open(path, (call->fi.flags & ~(O_APPEND | O_NOFOLLOW | O_CREAT | O_EXCL)) | O_CLOEXEC);
+	if (fd < 0) {
+		call_error(call, -errno);
+		return;
+	}
+	file = file_new(call->mount, call->node, &call->asker, backing_scratch(fd));
 	if (!file) {
 		call_error(call, -ENOMEM);
 		return;
 	}
-	snprintf(path, sizeof path, "/proc/self/fd/%d", call->node->path_fd);
-	/* O_APPEND is the kernel's business, which sends offsets; pwrite() would ignore them. */
-	file->fd = open(path, (call->fi.flags & ~(O_APPEND | O_NOFOLLOW | O_CREAT | O_EXCL)) | O_CLOEXEC);
-	if (file->fd < 0) {
-		int err = errno;
-
-		file_unref(file);
-		call_error(call, -err);
-		return;
-	}
-	nodes_lock(call->mount->nodes);
-	call->node->readers++;
-	nodes_unlock(call->mount->nodes);
-	reply_open(call, file);
+	if (cut)
+		scratch_cut(call->mount->engine.scratch, &st);
+	nodes_enter(call->mount->nodes, call->node);
+	reply_listed(call, file);
 }
 
 void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
@@ -244,7 +264,7 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	if (!call)
 		return;
 	call->fi = *fi;
-	switch (call->node->kind) {
+	switch (call->kind) {
 	case NODE_ROW:
 		open_row(call);
 		break;
@@ -264,97 +284,119 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 
 /* --- CREATE ---------------------------------------------------------------------------------- */
 
-static void reply_create(struct call *call, struct file *file, const struct stat *attr)
+/* `pending`: see reply_pending(). */
+static void reply_create(struct call *call, struct file *file, const struct stat *attr, bool pending)
 {
 	struct fuse_entry_param entry;
+	struct node *node = file->node;
 
-	attr_entry(call->mount, file->node, attr, false, &entry);
-	if (file->edit) /* pending: see reply_pending() */
+	attr_entry(call->mount, node, attr, BELIEVE_SHORTLY, &entry);
+	if (pending)
 		entry.entry_timeout = 0;
+	file_list(file);
 	call->fi.fh = (uint64_t)(uintptr_t)file;
 	if (fuse_reply_create(call->req, &entry, &call->fi) < 0) {
-		struct node *node = file->node;
-
-		file_close(call->mount, file);
+		file_close(file);
 		nodes_forget(call->mount->nodes, node, 1);
 	}
 	call_free(call);
 }
 
+/* The file is this caller's own, or it is not made: what has the name since he looked is for the kernel to see,
+ * and to judge by its mode. */
+static int create_in_spool(struct call *call, mode_t mode)
+{
+	struct scratch *scratch = call->mount->engine.scratch;
+	_cleanup_close_ int dir = spool_dir(call->mount, call->node, true);
+	int fd, r = dir < 0 ? dir : scratch_add(scratch);
+
+	if (r < 0)
+		return r;
+	fd = openat(dir, call->name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
+	if (fd < 0) {
+		r = errno == EEXIST && !(call->fi.flags & O_EXCL) ? -ESTALE : -errno;
+		scratch_removed(scratch, &(struct stat){.st_mode = S_IFREG});
+		return r;
+	}
+	/* The kernel has taken the caller's umask off; the daemon's own is nobody's business. */
+	if (fchmod(fd, mode & 0777) < 0)
+		log_debug("a scratch file keeps its mode: %s", strerror(errno));
+	if (geteuid() == 0 && fchown(fd, call->asker.uid, call->asker.gid) < 0)
+		log_debug("a scratch file keeps its owner: %s", strerror(errno));
+	return fd;
+}
+
 static void create_scratch(struct call *call, mode_t mode)
 {
 	struct mount *mount = call->mount;
-	_cleanup_close_ int dir = spool_dir(mount, call->node, true);
+	int r = 0, fd = create_in_spool(call, mode);
 	struct file *file = NULL;
 	struct node *node;
 	struct stat attr;
-	int r = dir, fd;
 
-	fd = dir < 0 ? -1 : openat(dir, call->name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC |
-					(call->fi.flags & (O_EXCL | O_TRUNC)), mode);
 	if (fd < 0) {
-		call_error(call, dir < 0 ? dir : -errno);
+		call_error(call, fd);
 		return;
 	}
-	if (geteuid() == 0 && fchown(fd, call->asker.uid, call->asker.gid) < 0)
-		log_debug("a scratch file keeps its owner: %s", strerror(errno));
 	node = spool_node(mount, call->node, call->name, &r);
 	if (node)
-		r = attr_scratch(node, &attr);
-	if (node && r == 0 && !(file = file_new(FILE_SCRATCH, node)))
-		r = -ENOMEM;
-	if (!node || r < 0) {
+		r = attr_scratch(mount, node, &attr);
+	if (r == 0)
+		file = file_new(mount, node, &call->asker, backing_scratch(fd));
+	else
 		close(fd);
+	if (!file) {
 		if (node)
 			nodes_forget(mount->nodes, node, 1);
-		call_error(call, r);
+		call_error(call, r < 0 ? r : -ENOMEM);
 		return;
 	}
-	file->fd = fd;
-	nodes_lock(mount->nodes);
-	node->readers++;
-	nodes_unlock(mount->nodes);
-	reply_create(call, file, &attr);
+	nodes_enter(mount->nodes, node);
+	reply_create(call, file, &attr, false);
+}
+
+/* Take back a name that was created. */
+static void uncreate_row(struct call *call, struct node *node, int err)
+{
+	names_event(call->mount->engine.names, call->relation, call->name, NAME_REMOVED, NULL);
+	if (node)
+		nodes_forget(call->mount->nodes, node, 1);
+	call_error(call, err);
 }
 
 /* The name is a row's, spelled as PostgreSQL would. */
 static void create_row(struct call *call)
 {
 	struct mount *mount = call->mount;
-	uint32_t oid = call->node->relation;
 	_cleanup_text_ struct text *base = NULL;
 	struct version empty = version_of("", 0, NULL);
-	struct node *node = NULL, *parent = call->node;
+	uint64_t ino = ino_of_name(call->relation, call->name);
+	struct backing *backing = NULL;
 	struct file *file = NULL;
+	struct node *node;
 	struct stat attr;
-	int r = names_event(mount->engine.names, oid, call->name, NAME_CREATED, NULL);
+	int r = names_create(mount->engine.names, call->relation, call->name, &base);
 
 	if (r < 0) {
 		call_error(call, r == -EBUSY ? -EEXIST : r);
 		return;
 	}
-	names_state(mount->engine.names, oid, call->name, &base);
-	node = nodes_create(mount->nodes, parent, call->name, NODE_ROW, oid, ino_of_name(oid, call->name));
-	file = node ? file_new(FILE_EDIT, node) : NULL;
+	node = nodes_create(mount->nodes, call->node, call->name, NODE_ROW, call->relation, ino);
 	call->fi.flags |= O_TRUNC;
-	if (file)
-		r = start_edit(call, file, r == NAME_PENDING ? EDIT_INSERT : EDIT_UPDATE, base, true);
+	if (node)
+		backing = start_edit(call, base ? EDIT_UPDATE : EDIT_INSERT, base, true, &r);
 	else
 		r = -ENOMEM;
-	if (r < 0) {
-		names_event(mount->engine.names, oid, call->name, NAME_REMOVED, NULL);
-		if (file)
-			file_unref(file);
-		if (node)
-			nodes_forget(mount->nodes, node, 1);
-		call_error(call, r);
+	if (backing)
+		file = file_new(mount, node, &call->asker, backing);
+	if (!file) {
+		uncreate_row(call, node, r);
 		return;
 	}
 	(void)nodes_admit(mount->nodes, node, file, NULL, &(struct look){.pid = call->asker.pid});
-	file_list_edit(mount, file);
-	attr_row(mount, call->ref.relation, node->ino, &empty, &attr);
+	attr_row(mount, call->ref.relation, ino, &empty, &attr);
 	attr.st_size = 0;
-	reply_create(call, file, &attr);
+	reply_create(call, file, &attr, true);
 }
 
 static void create_row_checked(struct call *call)
@@ -362,16 +404,17 @@ static void create_row_checked(struct call *call)
 	int r = commit_check_name(&call->mount->engine, &call->ref, &call->error);
 
 	if (r < 0)
-		call_refuse(call, CALL_OTHER, &call->error, NULL, 0);
+		call_refuse(call, CALL_OTHER, r, NULL, 0);
 	else
 		create_row(call);
 }
 
 static void refuse_name(struct call *call)
 {
-	(void)error_set(&call->error, EINVAL, "%s can be no row of this table: the name is no key that "
-			"PostgreSQL would print", call->name);
-	call_refuse(call, CALL_OTHER, &call->error, NULL, 0);
+	int r = error_set(&call->error, EINVAL, "%s can be no row of this table: the name is no key that "
+			  "PostgreSQL would print", call->name);
+
+	call_refuse(call, CALL_OTHER, r, NULL, 0);
 }
 
 void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
@@ -384,15 +427,15 @@ void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 	if (!call)
 		return;
 	call->fi = *fi;
-	if (call->node->kind == NODE_SCRATCH) {
+	if (call->kind == NODE_SCRATCH) {
 		create_scratch(call, mode);
 		return;
 	}
-	if (call->node->kind != NODE_TABLE) {
+	if (call->kind != NODE_TABLE) {
 		call_error(call, -EPERM);
 		return;
 	}
-	r = rowref_of_name(call->mount->engine.catalog, call->node->relation, name, &call->ref, &kind);
+	r = rowref_of_name(call->mount->engine.catalog, call->relation, name, &call->ref, &kind);
 	if (r == -ENOENT && kind == NAME_SCRATCH)
 		create_scratch(call, mode);
 	else if (r == -ENOENT)

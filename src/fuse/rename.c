@@ -21,9 +21,10 @@
 static void unlink_scratch(struct call *call)
 {
 	_cleanup_close_ int dir = spool_dir(call->mount, call->node, false);
+	int r = dir < 0 ? dir : spool_remove(call->mount, call->node, dir, call->name, 0);
 
-	if (dir < 0 || unlinkat(dir, call->name, 0) < 0) {
-		call_error(call, dir < 0 ? dir : -errno);
+	if (r < 0) {
+		call_error(call, r);
 		return;
 	}
 	nodes_unname(call->mount->nodes, call->node, call->name);
@@ -33,29 +34,16 @@ static void unlink_scratch(struct call *call)
 /* What the handles on a name still hold is meant for nothing. -EBUSY while one commits. */
 static int surrender_all(struct mount *mount, uint32_t relation, const char *name)
 {
-	struct file *file;
+	struct backing *editing;
 	int r = 0;
 
-	while (r == 0 && (file = files_editing(mount, relation, name))) {
+	while (r == 0 && (editing = files_editing(mount, relation, name))) {
 		_cleanup_buf_ struct buf dropped = {0};
 
-		r = edit_surrender(file->edit, &dropped);
-		file_unref(file);
+		r = edit_surrender(editing->edit, &dropped);
+		backing_unref(editing);
 	}
 	return r;
-}
-
-/* A file that was created and never committed. */
-static void unlink_pending(struct call *call)
-{
-	struct mount *mount = call->mount;
-	int r = surrender_all(mount, call->node->relation, call->name);
-
-	if (r == 0) {
-		names_event(mount->engine.names, call->node->relation, call->name, NAME_REMOVED, NULL);
-		nodes_unname(mount->nodes, call->node, call->name);
-	}
-	call_error(call, r);
 }
 
 static void unlink_row(struct call *call)
@@ -64,11 +52,32 @@ static void unlink_row(struct call *call)
 	int r = commit_delete(&mount->engine, &call->ref, &call->error);
 
 	if (r < 0) {
-		call_refuse(call, CALL_PATH, &call->error, NULL, 0);
+		call_refuse(call, CALL_PATH, r, NULL, 0);
 		return;
 	}
 	nodes_unname(mount->nodes, call->node, call->name);
 	call_error(call, 0);
+}
+
+/* A file that was created and not committed when we looked. If it has been since, it is a row. */
+static void unlink_pending(struct call *call)
+{
+	struct mount *mount = call->mount;
+	struct names *names = mount->engine.names;
+	int r = surrender_all(mount, call->relation, call->name);
+
+	if (r == 0) {
+		r = names_event(names, call->relation, call->name, NAME_REMOVED, NULL);
+		if (r == -EBUSY && names_state(names, call->relation, call->name, NULL) == NAME_PLAIN) {
+			call_work(call, unlink_row);
+			return;
+		}
+		if (r == -EBUSY) /* detached: the name is hidden, and the row is not ours to delete */
+			r = -ENOENT;
+	}
+	if (r >= 0)
+		nodes_unname(mount->nodes, call->node, call->name);
+	call_error(call, r < 0 ? r : 0);
 }
 
 void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
@@ -86,17 +95,15 @@ void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 			unlink_scratch(call);
 		return;
 	}
-	if (call->node->kind != NODE_TABLE) {
+	if (call->kind != NODE_TABLE) {
 		call_error(call, -EPERM);
 		return;
 	}
-	if (names_state(mount->engine.names, call->node->relation, name, NULL) != NAME_PLAIN) {
-		unlink_pending(call);
-		return;
-	}
-	r = rowref_of_name(mount->engine.catalog, call->node->relation, name, &call->ref, NULL);
+	r = rowref_of_name(mount->engine.catalog, call->relation, name, &call->ref, NULL);
 	if (r < 0)
 		call_error(call, r == -ESTALE ? -EIO : r);
+	else if (names_state(mount->engine.names, call->relation, name, NULL) != NAME_PLAIN)
+		unlink_pending(call);
 	else
 		call_work(call, unlink_row);
 }
@@ -123,20 +130,29 @@ static void rename_in_spool(struct call *call)
 	struct mount *mount = call->mount;
 	_cleanup_close_ int from = spool_dir(mount, call->node, false);
 	_cleanup_close_ int to = spool_dir(mount, call->target, true);
+	struct stat st;
+	bool replaces;
 
 	if (from < 0 || to < 0) {
 		call_error(call, from < 0 ? from : to);
 		return;
 	}
+	replaces = !(call->flags & RENAME_EXCHANGE) &&
+		   fstatat(to, call->new_name, &st, AT_SYMLINK_NOFOLLOW) == 0;
 	if (renameat2(from, call->name, to, call->new_name, call->flags) < 0) {
 		call_error(call, -errno);
 		return;
 	}
+	if (replaces)
+		spool_gone(mount, call->target, call->new_name, &st);
+	if (call->node->kind == NODE_KEPT)
+		spool_gone(mount, call->node, call->name, NULL);
 	reply_renamed(call, nodes_find(mount->nodes, call->node, call->name));
 }
 
 /* --- RENAME: scratch to row ------------------------------------------------------------------ */
 
+/* Whoever makes a text a row's shows it to all who may read the row, so he must be one who may read the text. */
 static int get_scratch(struct call *call)
 {
 	_cleanup_close_ int dir = spool_dir(call->mount, call->node, false);
@@ -150,27 +166,28 @@ static int get_scratch(struct call *call)
 		return errno == ELOOP ? -EPERM : -errno; /* a symlink is no text */
 	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
 		return -EPERM;
+	if (!spool_allows(call, &st, R_OK))
+		return -EACCES;
 	return scratch_get(fd, &call->buf);
 }
 
 /* The text is a row now. The scratch file's node has its name until it is looked up; the one it replaces lives
- * on without. */
-static void scratch_is_row(struct call *call)
+ * on without. Its handles are edits of the row; those that are being opened see that the node has changed. */
+static void scratch_is_row(struct call *call, struct text *now)
 {
 	struct mount *mount = call->mount;
 	struct node *node = nodes_find(mount->nodes, call->node, call->name);
 	_cleanup_close_ int dir = spool_dir(mount, call->node, false);
+	struct version version = version_of(call->buf.data ? call->buf.data : "", call->buf.len, NULL);
+	uint32_t oid = call->target->relation;
+	struct stat st;
 
-	names_event(mount->engine.names, call->target->relation, call->new_name, NAME_COMMITTED, NULL);
-	if (dir >= 0)
-		unlinkat(dir, call->name, 0);
-	if (node) {
-		nodes_lock(mount->nodes);
-		node->kind = NODE_ROW;
-		node->relation = call->target->relation;
-		node->ino = ino_of_name(node->relation, call->new_name);
-		node->has_told = false; /* its size is the scratch file's: the next LOOKUP gives another */
-		nodes_unlock(mount->nodes);
+	names_event(mount->engine.names, oid, call->new_name, NAME_COMMITTED, NULL);
+	if (node)
+		nodes_make_row(mount->nodes, node, oid, ino_of_name(oid, call->new_name), &version);
+	if (dir >= 0 && fstatat(dir, call->name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+		handles_return(call, &st, now);
+		spool_remove(mount, call->node, dir, call->name, 0);
 	}
 	reply_renamed(call, node);
 }
@@ -188,23 +205,26 @@ static int read_target(struct call *call)
 	return r;
 }
 
-static int commit_scratch_text(struct call *call)
+/* *ret_now: see commit_save(). */
+static int commit_scratch_text(struct call *call, struct text **ret_now)
 {
 	struct engine *engine = &call->mount->engine;
 	struct error *e = &call->error;
-	const char *text = call->buf.data ? call->buf.data : "";
-	int r;
+	const struct save save = {
+		.base = call->text,
+		.text = call->buf.data ? call->buf.data : "",
+		.len = call->buf.len,
+	};
+	int r = save.base ? 0 : commit_check_name(engine, &call->new_ref, e);
 
-	if (call->text)
-		return commit_update(engine, &call->new_ref, call->text, text, call->buf.len, NULL, e);
-	r = commit_check_name(engine, &call->new_ref, e);
-	return r < 0 ? r : commit_insert(engine, &call->new_ref, text, call->buf.len, e);
+	return r < 0 ? r : commit_save(engine, &call->new_ref, &save, ret_now, e);
 }
 
 static void commit_scratch(struct call *call)
 {
 	enum name_state state = names_state(call->mount->engine.names, call->target->relation,
 					    call->new_name, &call->text);
+	_cleanup_text_ struct text *now = NULL;
 	int r = 0;
 
 	if (state == NAME_PLAIN)
@@ -212,11 +232,11 @@ static void commit_scratch(struct call *call)
 	else if (state != NAME_DETACHED && (call->flags & RENAME_NOREPLACE))
 		r = error_set(&call->error, EEXIST, "there is a file %s already", call->new_name);
 	if (r == 0)
-		r = commit_scratch_text(call);
+		r = commit_scratch_text(call, &now);
 	if (r < 0)
-		call_refuse(call, CALL_PATH, &call->error, call->buf.data, call->buf.len);
+		call_refuse(call, CALL_PATH, r, call->buf.data, call->buf.len);
 	else
-		scratch_is_row(call);
+		scratch_is_row(call, now);
 }
 
 static void rename_scratch_to_row(struct call *call)
@@ -230,23 +250,6 @@ static void rename_scratch_to_row(struct call *call)
 }
 
 /* --- RENAME: row to scratch ------------------------------------------------------------------ */
-
-/* Uncommitted handles follow the name; one that commits just now is a row's and stays. */
-static void follow_all(struct call *call, int dir)
-{
-	struct mount *mount = call->mount;
-	struct file *file;
-	int r = 0;
-
-	while (r == 0 && (file = files_editing(mount, call->node->relation, call->name))) {
-		int fd = openat(dir, call->new_name, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
-
-		r = fd < 0 ? -errno : file_follow(mount, file, fd);
-		if (r < 0 && fd >= 0)
-			close(fd);
-		file_unref(file);
-	}
-}
 
 /* The node goes with the scratch name. */
 static struct node *row_is_scratch(struct call *call, int dir)
@@ -274,24 +277,6 @@ static struct node *row_is_scratch(struct call *call, int dir)
 	return node;
 }
 
-/* Let the name go. A name that was pending when we looked, and was committed since, is a row whose text we
- * do not have: -EBUSY. */
-static int move_away(struct call *call, enum name_state before)
-{
-	struct names *names = call->mount->engine.names;
-	uint32_t oid = call->node->relation;
-	_cleanup_text_ struct text *base = NULL;
-	int r = names_event(names, oid, call->name, NAME_MOVED_AWAY, call->text);
-
-	if (r != NAME_DETACHED || before == NAME_PLAIN)
-		return r < 0 ? r : 0;
-	names_state(names, oid, call->name, &base);
-	if (base)
-		return 0;
-	names_event(names, oid, call->name, NAME_COMMITTED, NULL);
-	return -EBUSY;
-}
-
 /* The name is free; the file under the scratch name holds the row's text, and the handles of the name go
  * with it. */
 static void detach(struct call *call, enum name_state before)
@@ -299,8 +284,13 @@ static void detach(struct call *call, enum name_state before)
 	struct mount *mount = call->mount;
 	const struct settings *settings = mount->engine.settings;
 	_cleanup_close_ int dir = spool_dir(mount, call->target, true);
-	int r = dir < 0 ? dir : move_away(call, before);
+	struct node *node;
+	int r = dir;
 
+	/* A name that was pending when we looked, and was committed since, is a row whose text we do not have:
+	 * -EBUSY. */
+	if (r >= 0)
+		r = names_event(mount->engine.names, call->relation, call->name, NAME_MOVED_AWAY, call->text);
 	if (r < 0) {
 		call_error(call, r);
 		return;
@@ -308,13 +298,15 @@ static void detach(struct call *call, enum name_state before)
 	r = scratch_put(mount->engine.scratch, dir, call->new_name, call->text ? call->text->data : "",
 			call->text ? call->text->len : 0, settings->uid, settings->gid);
 	if (r < 0) {
-		names_event(mount->engine.names, call->node->relation, call->name,
+		names_event(mount->engine.names, call->relation, call->name,
 			    before == NAME_PLAIN ? NAME_COMMITTED : NAME_CREATED, NULL);
 		call_error(call, r);
 		return;
 	}
-	follow_all(call, dir);
-	reply_renamed(call, row_is_scratch(call, dir));
+	/* In this order: a handle that is being opened sees that the node has changed, or is found here. */
+	node = row_is_scratch(call, dir);
+	handles_follow(mount, call->relation, call->name, dir, call->new_name);
+	reply_renamed(call, node);
 }
 
 static void row_known(struct call *call, struct text *text, const struct error *e)
@@ -341,7 +333,7 @@ static void rename_row_to_scratch(struct call *call)
 			return;
 		}
 	}
-	state = names_state(mount->engine.names, call->node->relation, call->name, NULL);
+	state = names_state(mount->engine.names, call->relation, call->name, NULL);
 	if (state == NAME_PLAIN)
 		call_read(call, row_known);
 	else
@@ -362,7 +354,7 @@ static void rekey(struct call *call)
 		r = commit_rename(&mount->engine, &call->ref, &call->new_ref, call->text != NULL,
 				  &call->error);
 	if (r < 0) {
-		call_refuse(call, CALL_PATH, &call->error, NULL, 0);
+		call_refuse(call, CALL_PATH, r, NULL, 0);
 		return;
 	}
 	node = nodes_find(mount->nodes, call->node, call->name);
@@ -379,7 +371,7 @@ static void rekey(struct call *call)
 static void rename_pending(struct call *call)
 {
 	struct names *names = call->mount->engine.names;
-	uint32_t oid = call->node->relation;
+	uint32_t oid = call->relation;
 	struct error *e = &call->error;
 	int r = read_target(call);
 
@@ -391,7 +383,7 @@ static void rename_pending(struct call *call)
 	if (r == 0 && names_event(names, oid, call->new_name, NAME_CREATED, NULL) < 0)
 		r = error_set(e, EEXIST, "there is a file %s already", call->new_name);
 	if (r < 0) {
-		call_refuse(call, CALL_PATH, e, NULL, 0);
+		call_refuse(call, CALL_PATH, r, NULL, 0);
 		return;
 	}
 	names_event(names, oid, call->name, NAME_REMOVED, NULL);
@@ -401,8 +393,8 @@ static void rename_pending(struct call *call)
 static void rename_row_to_row(struct call *call)
 {
 	struct mount *mount = call->mount;
-	uint32_t oid = call->node->relation;
-	struct file *editing;
+	uint32_t oid = call->relation;
+	struct backing *editing;
 	bool clean = true;
 
 	if (call->target->relation != oid) {
@@ -418,7 +410,7 @@ static void rename_row_to_row(struct call *call)
 	editing = files_editing(mount, oid, call->name);
 	if (editing) {
 		clean = edit_is_clean(editing->edit);
-		file_unref(editing);
+		backing_unref(editing);
 	}
 	if (clean && surrender_all(mount, oid, call->name) == 0)
 		call_work(call, rename_pending);
@@ -451,7 +443,7 @@ static void rename_call(struct call *call)
 	} else if (to == SIDE_NEITHER) {
 		(void)error_set(&call->error, EINVAL, "%s can be no row and no temporary file here",
 				call->new_name);
-		call_refuse(call, CALL_PATH, &call->error, NULL, 0);
+		call_refuse(call, CALL_PATH, -EINVAL, NULL, 0);
 	} else if (from == SIDE_SCRATCH) {
 		if (to == SIDE_SCRATCH)
 			rename_in_spool(call);

@@ -24,6 +24,34 @@ int spool_dir(struct mount *mount, struct node *node, bool create)
 	return fd < 0 ? -errno : fd;
 }
 
+/* The kernel judges who opens a file; this is for what it does not see as an open. */
+static bool in_group(struct call *call, gid_t group)
+{
+	gid_t groups[256];
+	int n;
+
+	if (call->asker.gid == group)
+		return true;
+	n = fuse_req_getgroups(call->req, sizeof groups / sizeof *groups, groups);
+	for (int i = 0; i < n && i < (int)(sizeof groups / sizeof *groups); i++)
+		if (groups[i] == group)
+			return true;
+	return false;
+}
+
+bool spool_allows(struct call *call, const struct stat *st, int access)
+{
+	mode_t mode = st->st_mode;
+
+	if (call->asker.uid == 0)
+		return true;
+	if (call->asker.uid == st->st_uid)
+		mode >>= 6;
+	else if (in_group(call, st->st_gid))
+		mode >>= 3;
+	return ((int)mode & access) == access;
+}
+
 bool is_scratch_name(struct mount *mount, struct node *parent, const char *name)
 {
 	_cleanup_schema_ struct schema *schema = NULL;
@@ -71,6 +99,24 @@ struct node *spool_node(struct mount *mount, struct node *parent, const char *na
 	return node;
 }
 
+void spool_gone(struct mount *mount, const struct node *parent, const char *name, const struct stat *st)
+{
+	if (parent->kind == NODE_KEPT)
+		refusals_taken(mount->engine.refusals, name);
+	else
+		scratch_removed(mount->engine.scratch, st);
+}
+
+int spool_remove(struct mount *mount, const struct node *parent, int dir, const char *name, int flags)
+{
+	struct stat st;
+
+	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || unlinkat(dir, name, flags) < 0)
+		return -errno;
+	spool_gone(mount, parent, name, &st);
+	return 0;
+}
+
 /* Where a new name may go, or -errno after replying. */
 static int place(fuse_req_t req, struct node *parent, const char *name)
 {
@@ -93,6 +139,12 @@ static int own(fuse_req_t req, int dir, const char *name)
 	return fchownat(dir, name, ctx->uid, ctx->gid, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
 }
 
+static int not_made(fuse_req_t req, int err, mode_t type)
+{
+	scratch_removed(mount_of(req)->engine.scratch, &(struct stat){.st_mode = type});
+	return -err;
+}
+
 static void reply_made(fuse_req_t req, struct node *parent, const char *name, int r)
 {
 	struct mount *mount = mount_of(req);
@@ -103,12 +155,12 @@ static void reply_made(fuse_req_t req, struct node *parent, const char *name, in
 		fuse_reply_err(req, -r);
 		return;
 	}
-	r = attr_scratch(node, &attr);
+	r = attr_scratch(mount, node, &attr);
 	if (r < 0) {
 		nodes_forget(mount->nodes, node, 1);
 		fuse_reply_err(req, -r);
 	} else {
-		reply_entry(mount, req, node, &attr, false);
+		reply_entry(mount, req, node, &attr, BELIEVE_SHORTLY);
 	}
 }
 
@@ -120,7 +172,11 @@ void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 
 	if (dir < 0)
 		return;
-	r = mkdirat(dir, name, mode) < 0 ? -errno : own(req, dir, name);
+	r = scratch_add(mount_of(req)->engine.scratch);
+	if (r == 0 && mkdirat(dir, name, mode) < 0)
+		r = not_made(req, errno, S_IFDIR);
+	if (r == 0)
+		r = own(req, dir, name);
 	reply_made(req, node, name, r);
 }
 
@@ -132,7 +188,11 @@ void op_symlink(fuse_req_t req, const char *link, fuse_ino_t parent, const char 
 
 	if (dir < 0)
 		return;
-	r = symlinkat(link, dir, name) < 0 ? -errno : own(req, dir, name);
+	r = scratch_add(mount_of(req)->engine.scratch);
+	if (r == 0 && symlinkat(link, dir, name) < 0)
+		r = not_made(req, errno, S_IFLNK);
+	if (r == 0)
+		r = own(req, dir, name);
 	reply_made(req, node, name, r);
 }
 
@@ -166,10 +226,13 @@ void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 	struct node *node = node_of(mount, parent);
 	_cleanup_close_ int dir = place(req, node, name);
 
+	int r;
+
 	if (dir < 0)
 		return;
-	if (unlinkat(dir, name, AT_REMOVEDIR) < 0) {
-		fuse_reply_err(req, errno);
+	r = spool_remove(mount, node, dir, name, AT_REMOVEDIR);
+	if (r < 0) {
+		fuse_reply_err(req, -r);
 		return;
 	}
 	nodes_unname(mount->nodes, node, name);

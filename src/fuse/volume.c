@@ -170,11 +170,14 @@ int volume_run(struct volume *volume, void (*ready)(void *arg), void *arg)
 	r = notifier_start(mount->notifier);
 	if (r == 0)
 		r = engine_start(&mount->engine);
+	if (r == 0)
+		r = interrupts_start(&mount->interrupts);
 	fuse_loop_cfg_set_max_threads(config, ENGINE_WORKERS);
 	fuse_loop_cfg_set_clone_fd(config, 0);
 	if (r == 0)
 		r = fuse_session_loop_mt(mount->session, config);
 	volume->looping = false;
+	interrupts_end(mount->interrupts);
 	fuse_loop_cfg_destroy(config);
 	/* A positive result is the signal or the unmount that ended it. */
 	return r < 0 ? r : 0;

@@ -57,13 +57,6 @@ struct cell cell_of(const char *string)
 	return (struct cell){string, string ? strlen(string) : 0};
 }
 
-void row_done(struct row *row)
-{
-	cells_done(&row->cells);
-	cells_done(&row->key);
-	*row = (struct row){0};
-}
-
 /* The seconds and nanoseconds of "1700000000.25"; false for what is no such number (Infinity) or
  * lies beyond any file system's time. */
 static bool parse_time(const char *text, struct timespec *ret)
@@ -155,29 +148,6 @@ void row_view_key(const struct relation *relation, const struct row_view *view, 
 		ret[1] = view->ctid;
 		break;
 	}
-}
-
-int row_copy(const struct relation *relation, const struct row_view *view, struct row *ret)
-{
-	size_t n = relation_key_len(relation);
-	_cleanup_free_ struct cell *key = calloc(n, sizeof(*key));
-	_cleanup_row_ struct row row = {
-	        .xid = view->xid, .has_mtime = view->has_mtime, .mtime = view->mtime};
-
-	if (!key)
-		return -ENOMEM;
-
-	int r = cells_copy(view->cells, relation->n_columns, &row.cells);
-
-	if (r < 0)
-		return r;
-	row_view_key(relation, view, key);
-	r = cells_copy(key, n, &row.key);
-	if (r < 0)
-		return r;
-	*ret = row;
-	row = (struct row){0};
-	return 0;
 }
 
 struct timespec row_mtime_derived(uint64_t x)

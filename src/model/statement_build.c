@@ -139,21 +139,22 @@ void build_key(struct build *b, const struct relation *relation, const struct ce
 	}
 }
 
-/* Between 1970 and now: infinity, and rows dated ahead of time, would confuse every tool. */
+/* Not before 1970, and not ahead of time, which would confuse every tool: such a row (and infinity) has the
+ * derived time until its own has come. The clock's time instead would be another at every look. */
 static void mtime_of_column(struct build *b, const struct column *column)
 {
 	bool number = column->type->kind == TYPE_INTEGER || column->type->kind == TYPE_FLOAT ||
 	              column->type->kind == TYPE_NUMERIC;
 
-	build_sql(b, "CASE WHEN ");
+	build_sql(b, number ? "CASE WHEN " : "CASE WHEN CAST(");
 	build_column(b, column);
-	build_sql(b, number ? " IS NOT NULL THEN pg_catalog.round(CAST(LEAST(GREATEST("
-	                    : " IS NOT NULL THEN EXTRACT(epoch FROM LEAST(GREATEST(CAST(");
+	build_sql(b, number ? " OPERATOR(pg_catalog.<=) EXTRACT(epoch FROM pg_catalog.clock_timestamp())"
+	                      " THEN pg_catalog.round(CAST(GREATEST("
+	                    : " AS pg_catalog.timestamptz) OPERATOR(pg_catalog.<=)"
+	                      " pg_catalog.clock_timestamp() THEN EXTRACT(epoch FROM GREATEST(CAST(");
 	build_column(b, column);
-	build_sql(b, number ? ", 0), EXTRACT(epoch FROM pg_catalog.clock_timestamp()))"
-	                      " AS pg_catalog.numeric), 6) END"
-	                    : " AS pg_catalog.timestamptz), pg_catalog.to_timestamp(0)),"
-	                      " pg_catalog.clock_timestamp())) END");
+	build_sql(b, number ? ", 0) AS pg_catalog.numeric), 6) END"
+	                    : " AS pg_catalog.timestamptz), pg_catalog.to_timestamp(0))) END");
 }
 
 static void mtime(struct build *b, const struct schema *schema, const struct relation *relation)

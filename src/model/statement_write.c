@@ -32,6 +32,19 @@ static void update(struct build *b, const struct relation *relation)
 	build_sql(b, " SET ");
 }
 
+/* The row of this key. A configured key may be several rows', and a save is of one: then none is. */
+static void only_row(struct build *b, const struct relation *relation, const struct cells *key)
+{
+	build_key(b, relation, key);
+	if (!relation->key_unproven)
+		return;
+	build_sql(b, " AND (SELECT pg_catalog.count(*) FROM ");
+	build_relation(b, relation);
+	build_sql(b, " WHERE ");
+	build_key(b, relation, key);
+	build_sql(b, ") OPERATOR(pg_catalog.=) 1");
+}
+
 /* `"a" = $n`, with a comma before all but the first */
 static void assign(struct build *b, const struct column *column, struct cell value, bool first)
 {
@@ -119,7 +132,7 @@ int statement_patch(const struct relation *relation, const struct cells *key,
 		first = false;
 	}
 	build_sql(&b, " WHERE ");
-	build_key(&b, relation, key);
+	only_row(&b, relation, key);
 	for (size_t i = 0; i < relation->n_columns; i++) {
 		if (!changed[i])
 			continue;
@@ -204,7 +217,7 @@ int statement_delete(const struct relation *relation, const struct cells *key,
 	build_sql(&b, "DELETE FROM ");
 	build_relation(&b, relation);
 	build_sql(&b, " WHERE ");
-	build_key(&b, relation, key);
+	only_row(&b, relation, key);
 	returning_id(&b, relation);
 	return build_finish(&b, ret);
 }
@@ -218,7 +231,7 @@ int statement_rekey(const struct relation *relation, const struct cells *from,
 	for (size_t i = 0; i < relation->n_parts; i++)
 		assign(&b, &relation->columns[relation->parts[i].column], to->at[i], i == 0);
 	build_sql(&b, " WHERE ");
-	build_key(&b, relation, from);
+	only_row(&b, relation, from);
 	returning_id(&b, relation);
 	return build_finish(&b, ret);
 }
@@ -237,7 +250,7 @@ static void replace_target(struct build *b, const struct relation *relation, con
 	build_sql(b, "WITH target AS (SELECT FROM ");
 	build_relation(b, relation);
 	build_sql(b, " WHERE ");
-	build_key(b, relation, to);
+	only_row(b, relation, to);
 	build_sql(b, " FOR NO KEY UPDATE)");
 }
 
@@ -248,7 +261,7 @@ static void replace_source(struct build *b, const struct relation *relation,
 	build_sql(b, ", source AS (DELETE FROM ");
 	build_relation(b, relation);
 	build_sql(b, " WHERE ");
-	build_key(b, relation, from);
+	only_row(b, relation, from);
 	build_sql(b, " AND EXISTS (SELECT FROM target) RETURNING true AS gone");
 	for (size_t i = 0; i < relation->n_columns; i++) {
 		if (!moves(relation, i))
@@ -282,7 +295,7 @@ static void replace_moved(struct build *b, const struct relation *relation, cons
 		build_column(b, column);
 	}
 	build_sql(b, " FROM source WHERE ");
-	build_key(b, relation, to);
+	only_row(b, relation, to);
 	returning_id(b, relation);
 	build_sql(b, " AS id, true AS done)");
 }

@@ -85,7 +85,20 @@ static int wait_for_result(PGconn *pg, int64_t deadline_us, const atomic_bool **
 	}
 }
 
-int answer_read(PGconn *pg, int64_t deadline_us, const atomic_bool *abandoned, PGresult **ret)
+/* A row for the sink; after it has had enough, what was on its way already. */
+static void hand_over(PGconn *pg, struct sink *sink, PGresult *row)
+{
+	if (!sink->stopped) {
+		sink->taken++;
+		sink->stopped = sink->take(sink, row);
+		if (sink->stopped)
+			cancel(pg);
+	}
+	PQclear(row);
+}
+
+int answer_read(PGconn *pg, int64_t deadline_us, const atomic_bool *abandoned, struct sink *sink,
+                PGresult **ret)
 {
 	_cleanup_result_ PGresult *kept = NULL;
 
@@ -101,6 +114,10 @@ int answer_read(PGconn *pg, int64_t deadline_us, const atomic_bool *abandoned, P
 
 		if (!next)
 			break;
+		if (PQresultStatus(next) == PGRES_SINGLE_TUPLE) {
+			hand_over(pg, sink, next);
+			continue;
+		}
 		if (kept && !answer_ok(kept)) {
 			PQclear(next);
 			continue;

@@ -13,13 +13,21 @@
 /* Wait for poll events on the connection's socket; 0, -ETIMEDOUT, or -ECONNRESET if it has none. */
 int answer_poll(PGconn *pg, short events, int64_t deadline_us) _must_check_;
 
+/* Who takes the rows of an answer as they come (PQsetSingleRowMode); each result has one. A `take` that does not
+ * return 0 has had enough: that is `stopped`, and the server is asked to give up. */
+struct sink {
+	int (*take)(struct sink *sink, const PGresult *row);
+	unsigned taken; /* rows */
+	int stopped;
+};
+
 /* Read everything the server sends up to the end of the command. Returns 0 and the result: the
  * error if there is one, also when it follows a success (deferred constraints are checked at the
  * commit, after the rows are reported); else the last result. -ETIMEDOUT or -ECONNRESET: the answer
  * never came, the connection is to be closed. When `abandoned` (may be NULL) becomes true, the server is
- * asked to give up; its answer, an error most likely, is still awaited. */
-int answer_read(PGconn *pg, int64_t deadline_us, const atomic_bool *abandoned, PGresult **ret)
-        _must_check_;
+ * asked to give up; its answer, an error most likely, is still awaited. `sink` may be NULL. */
+int answer_read(PGconn *pg, int64_t deadline_us, const atomic_bool *abandoned, struct sink *sink,
+                PGresult **ret) _must_check_;
 
 /* Is it a success? */
 bool answer_ok(const PGresult *result);

@@ -18,10 +18,12 @@
 	" ('tcp_keepalives_count', '3'), ('tcp_user_timeout', '5000')"
 
 /* What the worker writes (a publication, a message that flushes the log, deletions there) need not
- * be safe on a standby, and must not wait for one. */
+ * be safe on a standby, and must not wait for one. Nor for a table that somebody holds: it is tried
+ * again later, since meanwhile there are heartbeats to send. */
 static const char sql_pins[] =
         SET_ALL(NOTICE ","
                        " ('synchronous_commit', 'local'),"
+                       " ('lock_timeout', '100'),"
                        " ('default_transaction_isolation', 'read committed'),"
                        " ('default_transaction_read_only', 'off'),"
                        " ('search_path', 'pg_catalog, pg_temp')");
@@ -60,7 +62,7 @@ static int64_t deadline(void)
 static int finish(PGconn *pg, PGresult **ret, struct error *e)
 {
 	_cleanup_result_ PGresult *result = NULL;
-	int r = answer_read(pg, deadline(), NULL, &result);
+	int r = answer_read(pg, deadline(), NULL, NULL, &result);
 
 	if (r == -ETIMEDOUT)
 		return error_set(e, EIO, "PostgreSQL did not answer the sync worker in time");
@@ -98,16 +100,18 @@ int direct_poll(PGconn *pg, PGresult **ret, struct error *e)
 
 static int pin(PGconn *pg, enum direct_use use, struct error *e)
 {
-	char timeouts[128];
-	int r = direct_query(pg, session_pins_sql, 0, NULL, NULL, e);
+	char timeout[64];
+	int r;
 
+	/* First, since the role's own may be short. */
+	snprintf(timeout, sizeof(timeout), "SET statement_timeout TO %d",
+	         STORE_STATEMENT_TIMEOUT_MS);
+	r = direct_query(pg, timeout, 0, NULL, NULL, e);
+	if (r == 0)
+		r = direct_query(pg, session_pins_sql, 0, NULL, NULL, e);
 	if (r < 0 || use == DIRECT_STREAM)
 		return r < 0 ? r : direct_query(pg, stream_pins, 0, NULL, NULL, e);
-	snprintf(timeouts, sizeof(timeouts), "SET statement_timeout TO %d; SET lock_timeout TO %d",
-	         STORE_STATEMENT_TIMEOUT_MS, STORE_LOCK_TIMEOUT_MS);
 	r = direct_query(pg, sql_pins, 0, NULL, NULL, e);
-	if (r == 0)
-		r = direct_query(pg, timeouts, 0, NULL, NULL, e);
 	if (r == 0 && PQserverVersion(pg) >= 140000)
 		r = direct_query(pg, sql_pins_14, 0, NULL, NULL, e);
 	return r;

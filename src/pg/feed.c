@@ -87,6 +87,24 @@ static void take_published(struct feed *feed)
 	}
 }
 
+int feed_check(struct store *store, const struct settings *settings, struct error *e)
+{
+	struct error ignored;
+	struct feed *feed = calloc(1, sizeof(*feed));
+	int r;
+
+	e = e ? e : &ignored;
+	if (!feed)
+		return error_set(e, ENOMEM, "out of memory");
+	feed->store = store;
+	feed->settings = settings;
+	r = direct_open(store, DIRECT_SQL, feed->server, &feed->sql, e);
+	if (r == 0)
+		r = feed_choose(feed, e);
+	feed_close(feed);
+	return r;
+}
+
 int feed_open(struct store *store, const struct settings *settings, const char *token,
               struct feed **ret, struct error *e)
 {

@@ -4,6 +4,7 @@
  *   feed_choose.c  which sources there can be, and what would be needed for better ones
  *   feed_marks.c   marks, visibility, what was missed
  *   feed_look.c    the catalog: tables that come, go and change, and what covers them
+ *   feed_arrive.c  tables that come into the publication while it is streamed
  *
  * All functions here take an `e` that is not NULL. */
 #pragma once
@@ -49,6 +50,8 @@ struct feed {
 	size_t n_covered;
 	char *watch_sql;
 	uint64_t watched, watched_all; /* what the catalog's state was; 0: unknown */
+	bool unfinished;               /* a table was in somebody's hands: try again */
+	int64_t read_us;               /* the tables were read last */
 
 	int64_t looked_us;       /* who is waited for */
 	char waits_for[256];
@@ -64,11 +67,20 @@ int feed_read_tables(struct feed *feed, struct tables *ret, struct error *e) _mu
 /* Give each table its source, by its state and by what is running. */
 int feed_assign(struct feed *feed, struct tables *tables, struct error *e) _must_check_;
 
-/* Does a table need the change log? */
+/* feed_arrive.c: is the table streamed, now or soon? */
+bool feed_can_stream(const struct feed *feed, const struct table *table);
+
+/* Tables that are new there begin to wait for the transactions that run. */
+int feed_arrive(struct feed *feed, struct error *e) _must_check_;
+
+/* Go on with them. `seen`: a snapshot of a moment ago. 1: one has come in. */
+int feed_drain(struct feed *feed, const struct snapshot *seen, struct error *e) _must_check_;
+
+/* feed_look.c: does a table need the change log? */
 bool feed_wants_log(const struct feed *feed, const struct tables *tables);
 
-/* feed_marks.c: the server's snapshot of now. */
-int feed_snapshot(struct feed *feed, struct snapshot *ret, struct error *e) _must_check_;
+/* feed_marks.c: a snapshot that lists every transaction that runs. */
+int feed_snapshot_all(struct feed *feed, struct snapshot *ret, struct error *e) _must_check_;
 
 /* Note the transactions that the stream need not have (R3). */
 int feed_note_older(struct feed *feed, struct error *e) _must_check_;

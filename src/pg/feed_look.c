@@ -8,19 +8,63 @@
 #include "direct.h"
 #include "feed.h"
 #include "feed_sql.h"
+#include "loggers.h"
 #include "rowfs/base/clock.h"
+#include "rowfs/base/log.h"
+
+static bool wants_loggers(const struct feed *feed, const struct table *table)
+{
+	return feed->settings->changes != CHANGES_WAL && table->partly && !table->logged &&
+	       !table->log_unfit && table->owned;
+}
+
+/* A partition came, or a key was renamed: where this role may, make the triggers that are missing.
+ * What it may not, or cannot now, is not covered. 1: there are new ones. */
+static int renew_loggers(struct feed *feed, const struct tables *tables, struct error *e)
+{
+	int changed = 0;
+
+	for (size_t i = 0; i < tables->n; i++) {
+		const struct table *table = &tables->at[i];
+
+		if (!wants_loggers(feed, table))
+			continue;
+		if (loggers_create(feed->sql, table, e) == 0)
+			changed = 1;
+		else if (PQstatus(feed->sql) != CONNECTION_OK)
+			return -e->err;
+		else
+			log_debug("triggers of %s: %s", table->name, e->message);
+	}
+	return changed;
+}
+
+static bool unfinished(const struct feed *feed, const struct tables *tables)
+{
+	for (size_t i = 0; i < tables->n; i++)
+		if (wants_loggers(feed, &tables->at[i]))
+			return true;
+	return feed->wal && publication_unfinished(&feed->publication, tables);
+}
+
+/* How soon a table that somebody held is tried again. */
+enum { AGAIN_US = 2000000 };
 
 int feed_read_tables(struct feed *feed, struct tables *ret, struct error *e)
 {
-	int r = tables_read(feed->sql, feed->settings, ret, e), changed;
+	int r = tables_read(feed->sql, feed->settings, ret, e), changed = 0, renewed = 0;
 
-	if (r < 0 || !feed->wal)
+	if (r == 0 && feed->wal)
+		r = changed = publication_adjust(feed->sql, &feed->publication, ret, e);
+	if (r >= 0)
+		r = renewed = renew_loggers(feed, ret, e);
+	if (r >= 0 && (changed || renewed))
+		r = tables_read(feed->sql, feed->settings, ret, e);
+	if (r < 0)
 		return r;
-	changed = publication_adjust(feed->sql, &feed->publication, ret, e);
-	if (changed <= 0)
-		return changed;
-	r = tables_read(feed->sql, feed->settings, ret, e);
-	return r < 0 ? r : 1;
+	feed->unfinished = unfinished(feed, ret);
+	feed->read_us = clock_monotonic_us();
+	return changed || renewed;
 }
 
 bool feed_wants_log(const struct feed *feed, const struct tables *tables)
@@ -69,102 +113,6 @@ const struct feed_table *feed_tables(const struct feed *feed, size_t *ret_n)
 	return feed->covered;
 }
 
-/* ---- tables that come into the publication ---- */
-
-static bool usable(const struct feed *feed, const struct table *table)
-{
-	return feed->wal && table->published && !table->wal_unfit;
-}
-
-static int wait_for_all(struct table *table, const struct snapshot *now, struct error *e)
-{
-	uint64_t *running = calloc(now->n + 1, sizeof(*running));
-
-	if (!running)
-		return error_set(e, ENOMEM, "out of memory");
-	memcpy(running, now->running, now->n * sizeof(*running));
-	snapshot_done(&table->since);
-	table->since = (struct snapshot){.next = now->next, .running = running, .n = now->n};
-	return 0;
-}
-
-/* Those of `table->wal` == `state` become `next` and begin to wait. */
-static int wait_anew(struct feed *feed, enum wal_state state, const struct snapshot *drained,
-                     enum wal_state next, struct error *e)
-{
-	_cleanup_snapshot_ struct snapshot now = {0};
-
-	for (size_t i = 0; i < feed->tables.n; i++) {
-		struct table *table = &feed->tables.at[i];
-		int r = 0;
-
-		if (table->wal != state || !usable(feed, table) ||
-		    (drained && !snapshot_drained(&table->since, drained)))
-			continue;
-		if (!now.running)
-			r = feed_snapshot(feed, &now, e);
-		if (r == 0)
-			r = wait_for_all(table, &now, e);
-		if (r < 0)
-			return r;
-		table->wal = next;
-	}
-	return 0;
-}
-
-static bool forgets(PGconn *pg)
-{
-	static const int cured[] = {130021, 140018, 150013, 160009, 170005};
-	int version = PQserverVersion(pg);
-
-	for (size_t i = 0; i < sizeof(cured) / sizeof(*cured); i++)
-		if (version / 10000 == cured[i] / 10000)
-			return version < cured[i];
-	return false;
-}
-
-static bool any_drained(const struct feed *feed, enum wal_state state, const struct snapshot *seen)
-{
-	for (size_t i = 0; i < feed->tables.n; i++)
-		if (feed->tables.at[i].wal == state &&
-		    snapshot_drained(&feed->tables.at[i].since, seen))
-			return true;
-	return false;
-}
-
-/* The first transactions have ended: touch the publication, wait for the second ones. */
-static int touch(struct feed *feed, const struct snapshot *seen, struct error *e)
-{
-	int r = publication_touch(feed->sql, &feed->publication, e);
-
-	/* Not the owner: then everything must begin anew, with a slot that knows the table. */
-	if (r < 0 && forgets(feed->sql))
-		return r;
-	return wait_anew(feed, WAL_DRAINING, seen, WAL_TOUCHED, e);
-}
-
-/* Go on with tables that came. `seen`: a snapshot of a moment ago. 1: one has come in. */
-static int drain(struct feed *feed, const struct snapshot *seen, struct error *e)
-{
-	int came = 0;
-
-	for (size_t i = 0; i < feed->tables.n; i++) {
-		struct table *table = &feed->tables.at[i];
-
-		if (table->wal != WAL_TOUCHED || !snapshot_drained(&table->since, seen))
-			continue;
-		table->wal = WAL_IN;
-		came = 1;
-	}
-	if (any_drained(feed, WAL_DRAINING, seen)) {
-		int r = touch(feed, seen, e);
-
-		if (r < 0)
-			return r;
-	}
-	return came;
-}
-
 /* ---- comparing ---- */
 
 static void report(struct batch *batch, const struct table *table)
@@ -181,7 +129,7 @@ static void report(struct batch *batch, const struct table *table)
 /* What is kept from one look to the next. */
 static void keep(struct feed *feed, struct table *new, struct table *old)
 {
-	if (!usable(feed, new))
+	if (!feed_can_stream(feed, new) || new->membership != old->membership)
 		return;
 	new->wal = old->wal;
 	new->since = old->since;
@@ -283,7 +231,7 @@ static int look(struct feed *feed, struct tables *ret_old, struct batch *batch, 
 	*ret_old = feed->tables;
 	feed->tables = new;
 	new = (struct tables){0};
-	return wait_anew(feed, WAL_OUT, NULL, WAL_DRAINING, e);
+	return feed_arrive(feed, e);
 }
 
 /* What the tables were, to compare with; the texts are not needed for that. */
@@ -317,10 +265,15 @@ static int settle(struct feed *feed, struct tables *old, bool all, struct batch 
 	return r;
 }
 
+static bool again(const struct feed *feed)
+{
+	return feed->unfinished && clock_monotonic_us() - feed->read_us > AGAIN_US;
+}
+
 static int inspect(struct feed *feed, const PGresult *watch, struct batch *batch, struct error *e)
 {
 	uint64_t catalog = hash_field(watch, WATCH_CATALOG), all = hash_field(watch, WATCH_ALL);
-	bool moved = catalog != feed->watched || all != feed->watched_all;
+	bool moved = catalog != feed->watched || all != feed->watched_all || again(feed);
 	bool everybody = feed->watched_all != 0 && all != feed->watched_all;
 	_cleanup_tables_ struct tables old = {0};
 	_cleanup_snapshot_ struct snapshot seen = {0};
@@ -332,7 +285,7 @@ static int inspect(struct feed *feed, const PGresult *watch, struct batch *batch
 	if (moved)
 		r = look(feed, &old, batch, e);
 	if (r == 0)
-		came = r = drain(feed, &seen, e);
+		came = r = feed_drain(feed, &seen, e);
 	if (r >= 0)
 		r = follow_log(feed, e);
 	if (r < 0)

@@ -40,11 +40,13 @@ static int here(struct feed *feed, struct snapshot *ret, uint64_t *ret_lsn, stru
 	return r;
 }
 
-int feed_snapshot(struct feed *feed, struct snapshot *ret, struct error *e)
+/* A snapshot lists those that run only below the last one that has ended. So we end one first. */
+int feed_snapshot_all(struct feed *feed, struct snapshot *ret, struct error *e)
 {
 	uint64_t lsn;
+	int r = direct_query(feed->sql, "SELECT pg_current_xact_id()", 0, NULL, NULL, e);
 
-	return here(feed, ret, &lsn, e);
+	return r < 0 ? r : here(feed, ret, &lsn, e);
 }
 
 /* ---- marks ---- */
@@ -112,11 +114,12 @@ int feed_visible(struct feed *feed, const struct batch *batch, struct error *e)
 {
 	_cleanup_snapshot_ struct snapshot now = {0};
 	struct error ignored;
+	uint64_t lsn;
 	int r;
 
 	if (batch->n_transactions == 0)
 		return 1;
-	r = feed_snapshot(feed, &now, e ? e : &ignored);
+	r = here(feed, &now, &lsn, e ? e : &ignored);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < batch->n_transactions; i++)
@@ -130,7 +133,7 @@ int feed_visible(struct feed *feed, const struct batch *batch, struct error *e)
 int feed_note_older(struct feed *feed, struct error *e)
 {
 	struct snapshot now = {0};
-	int r = feed_snapshot(feed, &now, e);
+	int r = feed_snapshot_all(feed, &now, e);
 
 	if (r < 0)
 		return r;

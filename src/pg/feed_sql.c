@@ -144,35 +144,42 @@ static const char tables_sql[] =
 
 /* How a table can be part of a publication: by name, by its schema, or with all others. */
 static const char member_15_sql[] =
-        "member AS (SELECT pr.prrelid AS relation, true AS listed,"
-        " (pr.prattrs::int2[]) AS columns, pr.prqual IS NOT NULL AS filtered"
-        " FROM pub JOIN pg_publication_rel AS pr ON pr.prpubid = pub.oid"
-        " UNION ALL SELECT r.oid, false, NULL, false FROM pub"
-        " JOIN pg_publication_namespace AS pn ON pn.pnpubid = pub.oid"
-        " JOIN root AS r ON r.space = pn.pnnspid"
-        " UNION ALL SELECT r.oid, false, NULL, false FROM pub JOIN root AS r ON pub.puballtables),";
+        "member AS (SELECT x.prrelid AS relation, true AS listed,"
+        " (x.prattrs::int2[]) AS columns, x.prqual IS NOT NULL AS filtered,"
+        " " VERSION_OF_X "x.oid::int8) AS version"
+        " FROM pub JOIN pg_publication_rel AS x ON x.prpubid = pub.oid"
+        " UNION ALL SELECT r.oid, false, NULL, false, " VERSION_OF_X "x.oid::int8) FROM pub"
+        " JOIN pg_publication_namespace AS x ON x.pnpubid = pub.oid"
+        " JOIN root AS r ON r.space = x.pnnspid"
+        " UNION ALL SELECT r.oid, false, NULL, false, 0 FROM pub JOIN root AS r ON "
+        "pub.puballtables),";
 static const char member_13_sql[] =
-        "member AS (SELECT pr.prrelid AS relation, true AS listed, NULL::int2[] AS columns,"
-        " false AS filtered FROM pub JOIN pg_publication_rel AS pr ON pr.prpubid = pub.oid"
-        " UNION ALL SELECT r.oid, false, NULL, false FROM pub JOIN root AS r ON pub.puballtables),";
+        "member AS (SELECT x.prrelid AS relation, true AS listed, NULL::int2[] AS columns,"
+        " false AS filtered, " VERSION_OF_X "x.oid::int8) AS version"
+        " FROM pub JOIN pg_publication_rel AS x ON x.prpubid = pub.oid"
+        " UNION ALL SELECT r.oid, false, NULL, false, 0 FROM pub JOIN root AS r ON "
+        "pub.puballtables),";
 
 static const char tables_end_sql[] =
-        "published AS MATERIALIZED (SELECT s.oid, bool_or(m.listed) AS listed,"
+        "published AS MATERIALIZED (SELECT s.oid, bool_or(m.listed) AS listed, sum(m.version) AS "
+        "version,"
         " bool_and(NOT m.filtered AND pub.complete AND (pub.pubviaroot OR s.relkind <> 'p')"
         " AND (m.columns IS NULL OR s.columns <@ m.columns)) AS usable,"
         " bool_or(m.listed AND (m.columns IS NOT NULL OR NOT s.other_identity)"
         " AND (s.unfit IS NOT NULL OR s.wal_unfit IS NOT NULL OR NOT s.columns <@ m.columns))"
         " AS harmful"
         " FROM member AS m CROSS JOIN pub JOIN state AS s ON s.oid = m.relation GROUP BY s.oid),"
-        " watched AS MATERIALIZED (SELECT tree.root, bool_and(coalesce(l.n = 4, false)) AS complete"
+        " watched AS MATERIALIZED (SELECT tree.root, bool_and(coalesce(l.n = 4, false)) AS "
+        "complete,"
+        " bool_or(tree.oid IN (SELECT logger.tgrelid FROM logger)) AS partly"
         " FROM tree JOIN state AS s ON s.oid = tree.root"
         " LEFT JOIN logger AS l ON l.tgrelid = tree.oid AND l.proname = s.logger GROUP BY "
         "tree.root)"
         " SELECT s.oid, quote_ident(s.nspname) || '.' || quote_ident(s.relname),"
         " s.table_version, coalesce(s.unfit, s.wal_unfit), coalesce(s.unfit, s.log_unfit),"
         " s.owned, coalesce(p.usable, false), coalesce(p.listed, false),"
-        " coalesce(p.harmful, false), watched.complete,"
-        " s.logger, coalesce(s.pinned, false), k.name, quote_ident(k.name)"
+        " coalesce(p.harmful, false), watched.complete, watched.partly,"
+        " s.logger, coalesce(s.pinned, false), coalesce(p.version, 0), k.name"
         " FROM state AS s JOIN watched ON watched.root = s.oid"
         " LEFT JOIN published AS p ON p.oid = s.oid"
         " LEFT JOIN LATERAL unnest(s.names) WITH ORDINALITY AS k(name, place) ON true"

@@ -27,10 +27,11 @@ enum {
 	TABLE_LISTED,     /* in the publication by name */
 	TABLE_HARMFUL,    /* listed so that the application's UPDATEs fail */
 	TABLE_LOGGED,     /* its triggers are all there, made for this key */
+	TABLE_PARTLY,     /* some of its triggers are there */
 	TABLE_LOGGER,     /* name of the trigger function for this key */
 	TABLE_PINNED,     /* the key's text depends on settings */
+	TABLE_MEMBERSHIP, /* a number that changes when it leaves the publication and comes back */
 	TABLE_COLUMN,     /* name of the key's column, or NULL */
-	TABLE_COLUMN_SQL, /* the same, quoted */
 };
 void feed_print_tables_sql(int version, struct buf *out);
 

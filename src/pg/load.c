@@ -180,7 +180,7 @@ static enum outcome read_all(struct session *session, struct load *load, const c
 		        .values = values,
 		};
 		_cleanup_result_ PGresult *result = NULL;
-		enum outcome outcome = session_run(session, &statement, &result, e);
+		enum outcome outcome = session_run(session, &statement, NULL, &result, e);
 
 		if (outcome != RUN_DONE)
 			return outcome;
@@ -245,5 +245,5 @@ int store_fingerprint(struct store *store, uint64_t *ret, struct error *e)
 {
 	const struct statement statement = {.sql = (char *)load_fingerprint_sql};
 
-	return store_run(store, STORE_CATALOG, &statement, take_fingerprint, ret, NULL, e);
+	return store_run(store, STORE_CATALOG, &statement, take_fingerprint, ret, e);
 }

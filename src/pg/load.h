@@ -45,6 +45,7 @@ void load_print_configured(const struct settings *settings, struct buf *out);
 
 struct key_choice {
 	enum key_kind kind;
+	bool unproven; /* configured, so several rows may share it */
 	size_t n;
 	struct {
 		int column; /* row of the columns' answer */

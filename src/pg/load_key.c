@@ -89,6 +89,7 @@ static bool configured_key(struct load *load, const struct table_settings *table
 {
 	const char *p = table->key;
 
+	choice->unproven = true;
 	while (*(p += strspn(p, ", ")) != '\0') {
 		size_t len = strcspn(p, ",");
 		const char *next = p + len;

@@ -69,6 +69,7 @@ static int load_columns(struct load *load, struct relation *relation, int first,
 static int load_parts(struct load *load, struct relation *relation, const struct key_choice *key)
 {
 	relation->key_kind = key->kind;
+	relation->key_unproven = key->unproven;
 	relation->parts = calloc(key->n + 1, sizeof(*relation->parts));
 	if (!relation->parts)
 		return -ENOMEM;
@@ -143,6 +144,7 @@ static void load_facts(struct load *load, struct relation *relation, int row)
 	relation->oid = load_oid(rows, row, RELATION_OID);
 	relation->tuples = strtod(load_text(rows, row, RELATION_TUPLES), NULL);
 	relation->row_security = load_flag(rows, row, RELATION_ROW_SECURITY);
+	relation->by_search_path = load_flag(rows, row, RELATION_BY_SEARCH_PATH);
 	relation->can_insert = keyed && load_flag(rows, row, RELATION_INSERT);
 	relation->can_delete = keyed && load_flag(rows, row, RELATION_DELETE);
 	relation->can_update = keyed && relation->can_update;

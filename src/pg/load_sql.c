@@ -43,15 +43,30 @@ const char load_spaces_sql[] =
 	"(CASE WHEN s.relkind IN ('v', 'f')"                                                       \
 	" THEN pg_relation_is_updatable(s.oid, true) & 16 = 16 ELSE s.relkind <> 'm' END)"
 
+/* Types that print the names of objects as the search_path finds them, and every type made of such. */
+#define NAMING                                                                                     \
+	"made(part, oid) AS (SELECT typelem, oid FROM pg_type WHERE typelem <> 0"                  \
+	" UNION ALL SELECT typbasetype, oid FROM pg_type WHERE typbasetype <> 0"                   \
+	" UNION ALL SELECT rngsubtype, rngtypid FROM pg_range"                                     \
+	" UNION ALL SELECT a.atttypid, c.reltype FROM pg_attribute AS a"                           \
+	" JOIN pg_class AS c ON c.oid = a.attrelid"                                                \
+	" WHERE c.reltype <> 0 AND a.attnum > 0 AND NOT a.attisdropped),"                          \
+	" naming(oid) AS (SELECT oid FROM pg_type WHERE typnamespace = 'pg_catalog'::regnamespace" \
+	" AND typname IN ('regproc', 'regprocedure', 'regoper', 'regoperator', 'regclass',"        \
+	" 'regtype', 'regconfig', 'regdictionary', 'regcollation')"                                \
+	" UNION SELECT made.oid FROM naming JOIN made ON made.part = naming.oid)"
+
 const char load_relations_sql[] =
-        "WITH " SHOWN
+        "WITH RECURSIVE " SHOWN ", " NAMING
         " SELECT s.nspname, s.oid, s.relname, s.relkind, greatest(s.reltuples, 0), s.selects,"
         " has_any_column_privilege(s.oid, 'INSERT') AND " CAN_INSERT ","
         " has_table_privilege(s.oid, 'DELETE') AND " CAN_DELETE ","
         /* What a view or a foreign table shows may depend on who asks, too. */
         " s.relkind IN ('v', 'f') OR row_security_active(s.oid),"
         " s.configured,"
-        " CASE s.relkind WHEN 'p' THEN " HAS_XMIN " ELSE s.relam = 2 END"
+        " CASE s.relkind WHEN 'p' THEN " HAS_XMIN " ELSE s.relam = 2 END,"
+        " s.oid IN (SELECT a.attrelid FROM pg_attribute AS a JOIN naming ON naming.oid = a.atttypid"
+        " WHERE a.attnum > 0 AND NOT a.attisdropped)"
         " FROM shown AS s ORDER BY s.space, s.oid";
 
 const char load_columns_sql[] =

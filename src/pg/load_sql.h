@@ -21,6 +21,7 @@ enum {
 	RELATION_ROW_SECURITY,
 	RELATION_CONFIGURED,
 	RELATION_HAS_XMIN,
+	RELATION_BY_SEARCH_PATH,
 };
 extern const char load_relations_sql[];
 

@@ -14,10 +14,10 @@ enum { LOGTAIL_BATCH = 4096 };
  * parts, the parts. */
 enum { ENTRY_RELATION, ENTRY_OP, ENTRY_PARTS, ENTRY_PART };
 
-static const char read_sql[] =
-        "DELETE FROM rowfs.changes AS c WHERE c.ctid = ANY"
-        " (ARRAY(SELECT d.ctid FROM rowfs.changes AS d LIMIT %d))"
-        " RETURNING coalesce(pg_partition_root(c.relation), c.relation), c.op, cardinality(c.key)";
+static const char read_sql[] = "DELETE FROM rowfs.changes AS c WHERE c.ctid = ANY"
+                               " (ARRAY(SELECT d.ctid FROM rowfs.changes AS d LIMIT %d))"
+                               " RETURNING coalesce(pg_partition_root(c.relation)::oid, "
+                               "c.relation), c.op, cardinality(c.key)";
 
 int logtail_open(struct logtail *log, const struct store *store, char *server, struct error *e)
 {

@@ -20,7 +20,7 @@ struct logtail {
 	int64_t emptied_us; /* when the last one began that left nothing */
 };
 
-/* hash("rowfs change log"), and the same of its reader: one per database, whatever Redis it writes to. */
+/* Numbers of our own: the log's lock, and its reader's, of whom a database has one, whatever Redis he writes to. */
 #define LOGTAIL_LOCK   "7308613580338057001"
 #define LOGTAIL_READER "7308613580338057002"
 

@@ -29,6 +29,9 @@ int publication_open(PGconn *pg, const char *name, struct publication *ret, stru
 int publication_adjust(PGconn *pg, const struct publication *publication,
                        const struct tables *tables, struct error *e) _must_check_;
 
+/* Is there a table that it should have adjusted, and could not? */
+bool publication_unfinished(const struct publication *publication, const struct tables *tables);
+
 /* Make the stream's server look at it again. */
 int publication_touch(PGconn *pg, const struct publication *publication, struct error *e)
         _must_check_;

@@ -15,10 +15,20 @@ static const unsigned repeats[] = {
         [RUN_LOST] = 1,     [RUN_TIMED_OUT] = 0, [RUN_FAILED] = 0,
 };
 
+/* Who is handed the lines. */
+struct taker {
+	struct sink sink;
+	store_line_fn *line;
+	void *arg;
+	struct cell *cells; /* room for a line, and how much */
+	size_t room;
+};
+
 /* Only what the server cannot have executed is repeated, or what may be executed twice. */
-static bool may_repeat(const struct statement *statement, enum outcome outcome, unsigned *tried)
+static bool may_repeat(const struct statement *statement, const struct taker *taker, enum outcome outcome,
+                       unsigned *tried)
 {
-	if (outcome == RUN_LOST && statement->writes)
+	if ((outcome == RUN_LOST && statement->writes) || taker->sink.taken)
 		return false;
 	return tried[outcome]++ < repeats[outcome];
 }
@@ -30,14 +40,15 @@ static bool unknown(const struct statement *statement, enum outcome outcome)
 }
 
 static enum outcome attempt(struct store *store, enum store_set set, bool fresh,
-                            const struct statement *statement, PGresult **ret, struct error *e)
+                            const struct statement *statement, struct taker *taker, PGresult **ret,
+                            struct error *e)
 {
 	struct session *session;
 	enum outcome outcome;
 
 	if (sessions_take(&store->sessions, set, fresh, &session, e) < 0)
 		return RUN_FAILED;
-	outcome = session_run(session, statement, ret, e);
+	outcome = session_run(session, statement, statement->streamed ? &taker->sink : NULL, ret, e);
 	if (unknown(statement, outcome)) {
 		e->outcome_unknown = true;
 		e->backend = session->backend;
@@ -62,17 +73,17 @@ static void step_aside(unsigned tried)
 }
 
 static int run(struct store *store, enum store_set set, const struct statement *statement,
-               PGresult **ret, struct error *e)
+               struct taker *taker, PGresult **ret, struct error *e)
 {
 	unsigned tried[sizeof(repeats) / sizeof(*repeats)] = {0};
 	enum outcome outcome;
 	bool fresh = false;
 
 	for (;;) {
-		outcome = attempt(store, set, fresh, statement, ret, e);
+		outcome = attempt(store, set, fresh, statement, taker, ret, e);
 		if (outcome == RUN_DONE)
 			return 0;
-		if (!may_repeat(statement, outcome, tried))
+		if (!may_repeat(statement, taker, outcome, tried))
 			break;
 		if (outcome == RUN_CONFLICT)
 			step_aside(tried[outcome]);
@@ -83,39 +94,71 @@ static int run(struct store *store, enum store_set set, const struct statement *
 	return -e->err;
 }
 
-static int hand_over(const PGresult *result, store_line_fn *line, void *arg, struct error *e)
+static int make_room(struct taker *taker, const PGresult *result)
 {
 	size_t n = (size_t)PQnfields(result);
-	_cleanup_free_ struct cell *cells = calloc(n + 1, sizeof(*cells));
-	int r = 0;
+	struct cell *cells;
 
+	if (n < taker->room)
+		return 0;
+	cells = realloc(taker->cells, (n + 1) * sizeof(*cells));
 	if (!cells)
-		return error_set(e, ENOMEM, "out of memory");
-	for (int row = 0; r == 0 && row < PQntuples(result); row++) {
-		for (size_t i = 0; i < n; i++) {
-			bool null = PQgetisnull(result, row, (int)i);
+		return -ENOMEM;
+	taker->cells = cells;
+	taker->room = n + 1;
+	return 0;
+}
 
-			cells[i].data = null ? NULL : PQgetvalue(result, row, (int)i);
-			cells[i].len = (size_t)PQgetlength(result, row, (int)i);
-		}
-		r = line(arg, cells, n);
+static int hand_over(struct taker *taker, const PGresult *result, int row)
+{
+	size_t n = (size_t)PQnfields(result);
+
+	for (size_t i = 0; i < n; i++) {
+		bool null = PQgetisnull(result, row, (int)i);
+
+		taker->cells[i].data = null ? NULL : PQgetvalue(result, row, (int)i);
+		taker->cells[i].len = (size_t)PQgetlength(result, row, (int)i);
 	}
+	return taker->line(taker->arg, taker->cells, n);
+}
+
+static int take_row(struct sink *sink, const PGresult *row)
+{
+	struct taker *taker = container_of(sink, struct taker, sink);
+	int r = make_room(taker, row);
+
+	return r < 0 ? r : hand_over(taker, row, 0);
+}
+
+static int hand_over_all(struct taker *taker, const PGresult *result)
+{
+	int r = make_room(taker, result);
+
+	for (int row = 0; r == 0 && row < PQntuples(result); row++)
+		r = hand_over(taker, result, row);
 	return r;
 }
 
-int store_run(struct store *store, enum store_set set, const struct statement *statement,
-              store_line_fn *line, void *arg, uint64_t *ret_affected, struct error *e)
+static void taker_done(struct taker *taker)
 {
+	free(taker->cells);
+}
+
+int store_run(struct store *store, enum store_set set, const struct statement *statement,
+              store_line_fn *line, void *arg, struct error *e)
+{
+	_cleanup_(taker_done) struct taker taker = {.sink.take = take_row, .line = line, .arg = arg};
 	_cleanup_result_ PGresult *result = NULL;
 	struct error failure = {0};
-	int r = run(store, set, statement, &result, &failure);
+	int r = run(store, set, statement, &taker, &result, &failure);
 
-	if (r < 0) {
-		if (e)
-			*e = failure;
-		return r;
-	}
-	if (ret_affected)
-		*ret_affected = strtoull(PQcmdTuples(result), NULL, 10);
-	return line ? hand_over(result, line, arg, e) : 0;
+	if (r == 0 && taker.sink.stopped)
+		r = taker.sink.stopped;
+	else if (r == 0 && line && !statement->streamed)
+		r = hand_over_all(&taker, result);
+	if (r < 0)
+		r = error_ensure(&failure, r);
+	if (r < 0 && e)
+		*e = failure;
+	return r;
 }

@@ -39,7 +39,7 @@ static const char identify[] =
         " AS c), '.', (SELECT d.oid FROM pg_catalog.pg_database AS d"
         " WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database())),"
         " (SELECT a.backend_start FROM pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid())"
-        " AS a)";
+        " AS a), pg_catalog.pg_is_in_recovery()";
 
 static enum outcome lost(struct session *session, int r, struct error *e)
 {
@@ -79,7 +79,9 @@ static enum outcome await(struct session *session, int sent, int64_t deadline_us
 		lost(session, 0, e);
 		return PQstatus(session->pg) == CONNECTION_OK ? RUN_FAILED : RUN_UNSENT;
 	}
-	r = answer_read(session->pg, deadline_us, session->abandoned, &result);
+	r = answer_read(session->pg, deadline_us, session->abandoned, session->sink, &result);
+	if (session->sink && session->sink->stopped)
+		return RUN_DONE;
 	if (r < 0)
 		return lost(session, r, e);
 	if (!answer_ok(result))
@@ -100,9 +102,10 @@ static void ignore_notice(void *arg, const PGresult *result)
 
 static void print_setup(const struct source *source, enum store_set set, struct buf *out)
 {
-	buf_adds(out, session_pins_sql);
-	buf_addf(out, "; SET statement_timeout TO %d; SET lock_timeout TO %d;",
+	/* First, since the role's own may be short. */
+	buf_addf(out, "SET statement_timeout TO %d; SET lock_timeout TO %d;",
 	         STORE_STATEMENT_TIMEOUT_MS, STORE_LOCK_TIMEOUT_MS);
+	buf_addf(out, "%s;", session_pins_sql);
 	if (source->read_only)
 		buf_adds(out, "SET default_transaction_read_only TO on;");
 	/* No user's trigger runs there, and names that are printed become qualified by it. */
@@ -161,6 +164,8 @@ static int set_up(struct session *session, struct source *source, enum store_set
 		return -e->err;
 	session->backend = PQbackendPID(session->pg);
 	error_copy_text(session->started, sizeof(session->started), PQgetvalue(result, 0, 1));
+	if (*PQgetvalue(result, 0, 2) == 't')
+		atomic_store(&source->standby, true);
 	return check_identity(source, PQgetvalue(result, 0, 0), e);
 }
 
@@ -267,11 +272,13 @@ static enum outcome execute(struct session *session, const struct statement *sta
 	else
 		sent = PQsendQueryParams(session->pg, statement->sql, n, statement->types, values,
 		                         NULL, NULL, 0);
+	if (sent && session->sink)
+		sent = PQsetSingleRowMode(session->pg);
 	return await(session, sent, deadline_us, ret, e);
 }
 
-enum outcome session_run(struct session *session, const struct statement *statement, PGresult **ret,
-                         struct error *e)
+enum outcome session_run(struct session *session, const struct statement *statement, struct sink *sink,
+                         PGresult **ret, struct error *e)
 {
 	int64_t deadline_us = deadline_in(STORE_STATEMENT_TIMEOUT_MS + STORE_ANSWER_GRACE_MS);
 	struct plan *plan = prepared_find(&session->prepared, statement->sql);
@@ -286,7 +293,9 @@ enum outcome session_run(struct session *session, const struct statement *statem
 	if (outcome != RUN_DONE)
 		return outcome;
 	session->abandoned = statement->abandoned;
+	session->sink = sink;
 	outcome = execute(session, statement, plan, deadline_us, ret, e);
 	session->abandoned = NULL;
+	session->sink = NULL;
 	return outcome;
 }

@@ -15,6 +15,7 @@ struct session {
 	int backend;      /* the server process: its id, and when it started, which together name */
 	char started[40]; /* it for good */
 	const atomic_bool *abandoned; /* of the statement that runs, see struct statement */
+	struct sink *sink;            /* the same */
 	unsigned generation;  /* of the sessions, when it last answered */
 	struct session *next; /* idle list of its set */
 };
@@ -49,6 +50,7 @@ enum outcome {
 };
 
 /* Run a statement in its own transaction. RUN_DONE gives the result; any other outcome fills `e`.
- * Afterwards session_idle() says whether the session can be used again. */
-enum outcome session_run(struct session *session, const struct statement *statement, PGresult **ret,
-                         struct error *e) _must_check_;
+ * Afterwards session_idle() says whether the session can be used again. With a `sink` (else NULL) the rows go
+ * there; what comes of a statement that it has stopped is RUN_DONE, and no result. */
+enum outcome session_run(struct session *session, const struct statement *statement, struct sink *sink,
+                         PGresult **ret, struct error *e) _must_check_;

@@ -10,7 +10,7 @@
 
 /* A zeroed struct is the snapshot before all transactions. */
 struct snapshot {
-	uint64_t next;     /* this one and later ones had not begun */
+	uint64_t next;     /* this one and later ones had not ended; they may well be running */
 	uint64_t *running; /* in ascending order; subtransactions are not listed */
 	size_t n;
 };

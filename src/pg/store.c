@@ -43,7 +43,7 @@ static int check_schema(struct store *store, struct error *e)
 
 	if (!name)
 		return 0;
-	r = store_run(store, STORE_READ, &statement, count_line, &found, NULL, e);
+	r = store_run(store, STORE_READ, &statement, count_line, &found, e);
 	if (r < 0 || found)
 		return r;
 	return error_set(e, ENOENT,
@@ -91,6 +91,11 @@ const char *store_identity(const struct store *store)
 	return store->source.identity;
 }
 
+bool store_may_lag(const struct store *store)
+{
+	return atomic_load(&store->source.standby);
+}
+
 const char *store_label(const struct store *store)
 {
 	return store->label;
@@ -121,7 +126,7 @@ int store_size(struct store *store, uint64_t *ret, struct error *e)
 	char sql[] = "SELECT pg_catalog.pg_database_size(pg_catalog.current_database())";
 	const struct statement statement = {.sql = sql};
 
-	return store_run(store, STORE_CATALOG, &statement, take_number, ret, NULL, e);
+	return store_run(store, STORE_CATALOG, &statement, take_number, ret, e);
 }
 
 int store_backend_gone(struct store *store, const struct error *e)
@@ -137,6 +142,6 @@ int store_backend_gone(struct store *store, const struct error *e)
 	int r;
 
 	values[0].len = (size_t)snprintf(pid, sizeof(pid), "%d", e->backend);
-	r = store_run(store, STORE_CATALOG, &statement, take_number, &alive, NULL, NULL);
+	r = store_run(store, STORE_CATALOG, &statement, take_number, &alive, NULL);
 	return r < 0 ? r : alive == 0;
 }

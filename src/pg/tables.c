@@ -16,7 +16,6 @@ static void table_done(struct table *table)
 	for (size_t i = 0; i < table->n_columns; i++)
 		free(table->columns[i]);
 	free(table->columns);
-	free(table->columns_sql);
 	free(table->name);
 	free(table->wal_unfit);
 	free(table->log_unfit);
@@ -49,8 +48,6 @@ static uint64_t hash_text(const PGresult *lines, int line, int field)
 /* The lines [first, last) are the table's; one of them at least. */
 static bool read_columns(struct table *table, const PGresult *lines, int first, int last)
 {
-	_cleanup_buf_ struct buf sql = {0};
-
 	table->columns = calloc((size_t)(last - first), sizeof(*table->columns));
 	if (!table->columns)
 		return false;
@@ -60,11 +57,8 @@ static bool read_columns(struct table *table, const PGresult *lines, int first, 
 		if (!copy_text(lines, line, TABLE_COLUMN, &table->columns[table->n_columns]))
 			return false;
 		table->n_columns++;
-		buf_adds(&sql, line > first ? ", " : "");
-		buf_adds(&sql, load_text(lines, line, TABLE_COLUMN_SQL));
 	}
-	table->columns_sql = buf_steal(&sql);
-	return table->n_columns == 0 || table->columns_sql;
+	return true;
 }
 
 static bool read_table(struct table *table, const PGresult *lines, int first, int last)
@@ -72,11 +66,13 @@ static bool read_table(struct table *table, const PGresult *lines, int first, in
 	*table = (struct table){
 	        .relation = load_oid(lines, first, TABLE_OID),
 	        .version = hash_text(lines, first, TABLE_VERSION),
+	        .membership = hash_text(lines, first, TABLE_MEMBERSHIP),
 	        .owned = load_flag(lines, first, TABLE_OWNED),
 	        .published = load_flag(lines, first, TABLE_PUBLISHED),
 	        .listed = load_flag(lines, first, TABLE_LISTED),
 	        .harmful = load_flag(lines, first, TABLE_HARMFUL),
 	        .logged = load_flag(lines, first, TABLE_LOGGED),
+	        .partly = load_flag(lines, first, TABLE_PARTLY),
 	        .pinned = load_flag(lines, first, TABLE_PINNED),
 	};
 	return copy_text(lines, first, TABLE_NAME, &table->name) &&

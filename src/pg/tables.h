@@ -29,13 +29,14 @@ struct table {
 	bool owned;         /* this role may alter it */
 	bool published;     /* its key is in the publication, for every change */
 	bool listed;        /* it is in the publication by its name */
+	uint64_t membership; /* another number: it left the publication, and came back */
 	bool harmful;       /* listed so that the application's UPDATEs fail */
 	bool logged;        /* its triggers are all there */
+	bool partly;        /* some of them are: a partition came, the key was renamed */
 	bool pinned;        /* its key's text depends on settings */
 	char *logger;       /* the trigger function for its key, or NULL */
 	char **columns;     /* its key */
 	size_t n_columns;
-	char *columns_sql;  /* quoted, with commas */
 	enum wal_state wal; /* kept from one look to the next */
 	struct snapshot since;
 	enum feed_source source;

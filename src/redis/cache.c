@@ -81,6 +81,11 @@ int cache_probe(struct cache *cache, struct error *e)
 	return cache->configured ? pool_probe(&cache->pool, e) : 0;
 }
 
+uint64_t cache_breaks(struct cache *cache)
+{
+	return cache->configured ? atomic_load(&cache->pool.breaks) : 0;
+}
+
 void cache_status(struct cache *cache, struct cache_status *ret)
 {
 	struct cache_status status = {.configured = cache->configured};
@@ -240,22 +245,25 @@ void cache_fill(struct cache *cache, const char *key, size_t key_len, const char
 {
 	struct command command = {0};
 	struct call call;
-	char life[32];
+	char life[32], lease[16];
 
 	if (px <= 0 || len > CACHE_VALUE_MAX || !call_begin(&call, cache, key, key_len))
 		return;
 	snprintf(life, sizeof(life), "%lld", (long long)px);
+	snprintf(lease, sizeof(lease), "%d", CACHE_LEASE_MS);
 	if (SWITCHED_OFF("lease")) {
 		command_adds(&command, "SET");
 		call_add_key(&call, &command);
 		command_add(&command, value, len);
 		command_adds(&command, "PX");
+		command_adds(&command, life);
 	} else {
 		call_add_script(&call, &command, SCRIPT_FILL);
 		command_adds(&command, token);
 		command_add(&command, value, len);
+		command_adds(&command, life);
+		command_adds(&command, lease);
 	}
-	command_adds(&command, life);
 	call_end(&call, connection_send(call.connection, &command, call.deadline_us));
 }
 

@@ -18,9 +18,13 @@ static const char *const script_text[SCRIPT_COUNT] = {
                 "v ~= ARGV[3] and string.sub(v, 1, #ARGV[4]) == ARGV[4]) then return false end "
                 "local set = redis.call('SET', key, ARGV[1], 'PX', ARGV[2]) "
                 "return type(v) == 'table' and redis.status_reply('GARBAGE') or set",
-        /* KEYS[1], ARGV: the lease, the value, its life */
+        /* KEYS[1], ARGV: the lease, the value, how long after the lease it may be used, the lease's
+         * life. The lease stood before the row was read, so its age by Redis' own clock is at least
+         * the copy's, however long the fill was on its way. */
         [SCRIPT_FILL] = "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return false end "
-                        "return redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])",
+                        "local life = ARGV[3] - (ARGV[4] - redis.call('PTTL', KEYS[1])) "
+                        "if life <= 0 then return false end "
+                        "return redis.call('SET', KEYS[1], ARGV[2], 'PX', life)",
 };
 
 void cache_key(const struct cache *cache, const char *name, char ret[KEY_MAX])

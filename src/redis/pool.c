@@ -75,6 +75,7 @@ static void trip(struct pool *pool, uint64_t generation, int err, const char *wh
 		else
 			pool->backoff_ms = BACKOFF_MAX_MS;
 		pool->open = true;
+		pool->breaks++;
 		pool->retry_at_ms = now + jittered(pool->backoff_ms);
 		pool->last_errno = err;
 		snprintf(pool->last_error, sizeof(pool->last_error), "%s", why);
@@ -196,6 +197,7 @@ struct connection *pool_take(struct pool *pool, int64_t deadline_us)
 		}
 		/* Redis closed it, as it does when it restarts or when one has been idle for long:
 		 * no failure; the next may be good, or a new one. */
+		pool->breaks++;
 		forget(pool, connection);
 	}
 }

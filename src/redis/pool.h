@@ -14,6 +14,7 @@
 #pragma once
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 
 #include "connection.h"
@@ -34,6 +35,7 @@ struct pool {
 	struct connection *idle[POOL_MAX];
 	unsigned n_idle, n_open;
 	uint64_t generation;
+	_Atomic uint64_t breaks; /* connections that ended by themselves: what answers next may be another Redis */
 	struct endpoint endpoint; /* that answered last */
 	bool open;                /* the breaker */
 	int64_t closed_at_ms, retry_at_ms;

@@ -117,6 +117,27 @@ with() {
 	grep -q nothing "$HARNESS/mounts/mnt.log"
 }
 
+@test "a state directory where others may write, or of somebody else, with a link to lead root astray" {
+	mkdir "$HARNESS/astray" "$HARNESS/shared"
+	chmod 777 "$HARNESS/shared"
+	refuses_to_start 2 'shared.*others may write' "$(source_string)" "$POINT" \
+		-o "redis=none,state_dir=$HARNESS/shared"
+	chmod 700 "$HARNESS/shared"
+	if ((EUID == 0)); then
+		chown nobody "$HARNESS/shared"
+		refuses_to_start 2 'shared.*somebody else' "$(source_string)" "$POINT" \
+			-o "redis=none,state_dir=$HARNESS/shared"
+		chown root "$HARNESS/shared"
+	fi
+	for name in rejected spool; do
+		rm -rf "$HARNESS/shared/$name"
+		ln -s "$HARNESS/astray" "$HARNESS/shared/$name"
+		refuses_to_start 14 "shared/$name" "$(source_string)" "$POINT" -o "redis=none,state_dir=$HARNESS/shared"
+		rm "$HARNESS/shared/$name"
+	done
+	assert_equal "$(ls -A "$HARNESS/astray")" ""
+}
+
 @test "a mount point that does not exist" {
 	refuses_to_start 10 'does not exist' "$(source_string)" "$HARNESS/nowhere" -o "$(with)"
 }
@@ -399,6 +420,68 @@ by_close() {
 	sql "UPDATE things SET label = 'two', amount = 20 WHERE id = 2"
 }
 
+@test "somebody else changed another column of a view between two saves of one handle" {
+	sql 'CREATE VIEW seen AS SELECT id, label, amount FROM things'
+	printf 'table "public.seen" {\n\tkey = id\n}\n' >"$BATS_TEST_TMPDIR/rowfs.conf"
+	mount_rowfs mnt "config=$BATS_TEST_TMPDIR/rowfs.conf"
+	python3 - "$MNT/public" <<-'END'
+		import os, subprocess, sys
+		def sql(text):
+		    subprocess.run(["psql", "-Xqc", text], check=True)
+		fd = os.open(sys.argv[1] + "/seen/2.json", os.O_RDWR)
+		text = os.read(fd, 10000)
+		os.pwrite(fd, text.replace(b'"two"', b'"our"'), 0); os.fsync(fd)
+		sql("UPDATE things SET amount = 21 WHERE id = 2")
+		os.pwrite(fd, text.replace(b'"two"', b'"ten"'), 0); os.fsync(fd)
+		os.close(fd)
+		fd = os.open(sys.argv[1] + "/things/9.json", os.O_RDWR | os.O_CREAT)
+		os.pwrite(fd, b'{"label": "nine", "amount": 9}', 0); os.fsync(fd)
+		sql("UPDATE things SET amount = 99 WHERE id = 9")
+		os.pwrite(fd, b'{"label": "neun", "amount": 9}', 0); os.fsync(fd)
+		os.close(fd)
+	END
+	assert_equal "$(sql 'SELECT label, amount FROM things WHERE id = 2')" 'ten|21'
+	assert_equal "$(sql 'SELECT label, amount FROM things WHERE id = 9')" 'neun|99'
+	sql "DROP VIEW seen; DELETE FROM things WHERE id = 9; UPDATE things SET label = 'two', amount = 20 WHERE id = 2"
+}
+
+@test "a copy in Redis that is older than what a save replaces" {
+	mount_rowfs mnt ttl=20
+	sql "INSERT INTO things VALUES (8, 'first', 1)"
+	cat "$MNT/public/things/8.json" >/dev/null
+	sql "UPDATE things SET label = 'changed' WHERE id = 8"
+	echo '{"label": "first"}' | tee "$MNT/public/things/8.json" >/dev/null
+	assert_equal "$(sql 'SELECT label FROM things WHERE id = 8')" first
+	cat "$MNT/public/things/8.json" >/dev/null
+	sql 'DELETE FROM things WHERE id = 8'
+	echo '{"id": 8, "label": "second"}' | tee "$MNT/public/things/.new.json" >/dev/null
+	assert_contains "$(cat "$MNT/public/things/8.json")" second
+	sql 'DELETE FROM things WHERE id = 8'
+}
+
+@test "two handles on a file that was new to both: the second is told" {
+	mount_rowfs
+	kept=$(kept_texts)
+	answer=$(python3 - "$MNT/public/things/9.json" <<-'END'
+		import errno, os, sys
+		first = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT)
+		second = os.open(sys.argv[1], os.O_WRONLY)
+		os.write(first, b'{"label": "first"}'); os.write(second, b'{"label": "second"}')
+		os.close(first)
+		try:
+		    os.close(second)
+		    print("ok")
+		except OSError as e:
+		    print(errno.errorcode[e.errno])
+	END
+	)
+	assert_equal "$answer" EEXIST
+	assert_equal "$(sql 'SELECT label FROM things WHERE id = 9')" first
+	(($(kept_texts) > kept))
+	grep -q second "$(newest_kept)"
+	sql 'DELETE FROM things WHERE id = 9'
+}
+
 @test "somebody else deleted the row" {
 	mount_rowfs mnt consistency=strong
 	sql "INSERT INTO things VALUES (9, 'nine')"
@@ -425,6 +508,22 @@ by_close() {
 	assert_equal "$(save unlink "$MNT/public/guarded/1.json")" 'unlink EPERM'
 	assert_equal "$(sql 'SELECT (SELECT count(*) FROM owners), (SELECT count(*) FROM guarded)')" '2|2'
 	[[ -e $MNT/public/owners/ada.json && -e $MNT/public/guarded/1.json ]]
+}
+
+@test "a configured key that several rows share: none of them is changed" {
+	sql 'CREATE VIEW shared AS SELECT amount / amount AS one, id, label FROM things'
+	printf 'table "public.shared" {\n\tkey = one\n}\n' >"$BATS_TEST_TMPDIR/rowfs.conf"
+	mount_rowfs mnt "config=$BATS_TEST_TMPDIR/rowfs.conf"
+	by_close EPERM '2 rows have this key.*key = ' write shared/1.json '{"label": "all"}'
+	refused 'rename EPERM' '2 rows have this key' rename shared/1.json '{"label": "all"}'
+	fails_with 'Operation not permitted' rm "$MNT/public/shared/1.json"
+	assert_equal "$(sql 'SELECT count(*) FROM things')" 2
+	assert_equal "$(sql "SELECT count(*) FROM things WHERE label = 'all'")" 0
+	sql 'DELETE FROM things WHERE id = 2'
+	echo '{"label": "single"}' | tee "$MNT/public/shared/1.json" >/dev/null
+	assert_equal "$(sql 'SELECT label FROM things')" single
+	sql "UPDATE things SET label = 'one'; DROP VIEW shared;
+		INSERT INTO things VALUES (2, 'two', 20, NULL, 'B', NULL, '[2025-03-01,2025-04-01)')"
 }
 
 @test "names that can be no key" {

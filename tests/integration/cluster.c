@@ -149,5 +149,5 @@ int cluster_run(struct store *store, enum store_set set, const struct statement 
 {
 	buf_reset(out);
 	buf_adds(out, "");
-	return store_run(store, set, statement, print_line, out, NULL, e);
+	return store_run(store, set, statement, print_line, out, e);
 }

@@ -65,6 +65,15 @@ CREATE TABLE types (id int PRIMARY KEY, "int2" int2, "int8" int8, "float4" float
 	"jsons" json[], "tsvector" tsvector, "name" name);
 GRANT SELECT ON types TO reader;
 
+-- Names of objects, as the search_path has them: plain, and in a domain, an array, a composite and a range.
+CREATE TABLE t_names (id int PRIMARY KEY, v regclass);
+CREATE DOMAIN place AS regtype;
+CREATE TYPE places AS (a int, b place[]);
+CREATE TYPE deep AS RANGE (subtype = places);
+CREATE TABLE t_names_inside (id int PRIMARY KEY, v deep[]);
+CREATE TABLE t_names_of_roles (id int PRIMARY KEY, v regrole, w regnamespace, x oid);
+GRANT SELECT ON t_names, t_names_inside, t_names_of_roles TO reader;
+
 -- A foreign partition has no xmin of its own.
 CREATE EXTENSION file_fdw;
 CREATE SERVER files FOREIGN DATA WRAPPER file_fdw;

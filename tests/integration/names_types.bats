@@ -234,3 +234,29 @@ for record in sys.stdin.buffer.read().split(b"\0")[:-1]:
 	mount_rowfs mnt schema=keys
 	[[ -e $MNT/int_key/7.json && ! -e $MNT/keys && ! -e $MNT/public ]]
 }
+
+@test "names that depend on the search_path have the same size and text in ls, stat and cat of each mount" {
+	database_new
+	sql "CREATE TABLE refers (id int PRIMARY KEY, c regclass);
+		CREATE DOMAIN place AS regclass;
+		CREATE TYPE pair AS (a int, b place[]);
+		CREATE TABLE deep (id int PRIMARY KEY, p pair[]);
+		INSERT INTO refers VALUES (1, 'public.refers');
+		INSERT INTO deep VALUES (1, ARRAY[ROW(1, '{public.refers}')::pair])"
+	mount_rowfs near ttl=60 "$(source_string) options='-c search_path=public'"
+	mount_rowfs far ttl=60 "$(source_string) options='-c search_path=pg_catalog'"
+	for round in 1 2; do
+		for name in near far; do
+			for table in refers deep; do
+				file=$HARNESS/$name/public/$table/1.json
+				size=$(wc -c <"$file")
+				assert_equal "$(stat -c %s "$file")" "$size"
+				assert_equal "$(find "$HARNESS/$name/public/$table" -name 1.json -printf %s)" "$size"
+			done
+		done
+	done
+	assert_contains "$(cat "$HARNESS/near/public/refers/1.json")" '"c": "refers"'
+	assert_contains "$(cat "$HARNESS/far/public/refers/1.json")" '"c": "public.refers"'
+	assert_contains "$(cat "$HARNESS/far/public/deep/1.json")" 'public.refers'
+	assert_equal "$(redis DBSIZE)" 0
+}

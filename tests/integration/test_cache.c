@@ -328,7 +328,7 @@ START_TEST(least_privilege)
 {
 	static const char rules[] =
 	        "ACL SETUSER mount on >sesame resetkeys ~rf:{7.16384}* resetchannels "
-	        "-@all +ping +get +set +unlink +eval +evalsha +select";
+	        "-@all +ping +get +set +pttl +unlink +eval +evalsha +select";
 	struct buf bad = {.data = (char *)"bad", .len = 3};
 	char token[CACHE_TOKEN_SIZE], redis[100];
 	int port = free_port();

@@ -79,6 +79,38 @@ START_TEST(stopped_costs_one_timeout)
 }
 END_TEST
 
+/* Sent in time, executed late: the copy began to live when Redis came to it, and others' commits were not
+ * seen for that much longer than ttl. */
+START_TEST(a_fill_that_comes_late_lives_no_longer)
+{
+	char token[CACHE_TOKEN_SIZE];
+
+	put("warm", "v");
+	ck_assert(lease("short", token));
+	cache_fill(cache, "short", 5, token, "v", 1, 60000);
+	ck_assert(lease("k", token));
+	holds("short", "v");
+	kill(server, SIGSTOP);
+	cache_fill(cache, "k", 1, token, "v", 1, 1000);
+	poll(NULL, 0, 1200);
+	kill(server, SIGCONT);
+	ask("PING");
+	ck_assert_int_eq(get("k", &(struct buf){0}), CACHE_BUSY);
+	ck_assert_uint_eq(counted(COUNTER_cache_fills), 2);
+
+	/* What is left of its life is counted from the lease, too. */
+	drop("k");
+	ck_assert(lease("k", token));
+	kill(server, SIGSTOP);
+	cache_fill(cache, "k", 1, token, "v", 1, 2500);
+	poll(NULL, 0, 500);
+	kill(server, SIGCONT);
+	ask("PING");
+	holds("k", "v");
+	ck_assert_int_le(atoll(ask("PTTL rf:{7.16384}:k")), 2000);
+}
+END_TEST
+
 START_TEST(probes_pause)
 {
 	int64_t start, end;
@@ -329,6 +361,7 @@ int main(void)
 	tcase_add_test(tcase, a_restart_is_not_noticed);
 	tcase_add_test(tcase, killed_and_back);
 	tcase_add_test(tcase, stopped_costs_one_timeout);
+	tcase_add_test(tcase, a_fill_that_comes_late_lives_no_longer);
 	tcase_add_test(tcase, probes_pause);
 	tcase_add_test(tcase, down_from_the_start);
 	tcase_add_test(tcase, many_unawaited_commands);

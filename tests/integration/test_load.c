@@ -196,6 +196,15 @@ START_TEST(test_grants)
 }
 END_TEST
 
+START_TEST(test_names_by_search_path)
+{
+	ck_assert(!table("plain")->by_search_path);
+	ck_assert(table("t_names")->by_search_path);
+	ck_assert(table("t_names_inside")->by_search_path);
+	ck_assert(!table("t_names_of_roles")->by_search_path);
+}
+END_TEST
+
 START_TEST(test_row_security_does_not_bind_the_superuser)
 {
 	store_close(store);
@@ -469,6 +478,7 @@ static Suite *suite(void)
 	tcase_add_loop_test(c, test_without_key, 0, N(keyless));
 	tcase_add_loop_test(c, test_not_shown, 0, N(not_shown));
 	tcase_add_test(c, test_grants);
+	tcase_add_test(c, test_names_by_search_path);
 	tcase_add_test(c, test_row_security_does_not_bind_the_superuser);
 	tcase_add_test(c, test_views);
 	tcase_add_test(c, test_xmin_of_partitions);

@@ -1,67 +1,11 @@
-/* Connections: what is checked before mounting, what a session pins, and what becomes of a
- * statement when the server refuses it, restarts, is killed or stops answering. */
-#include <check.h>
-#include <errno.h>
+/* Connections: what is checked before mounting, what a session pins, what it keeps, how many there are. */
+#include "store_client.h"
+
 #include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
-
-#include "../unit/suite.h"
-#include "cluster.h"
-#include "rowfs/base/buf.h"
-#include "rowfs/base/clock.h"
-
-static struct store *store;
-static struct buf out;
-static struct error e;
-
-static struct statement text(const char *sql)
-{
-	return (struct statement){.sql = (char *)sql};
-}
-
-static int run_in(enum store_set set, const char *sql, bool writes)
-{
-	struct statement statement = text(sql);
-
-	statement.writes = writes;
-	return cluster_run(store, set, &statement, &out, &e);
-}
-
-static int reading(const char *sql)
-{
-	return run_in(STORE_READ, sql, false);
-}
-
-static int writing(const char *sql)
-{
-	return run_in(STORE_WRITE, sql, true);
-}
-
-/* The only value of a result. */
-static const char *value(const char *sql)
-{
-	ck_assert_msg(reading(sql) == 0, "%s: %s", sql, e.message);
-	out.data[strcspn(out.data, "\n")] = '\0';
-	return out.data;
-}
-
-static void setup(void)
-{
-	store = cluster_store("client", "store", NULL);
-	cluster_sql("store", "TRUNCATE t, parent CASCADE; INSERT INTO t VALUES (1, 0), (2, 0)");
-}
-
-static void teardown(void)
-{
-	store_close(store);
-	buf_done(&out);
-}
 
 static int open_source(const char *source)
 {
@@ -270,91 +214,6 @@ START_TEST(test_read_only)
 }
 END_TEST
 
-/* ---- refusals ---- */
-
-static const struct {
-	const char *sql;
-	int err;
-	const char *sqlstate, *field;
-} refusals[] = {
-        {"INSERT INTO t VALUES (1)", EEXIST, "23505", ""},
-        {"INSERT INTO t VALUES (NULL)", EPERM, "23502", "id"},
-        {"INSERT INTO t VALUES (7, -1)", EPERM, "23514", ""},
-        {"INSERT INTO t VALUES (7, 1, 99)", EPERM, "23503", ""},
-        {"INSERT INTO t VALUES ('x')", EINVAL, "22P02", ""},
-        {"INSERT INTO t VALUES (99999999999)", EINVAL, "22003", ""},
-        {"UPDATE nothing SET n = 1", ESTALE, "42P01", ""},
-        {"UPDATE t SET nothing = 1", ESTALE, "42703", ""},
-        {"UPDATE locked_table SET id = 1", EACCES, "42501", ""},
-        {"DO $$BEGIN RAISE 'no %', 'thanks' USING HINT = 'ask', DETAIL = 'why'; END$$", EPERM,
-         "P0001", ""},
-        {"SET LOCAL statement_timeout TO 1; SELECT 1", EIO, "42601", ""},
-};
-
-START_TEST(test_refusals)
-{
-	ck_assert_int_eq(writing(refusals[_i].sql), -refusals[_i].err);
-	ck_assert_str_eq(e.sqlstate, refusals[_i].sqlstate);
-	ck_assert_str_eq(e.field, refusals[_i].field);
-	ck_assert(!e.outcome_unknown);
-	ck_assert_str_ne(e.message, "");
-	if (_i == 9) {
-		ck_assert_str_eq(e.message, "no thanks");
-		ck_assert_str_eq(e.hint, "ask");
-		ck_assert_str_eq(e.detail, "why");
-	}
-	ck_assert_int_eq(writing("UPDATE t SET n = 1"), 0); /* the session is fine */
-}
-END_TEST
-
-START_TEST(test_statement_timeout)
-{
-	ck_assert_int_eq(writing("SET statement_timeout TO 10"), 0);
-	ck_assert_int_eq(writing("SELECT pg_sleep(60)"), -ETIMEDOUT);
-	ck_assert_str_eq(e.sqlstate, "57014");
-	ck_assert(!e.outcome_unknown);
-}
-END_TEST
-
-/* A constraint that is checked at the commit: the UPDATE was reported as done before that. */
-START_TEST(test_refused_at_commit)
-{
-	for (int i = 0; i < 4; i++) {
-		ck_assert_int_eq(writing("UPDATE t SET late = 99 WHERE id = 1"), -EPERM);
-		ck_assert_str_eq(e.sqlstate, "23503");
-		ck_assert_str_eq(cluster_sql("store", "SELECT late IS NULL FROM t WHERE id = 1"),
-		                 "t");
-	}
-}
-END_TEST
-
-START_TEST(test_lock_timeout)
-{
-	int64_t start = clock_monotonic_ms();
-
-	cluster_hold("store", "BEGIN; UPDATE t SET n = 5 WHERE id = 1");
-	ck_assert_int_eq(writing("UPDATE t SET n = 6 WHERE id = 1"), -EBUSY);
-	ck_assert_int_ge(clock_monotonic_ms() - start, 1900);
-	ck_assert_int_eq(reading("SELECT 1"), 0);
-	cluster_release();
-	ck_assert_int_eq(writing("UPDATE t SET n = 6 WHERE id = 1"), 0);
-}
-END_TEST
-
-START_TEST(test_serialisation_failures_are_repeated)
-{
-	cluster_sql("store", "ALTER SEQUENCE tries RESTART");
-	ck_assert_int_eq(writing("SELECT fail_until(3, '40001')"), 0);
-	cluster_sql("store", "ALTER SEQUENCE tries RESTART");
-	ck_assert_int_eq(writing("SELECT fail_until(4, '40P01')"), -EIO);
-	ck_assert_str_eq(e.sqlstate, "40P01");
-	ck_assert_str_eq(cluster_sql("store", "SELECT last_value FROM tries"), "3");
-	cluster_sql("store", "ALTER SEQUENCE tries RESTART");
-	ck_assert_int_eq(writing("SELECT fail_until(2, '55000')"), -EOPNOTSUPP);
-	ck_assert_str_eq(cluster_sql("store", "SELECT last_value FROM tries"), "1");
-}
-END_TEST
-
 /* ---- prepared statements ---- */
 
 START_TEST(test_stale_plan)
@@ -389,178 +248,6 @@ START_TEST(test_prepared_statements_are_bounded)
 			}
 	ck_assert_int_eq(atoi(value("SELECT count(*) FROM pg_prepared_statements")), 512 - 1);
 	ck_assert_int_eq(atoi(value("SELECT 299 + 1")), 300);
-}
-END_TEST
-
-/* ---- lost connections ---- */
-
-static void terminate(const char *pid)
-{
-	ck_assert_str_eq(cluster_sql("store", "SELECT pg_terminate_backend(%s, 5000)", pid), "t");
-}
-
-START_TEST(test_idle_connection_that_died_is_replaced)
-{
-	char pid[16];
-
-	ck_assert_int_eq(writing("SELECT pg_backend_pid()"), 0);
-	snprintf(pid, sizeof(pid), "%d", atoi(out.data));
-	terminate(pid);
-	ck_assert_int_eq(writing("UPDATE t SET n = n + 1 WHERE id = 1"), 0);
-	ck_assert_str_eq(cluster_sql("store", "SELECT n FROM t WHERE id = 1"), "1");
-	snprintf(pid, sizeof(pid), "%s", value("SELECT pg_backend_pid()"));
-	terminate(pid);
-	ck_assert_str_ne(value("SELECT pg_backend_pid()"), pid);
-}
-END_TEST
-
-START_TEST(test_restart)
-{
-	ck_assert_str_eq(value("SELECT 1"), "1");
-	ck_assert_int_eq(writing("UPDATE t SET n = 1"), 0);
-	for (int i = 0; i < 2; i++) {
-		cluster_call("cluster_stop", i ? "immediate" : "fast");
-		cluster_call("cluster_start", "");
-		ck_assert_int_eq(writing("UPDATE t SET n = n + 1 WHERE id = 1"), 0);
-		ck_assert_str_eq(value("SELECT 1"), "1");
-	}
-	ck_assert_str_eq(value("SELECT n FROM t WHERE id = 1"), "3");
-}
-END_TEST
-
-START_TEST(test_server_gone_fails_fast_and_comes_back)
-{
-	struct store_status status;
-	int64_t start;
-
-	ck_assert_str_eq(value("SELECT 1"), "1");
-	store_status(store, &status);
-	ck_assert(status.reachable && status.connections == 1);
-	cluster_call("cluster_stop", "immediate");
-	ck_assert_int_eq(reading("SELECT 1"), -EIO);
-	ck_assert_int_eq(writing("UPDATE t SET n = 1"), -EIO);
-	ck_assert(!e.outcome_unknown);
-	store_status(store, &status);
-	ck_assert(!status.reachable && status.connections == 0);
-	ck_assert_ptr_nonnull(strstr(status.last_error, "cannot reach PostgreSQL"));
-	start = clock_monotonic_ms();
-	for (int i = 0; i < 1000; i++)
-		ck_assert_int_eq(reading("SELECT 1"), -EIO);
-	ck_assert_int_lt(clock_monotonic_ms() - start, 500);
-	cluster_call("cluster_start", "");
-	start = clock_monotonic_ms();
-	while (reading("SELECT 1") != 0)
-		ck_assert_int_lt(clock_monotonic_ms() - start, 3000);
-	store_status(store, &status);
-	ck_assert(status.reachable);
-	ck_assert_str_eq(status.last_error, "");
-}
-END_TEST
-
-static void *writing_thread(void *arg)
-{
-	*(int *)arg = writing("UPDATE t SET n = n + 1 FROM pg_sleep(30) WHERE id = 2");
-	return NULL;
-}
-
-static void *reading_thread(void *arg)
-{
-	*(int *)arg = reading("SELECT pg_sleep(2)");
-	return NULL;
-}
-
-/* The server process that is at the statement, once it is. */
-static int busy_backend(const char *statement)
-{
-	for (int i = 0; i < 500; i++) {
-		int pid = atoi(
-		        cluster_sql("store",
-		                    "SELECT pid FROM pg_stat_activity WHERE state = 'active' AND"
-		                    " usename = 'client' AND query LIKE '%s%%'",
-		                    statement));
-
-		if (pid > 0)
-			return pid;
-		nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
-	}
-	ck_abort_msg("nobody runs %s", statement);
-}
-
-START_TEST(test_lost_write_is_unknown)
-{
-	pthread_t thread;
-	char pid[16];
-	int r, backend;
-
-	ck_assert_int_eq(pthread_create(&thread, NULL, writing_thread, &r), 0);
-	backend = busy_backend("UPDATE");
-	ck_assert_int_eq(
-	        store_backend_gone(store, &(struct error){.backend = backend, .backend_start = ""}),
-	        0);
-	snprintf(pid, sizeof(pid), "%d", backend);
-	terminate(pid);
-	pthread_join(thread, NULL);
-	ck_assert_int_eq(r, -EIO);
-	ck_assert(e.outcome_unknown);
-	ck_assert_int_eq(e.backend, backend);
-	ck_assert_str_ne(e.backend_start, "");
-	ck_assert_int_eq(store_backend_gone(store, &e), 1);
-	ck_assert_str_eq(cluster_sql("store", "SELECT n FROM t WHERE id = 2"), "0");
-}
-END_TEST
-
-/* The same pid, started at another time, is another process. */
-START_TEST(test_backend_gone_compares_start)
-{
-	struct error lost = {0};
-
-	ck_assert_int_eq(reading("SELECT pid, backend_start FROM pg_stat_activity"
-	                         " WHERE pid = pg_backend_pid()"),
-	                 0);
-	lost.backend = atoi(out.data);
-	snprintf(lost.backend_start, sizeof(lost.backend_start), "%.*s",
-	         (int)strcspn(strchr(out.data, '|') + 1, "\n"), strchr(out.data, '|') + 1);
-	ck_assert_int_eq(store_backend_gone(store, &lost), 0);
-	lost.backend_start[strlen("2026-11-2")] ^= 1;
-	ck_assert_int_eq(store_backend_gone(store, &lost), 1);
-}
-END_TEST
-
-START_TEST(test_lost_read_is_repeated)
-{
-	pthread_t thread;
-	char pid[16];
-	int r;
-
-	ck_assert_int_eq(pthread_create(&thread, NULL, reading_thread, &r), 0);
-	snprintf(pid, sizeof(pid), "%d", busy_backend("SELECT pg_sleep"));
-	terminate(pid);
-	pthread_join(thread, NULL);
-	ck_assert_int_eq(r, 0);
-}
-END_TEST
-
-/* A server process that is stopped, or behind a cut network: no thread waits for ever. */
-START_TEST(test_server_that_stops_answering)
-{
-	int64_t start = clock_monotonic_ms();
-	int reader = atoi(value("SELECT pg_backend_pid()")), backend;
-
-	ck_assert_int_eq(writing("SELECT pg_backend_pid()"), 0);
-	backend = atoi(out.data);
-	kill(backend, SIGSTOP);
-	ck_assert_int_eq(writing("UPDATE t SET n = 9 WHERE id = 2"), -EIO);
-	ck_assert(e.outcome_unknown);
-	ck_assert_int_eq(e.backend, backend);
-	ck_assert_int_ge(clock_monotonic_ms() - start, 34000);
-	ck_assert_int_lt(clock_monotonic_ms() - start, 40000);
-	ck_assert_int_eq(store_backend_gone(store, &e), 0);
-	/* Other idle connections may be as dead: they are not waited for. */
-	ck_assert_int_ne(atoi(value("SELECT pg_backend_pid()")), reader);
-	kill(backend, SIGCONT);
-	start = clock_monotonic_ms();
-	while (store_backend_gone(store, &e) != 1)
-		ck_assert_int_lt(clock_monotonic_ms() - start, 5000);
 }
 END_TEST
 
@@ -608,39 +295,117 @@ START_TEST(test_sets_are_bounded)
 }
 END_TEST
 
-/* Rows of the two would mix in Redis and in the kernel. */
-START_TEST(test_another_database_in_its_place_is_refused)
-{
-	cluster_sql("postgres", "CREATE DATABASE replaced");
-	store_close(store);
-	store = cluster_store("client", "replaced", NULL);
-	cluster_sql("postgres", "DROP DATABASE replaced WITH (FORCE)");
-	cluster_sql("postgres", "CREATE DATABASE replaced");
-	ck_assert_int_eq(reading("SELECT 1"), -EIO);
-	ck_assert_ptr_nonnull(strstr(e.message, "another database"));
-}
-END_TEST
-
 static int stop_at_second(void *arg, const struct cell *cells, size_t n)
 {
 	return ++*(int *)arg == 2 ? 77 : 0;
 }
 
+static int fail_at_second(void *arg, const struct cell *cells, size_t n)
+{
+	return ++*(int *)arg == 2 ? -EFBIG : 0;
+}
+
+struct stream {
+	unsigned lines, stop_at; /* 0: never */
+	size_t most;             /* bytes of the largest line */
+};
+
+static int take_streamed(void *arg, const struct cell *cells, size_t n)
+{
+	struct stream *stream = arg;
+
+	ck_assert_uint_eq(n, 1);
+	stream->lines++;
+	stream->most = cells[0].len > stream->most ? cells[0].len : stream->most;
+	return stream->lines == stream->stop_at ? 17 : 0;
+}
+
+static int stream_of(const char *sql, struct stream *stream)
+{
+	struct statement statement = text(sql);
+
+	statement.streamed = true;
+	e = (struct error){0};
+	return store_run(store, STORE_READ, &statement, take_streamed, stream, &e);
+}
+
+START_TEST(test_a_stream_can_be_stopped)
+{
+	static const char endless[] =
+	        "SELECT repeat('x', 100000) || generate_series(1, 2000000000)";
+	char backend[20];
+
+	snprintf(backend, sizeof(backend), "%s", value("SELECT pg_backend_pid()"));
+	for (int i = 0; i < 4; i++) { /* also once it is prepared */
+		struct stream stream = {.stop_at = 5};
+
+		ck_assert_int_eq(stream_of(endless, &stream), 17);
+		ck_assert_uint_eq(stream.lines, 5);
+		/* The connection goes on, and the next statement is not the one that is ended. */
+		ck_assert_str_eq(value("SELECT pg_backend_pid()"), backend);
+	}
+}
+END_TEST
+
+START_TEST(test_a_stream_gives_what_it_has_before_it_fails)
+{
+	struct stream stream = {0};
+	struct stream all = {0};
+
+	ck_assert_int_eq(stream_of("SELECT 1 / (50 - i) FROM generate_series(1, 100) AS i", &stream), -EINVAL);
+	ck_assert_str_eq(e.sqlstate, "22012");
+	ck_assert_uint_eq(stream.lines, 49);
+	ck_assert_int_eq(stream_of("SELECT i FROM generate_series(1, 100) AS i", &all), 0);
+	ck_assert_uint_eq(all.lines, 100);
+	all.lines = 0;
+	ck_assert_int_eq(stream_of("SELECT i FROM generate_series(1, 0) AS i", &all), 0);
+	ck_assert_uint_eq(all.lines, 0);
+}
+END_TEST
+
+/* Its first lines would come twice. */
+START_TEST(test_a_stream_that_began_is_not_repeated)
+{
+	struct stream stream = {0};
+
+	ck_assert_int_eq(stream_of("SELECT CASE WHEN i = 100000 THEN pg_terminate_backend(pg_backend_pid())::text"
+	                           " ELSE repeat('x', 100) END FROM generate_series(1, 200000) AS i",
+	                           &stream),
+	                 -EIO);
+	ck_assert_uint_gt(stream.lines, 0);
+	ck_assert_uint_lt(stream.lines, 200000);
+	ck_assert_int_eq(reading("SELECT 1"), 0);
+}
+END_TEST
+
 START_TEST(test_lines)
 {
 	struct statement statement = text("SELECT * FROM generate_series(1, 5)");
-	uint64_t affected = 0;
 	int lines = 0;
 
 	ck_assert_int_eq(
-	        store_run(store, STORE_READ, &statement, stop_at_second, &lines, &affected, &e),
-	        77);
+	        store_run(store, STORE_READ, &statement, stop_at_second, &lines, &e), 77);
 	ck_assert_int_eq(lines, 2);
 	statement = text("UPDATE t SET n = 3");
 	statement.writes = true;
-	ck_assert_int_eq(store_run(store, STORE_WRITE, &statement, NULL, NULL, &affected, NULL), 0);
-	ck_assert_uint_eq(affected, 2);
+	ck_assert_int_eq(store_run(store, STORE_WRITE, &statement, NULL, NULL, NULL), 0);
+	ck_assert_str_eq(value("SELECT count(*) FROM t WHERE n = 3"), "2");
 	ck_assert_str_eq(value("SELECT NULL, '', repeat('x', 3)"), "\\N||xxx");
+}
+END_TEST
+
+/* Whoever is told of a failure is told what failed, also where the server had no part in it. */
+START_TEST(test_a_line_that_is_refused_fills_the_error)
+{
+	struct statement statement = text("SELECT * FROM generate_series(1, 5)");
+	int lines = 0;
+
+	e = (struct error){0};
+	ck_assert_int_eq(store_run(store, STORE_READ, &statement, fail_at_second, &lines, &e),
+	                 -EFBIG);
+	ck_assert_int_eq(e.err, EFBIG);
+	ck_assert_str_eq(e.message, strerror(EFBIG));
+	ck_assert_str_eq(e.sqlstate, "");
 }
 END_TEST
 
@@ -654,12 +419,10 @@ START_TEST(test_size)
 }
 END_TEST
 
-#define N(array) ((int)(sizeof(array) / sizeof(*(array))))
-
-static Suite *suite(void)
+int main(void)
 {
 	Suite *s = suite_create("store");
-	TCase *c = tcase_create("store"), *slow = tcase_create("slow");
+	TCase *c = tcase_create("store");
 
 	tcase_add_checked_fixture(c, setup, teardown);
 	tcase_add_test(c, test_open);
@@ -672,44 +435,17 @@ static Suite *suite(void)
 	tcase_add_loop_test(c, test_settings_survive_role_and_options, 0, N(pins));
 	tcase_add_test(c, test_application_name);
 	tcase_add_test(c, test_read_only);
-	tcase_add_loop_test(c, test_refusals, 0, N(refusals));
-	tcase_add_test(c, test_statement_timeout);
-	tcase_add_test(c, test_refused_at_commit);
-	tcase_add_test(c, test_lock_timeout);
-	tcase_add_test(c, test_serialisation_failures_are_repeated);
 	tcase_add_test(c, test_stale_plan);
 	tcase_add_test(c, test_prepared_statements_are_bounded);
-	tcase_add_test(c, test_idle_connection_that_died_is_replaced);
-	tcase_add_test(c, test_restart);
-	tcase_add_test(c, test_server_gone_fails_fast_and_comes_back);
-	tcase_add_test(c, test_lost_write_is_unknown);
-	tcase_add_test(c, test_backend_gone_compares_start);
-	tcase_add_test(c, test_lost_read_is_repeated);
 	tcase_add_test(c, test_too_many_connections);
 	tcase_add_test(c, test_sets_are_bounded);
-	tcase_add_test(c, test_another_database_in_its_place_is_refused);
+	tcase_add_test(c, test_a_stream_can_be_stopped);
+	tcase_add_test(c, test_a_stream_gives_what_it_has_before_it_fails);
+	tcase_add_test(c, test_a_stream_that_began_is_not_repeated);
 	tcase_add_test(c, test_lines);
+	tcase_add_test(c, test_a_line_that_is_refused_fills_the_error);
 	tcase_add_test(c, test_size);
 	tcase_set_timeout(c, 60);
 	suite_add_tcase(s, c);
-
-	/* The statement timeout has to pass. */
-	tcase_add_checked_fixture(slow, setup, teardown);
-	tcase_add_test(slow, test_server_that_stops_answering);
-	tcase_set_tags(slow, "slow");
-	tcase_set_timeout(slow, 120);
-	suite_add_tcase(s, slow);
-	return s;
-}
-
-int main(void)
-{
-	int r = cluster_begin();
-
-	if (r != 0)
-		return 0;
-	cluster_file("store", STORE_SQL);
-	r = suite_run(suite());
-	cluster_end();
-	return r;
+	return store_suite_run(s);
 }

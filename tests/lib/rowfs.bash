@@ -31,6 +31,8 @@ harness_start() {
 	export HARNESS PGHOST=$HARNESS/postgres PGUSER=postgres PGCONNECT_TIMEOUT=10
 	unset PGDATABASE PGPASSWORD PGPASSFILE PGSERVICE
 	cluster_create "$HARNESS/postgres"
+	# With a feed of changes the same must hold: ROWFS_TEST_CHANGES=wal.
+	[[ ${ROWFS_TEST_CHANGES:-} != wal ]] || set -- "wal_level = logical" "$@"
 	cluster_configure "$HARNESS/postgres" "log_statement = all" "log_line_prefix = '%m [%p] app=%a '" \
 		"shared_preload_libraries = 'pg_stat_statements'" "lc_messages = 'C'" "$@"
 	password_for secret

@@ -101,6 +101,26 @@ with open(sys.argv[1], "r+b") as f: f.seek(f.read().index(b"311.95")); f.write(b
 	assert_price_changed
 }
 
+@test "a mapped file that is changed after its close, when it is unmapped" {
+	python3 - "$ROW" <<-'END'
+		import ctypes, os, sys
+		libc = ctypes.CDLL(None, use_errno=True)
+		libc.mmap.restype = ctypes.c_void_p
+		libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t] + [ctypes.c_int] * 3 + [ctypes.c_long]
+		libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
+		fd = os.open(sys.argv[1], os.O_RDWR)
+		text = os.read(fd, 10000)
+		pages = libc.mmap(None, len(text), 3, 1, fd, 0)  # PROT_READ | PROT_WRITE, MAP_SHARED
+		os.close(fd)
+		ctypes.memmove(pages + text.index(b"311.95"), b"199.00", 6)
+		libc.munmap(pages, len(text))
+	END
+	saved() { [[ $(sql "SELECT price FROM shop.products WHERE sku = 'TENT-003'") == 199.00 ]]; }
+	wait_until 5 saved
+	assert_price_changed
+	assert_equal "$(cat "$MNT/.rowfs/errors")" ""
+}
+
 @test "a temporary file beside the row and a rename, as programs that save atomically do" {
 	python3 -c 'import os, sys; t = open(sys.argv[1]).read()
 with open(sys.argv[1] + ".tmp", "w") as f: f.write(t.replace("311.95", "199.00")); f.flush(); os.fsync(f)

@@ -136,6 +136,15 @@ static inline void check_unknown(int r)
 	ck_assert_str_eq(e.detail, "the connection to PostgreSQL was lost");
 }
 
+/* Save `text` over what the row was; as an INSERT if that is NULL. */
+static inline int save_over(const struct rowref *which, struct text *over, const char *text,
+                            struct text **ret_now)
+{
+	const struct save save = {.base = over, .text = text, .len = strlen(text)};
+
+	return commit_save(&sample.engine, which, &save, ret_now, &e);
+}
+
 /* --- A row with a long key -------------------------------------------------------------------- */
 
 static char long_key[301];

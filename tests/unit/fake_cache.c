@@ -1,29 +1,24 @@
 #include "fake_cache.h"
 
+#include <inttypes.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "events.h"
+#include "fake_redis.h"
 #include "rowfs/base/clock.h"
 
-enum { KEYS_MAX = 64, PUT_LIFE_MS = 60000 };
-
-struct slot {
-	struct buf key, value;
-	int64_t until;
-};
-
+/* Its lock is Redis'. */
 struct cache {
-	pthread_mutex_t lock;
-	struct slot slots[KEYS_MAX]; /* [lock] */
-	unsigned tokens;             /* [lock] handed out */
-	bool down, lose_drops;       /* [lock] */
-	void (*fn)(void *arg, const char *command);
+	unsigned tokens; /* [lock] handed out */
+	bool lose_drops; /* [lock] */
+	_Atomic(void (*)(void *arg, const char *command)) fn;
 	void *arg;
 };
 
-static struct cache cache = {.lock = PTHREAD_MUTEX_INITIALIZER};
+static struct cache cache;
 
 struct cache *fake_cache(void)
 {
@@ -37,79 +32,95 @@ static bool equal(const struct buf *a, const void *bytes, size_t len)
 	return a->len == len && (len == 0 || memcmp(a->data, bytes, len) == 0);
 }
 
-static struct slot *find(const char *key, size_t len)
-{
-	for (int i = 0; i < KEYS_MAX; i++) {
-		struct slot *slot = &cache.slots[i];
-
-		if (slot->until > clock_monotonic_ms() && equal(&slot->key, key, len))
-			return slot;
-	}
-	return NULL;
-}
-
-static void erase(struct slot *slot)
-{
-	if (slot)
-		slot->until = 0;
-}
-
-static void set(const char *key, size_t key_len, const void *value, size_t len, int64_t px)
-{
-	struct slot *slot = find(key, key_len);
-
-	for (int i = 0; !slot && i < KEYS_MAX; i++)
-		if (cache.slots[i].until <= clock_monotonic_ms())
-			slot = &cache.slots[i];
-	buf_reset(&slot->key);
-	buf_add(&slot->key, key, key_len);
-	buf_reset(&slot->value);
-	buf_add(&slot->value, value, len);
-	slot->until = clock_monotonic_ms() + px;
-}
-
-static bool is_lease(const struct slot *slot)
+static bool is_lease(const struct fake_slot *slot)
 {
 	return slot->value.len >= 2 && memcmp(slot->value.data, "L:", 2) == 0;
+}
+
+static enum cache_answer look_up(const char *key, size_t key_len, struct buf *ret)
+{
+	struct fake_slot *slot = fake_redis_find(key, key_len);
+
+	if (!slot)
+		return CACHE_MISS;
+	if (is_lease(slot))
+		return CACHE_BUSY;
+	buf_reset(ret);
+	buf_add(ret, slot->value.data, slot->value.len);
+	return CACHE_HIT;
 }
 
 /* --- Commands -------------------------------------------------------------------------------- */
 
 static void begin(const char *command)
 {
+	void (*fn)(void *arg, const char *command) = atomic_load(&cache.fn);
+
 	event_add(command);
-	if (cache.fn)
-		cache.fn(cache.arg, command);
-	pthread_mutex_lock(&cache.lock);
+	if (fn)
+		fn(cache.arg, command);
+	fake_redis_lock();
 }
 
 static void end(void)
 {
-	pthread_mutex_unlock(&cache.lock);
+	fake_redis_unlock();
 }
 
 enum cache_answer cache_get(struct cache *c, const char *key, size_t key_len, struct buf *ret)
 {
-	enum cache_answer answer = CACHE_MISS;
-	struct slot *slot;
+	enum cache_answer answer;
 
 	begin("get");
-	slot = find(key, key_len);
-	if (cache.down) {
+	answer = fake_redis_is_down() ? CACHE_DOWN : look_up(key, key_len, ret);
+	end();
+	return answer;
+}
+
+/* With the lock held: a whole value that is an epoch, or "". Whoever writes such keys here writes well. */
+static void read_epoch(const char *key, char ret[EPOCH_SIZE])
+{
+	struct fake_slot *slot = fake_redis_find(key, strlen(key));
+
+	snprintf(ret, EPOCH_SIZE, "%s", slot ? slot->value.data : "");
+}
+
+/* With the lock held. */
+static void read_proof(uint32_t relation, struct cache_proof *ret)
+{
+	struct fake_slot *hb = fake_redis_find("hb", 2);
+	size_t len;
+	char table[24];
+
+	snprintf(table, sizeof table, "t:%" PRIu32, relation);
+	read_epoch("epoch", ret->epoch);
+	read_epoch(table, ret->table);
+	len = strlen(ret->epoch);
+	ret->alive = hb && len && hb->value.len > len + 1 &&
+	             memcmp(hb->value.data, ret->epoch, len) == 0 && hb->value.data[len] == ':';
+	ret->fresh = ret->alive && *ret->table;
+}
+
+enum cache_answer cache_read(struct cache *c, uint32_t relation, const char *key, size_t key_len,
+                             struct cache_proof *ret_proof, struct buf *ret)
+{
+	enum cache_answer answer = CACHE_MISS;
+
+	*ret_proof = (struct cache_proof){0};
+	begin("read");
+	if (fake_redis_is_down()) {
 		answer = CACHE_DOWN;
-	} else if (slot && is_lease(slot)) {
-		answer = CACHE_BUSY;
-	} else if (slot) {
-		buf_reset(ret);
-		buf_add(ret, slot->value.data, slot->value.len);
-		answer = CACHE_HIT;
+	} else {
+		read_proof(relation, ret_proof);
+		if (key_len)
+			answer = look_up(key, key_len, ret);
 	}
 	end();
 	return answer;
 }
 
 /* What a lease may take the place of: nothing, `replace`, and what does not begin with `valid`. */
-static bool may_lease(const struct slot *slot, const struct buf *replace, const char *valid)
+static bool may_lease(const struct fake_slot *slot, const struct buf *replace, const char *valid)
 {
 	if (!slot)
 		return true;
@@ -127,10 +138,10 @@ bool cache_lease(struct cache *c, const char *key, size_t key_len, const struct 
 	bool taken;
 
 	begin("lease");
-	taken = !cache.down && may_lease(find(key, key_len), replace, valid);
+	taken = !fake_redis_is_down() && may_lease(fake_redis_find(key, key_len), replace, valid);
 	if (taken) {
 		snprintf(ret_token, CACHE_TOKEN_SIZE, "L:%037u", ++cache.tokens);
-		set(key, key_len, ret_token, strlen(ret_token), CACHE_LEASE_MS);
+		fake_redis_set(key, key_len, ret_token, strlen(ret_token), CACHE_LEASE_MS);
 	}
 	end();
 	return taken;
@@ -139,28 +150,58 @@ bool cache_lease(struct cache *c, const char *key, size_t key_len, const struct 
 void cache_fill(struct cache *c, const char *key, size_t key_len, const char *token,
                 const void *value, size_t len, int64_t px)
 {
-	struct slot *slot;
+	struct fake_slot *slot;
+	int64_t life = 0;
 
 	begin("fill");
-	slot = find(key, key_len);
-	if (!cache.down && slot && equal(&slot->value, token, strlen(token)))
-		set(key, key_len, value, len, px);
+	slot = fake_redis_find(key, key_len);
+	if (!fake_redis_is_down() && slot && equal(&slot->value, token, strlen(token)))
+		life = px - (CACHE_LEASE_MS - (slot->until_ms - clock_monotonic_ms()));
+	if (life > 0)
+		fake_redis_set(key, key_len, value, len, life);
 	end();
 }
 
 void cache_drop(struct cache *c, const char *key, size_t key_len)
 {
 	begin("drop");
-	if (!cache.down && !cache.lose_drops)
-		erase(find(key, key_len));
+	if (!fake_redis_is_down() && !cache.lose_drops)
+		fake_redis_erase(fake_redis_find(key, key_len));
 	end();
+}
+
+int64_t cache_time_us(struct cache *c)
+{
+	int64_t us;
+
+	begin("clock");
+	us = fake_redis_is_down() ? -1 : fake_redis_now_us();
+	end();
+	return us;
+}
+
+static uint64_t breaks;
+
+void fake_cache_break(void)
+{
+	breaks++;
+}
+
+uint64_t cache_breaks(struct cache *c)
+{
+	return breaks;
+}
+
+bool cache_worker_note(struct cache *c, struct buf *ret)
+{
+	return cache_get(c, "worker", strlen("worker"), ret) == CACHE_HIT;
 }
 
 void cache_status(struct cache *c, struct cache_status *ret)
 {
-	pthread_mutex_lock(&cache.lock);
-	*ret = (struct cache_status){.configured = true, .reachable = !cache.down};
-	pthread_mutex_unlock(&cache.lock);
+	fake_redis_lock();
+	*ret = (struct cache_status){.configured = true, .reachable = !fake_redis_is_down()};
+	fake_redis_unlock();
 }
 
 int cache_probe(struct cache *c, struct error *e)
@@ -172,52 +213,59 @@ int cache_probe(struct cache *c, struct error *e)
 
 void fake_cache_down(bool down)
 {
-	pthread_mutex_lock(&cache.lock);
-	cache.down = down;
-	pthread_mutex_unlock(&cache.lock);
+	fake_redis_down(down);
 }
 
 void fake_cache_lose_drops(bool lose)
 {
-	pthread_mutex_lock(&cache.lock);
+	fake_redis_lock();
 	cache.lose_drops = lose;
-	pthread_mutex_unlock(&cache.lock);
+	fake_redis_unlock();
 }
 
 void fake_cache_on(void (*fn)(void *arg, const char *command), void *arg)
 {
-	cache.fn = fn;
 	cache.arg = arg;
+	atomic_store(&cache.fn, fn);
 }
 
 void fake_cache_put(const char *key, const void *value, size_t len)
 {
-	pthread_mutex_lock(&cache.lock);
-	set(key, strlen(key), value, len, PUT_LIFE_MS);
-	pthread_mutex_unlock(&cache.lock);
+	fake_redis_put(key, value, len);
 }
 
 void fake_cache_peek(const char *key, struct buf *ret)
 {
-	struct slot *slot;
-
-	buf_reset(ret);
-	buf_adds(ret, "");
-	pthread_mutex_lock(&cache.lock);
-	slot = find(key, strlen(key));
-	if (slot)
-		buf_add(ret, slot->value.data, slot->value.len);
-	pthread_mutex_unlock(&cache.lock);
+	fake_redis_peek(key, ret);
 }
 
 int64_t fake_cache_life(const char *key)
 {
 	int64_t life;
-	struct slot *slot;
+	struct fake_slot *slot;
 
-	pthread_mutex_lock(&cache.lock);
-	slot = find(key, strlen(key));
-	life = slot ? slot->until - clock_monotonic_ms() : 0;
-	pthread_mutex_unlock(&cache.lock);
+	fake_redis_lock();
+	slot = fake_redis_find(key, strlen(key));
+	life = slot ? slot->until_ms - clock_monotonic_ms() : 0;
+	fake_redis_unlock();
 	return life;
+}
+
+static void put_or_remove(const char *key, const char *value)
+{
+	if (value)
+		fake_redis_put(key, value, strlen(value));
+	else
+		fake_redis_remove(key);
+}
+
+void fake_cache_prove(const char *epoch, const char *beats, uint32_t relation, const char *table)
+{
+	char key[24], beat[EPOCH_SIZE + 24];
+
+	snprintf(beat, sizeof beat, "%s:1", beats ? beats : "");
+	snprintf(key, sizeof key, "t:%" PRIu32, relation);
+	put_or_remove("epoch", epoch);
+	put_or_remove("hb", beats ? beat : NULL);
+	put_or_remove(key, table);
 }

@@ -1,5 +1,5 @@
-/* cache.h without Redis: a few keys in memory, with leases and lifetimes as documented there, and
- * switches for what goes wrong. Events: "get" "lease" "fill" "drop". */
+/* cache.h over the Redis in memory (fake_redis.h), with leases and lifetimes as documented there, and
+ * switches for what goes wrong. Events: "get" "read" "lease" "fill" "drop" "clock". */
 #pragma once
 
 #include <stdbool.h>
@@ -25,3 +25,10 @@ void fake_cache_peek(const char *key, struct buf *ret);
 
 /* Milliseconds that a key still has to live, 0 if it is absent. */
 int64_t fake_cache_life(const char *key);
+
+/* What a worker would have set: the epoch, a heartbeat of `beats` that stands (NULL: none), and the epoch of one
+ * relation (NULL: none). */
+void fake_cache_prove(const char *epoch, const char *beats, uint32_t relation, const char *table);
+
+/* A connection has ended by itself. */
+void fake_cache_break(void);

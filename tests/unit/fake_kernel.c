@@ -1,6 +1,7 @@
 #include "fake_kernel.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "events.h"
@@ -8,26 +9,78 @@
 #include "rowfs/engine/kernel.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct buf told; /* [lock] "oid/name\n" for each */
+static struct buf told; /* [lock] "event/oid/name\n" for each */
+static _Atomic(void (*)(void *arg, const char *event, uint32_t relation, const char *name)) listener;
+static void *listener_arg;
+
+void fake_kernel_on(void (*fn)(void *arg, const char *event, uint32_t relation, const char *name), void *arg)
+{
+	listener_arg = arg;
+	atomic_store(&listener, fn);
+}
+
+static void note(const char *event, uint32_t relation, const char *name)
+{
+	void (*fn)(void *arg, const char *event, uint32_t relation, const char *name) = atomic_load(&listener);
+
+	event_add(event);
+	pthread_mutex_lock(&lock);
+	buf_addf(&told, "%s/%u/%s\n", event, relation, name);
+	pthread_mutex_unlock(&lock);
+	if (fn)
+		fn(listener_arg, event, relation, name);
+}
 
 void kernel_row_changed(uint32_t relation, const char *name)
 {
-	event_add("tell");
-	pthread_mutex_lock(&lock);
-	buf_addf(&told, "%u/%s\n", relation, name);
-	pthread_mutex_unlock(&lock);
+	note("tell", relation, name);
 }
 
-unsigned fake_kernel_told(uint32_t relation, const char *name)
+void kernel_listing_changed(uint32_t relation)
+{
+	note("list", relation, "");
+}
+
+void kernel_relation_changed(uint32_t relation)
+{
+	note("table", relation, "");
+}
+
+void kernel_everything_changed(void)
+{
+	note("all", 0, "");
+}
+
+static unsigned noted(const char *event, uint32_t relation, const char *name)
 {
 	_cleanup_buf_ struct buf line = {0};
 	const char *at;
 	unsigned n = 0;
 
-	buf_addf(&line, "%u/%s\n", relation, name);
+	buf_addf(&line, "%s/%u/%s\n", event, relation, name);
 	pthread_mutex_lock(&lock);
 	for (at = told.data; at && (at = strstr(at, line.data)); at += line.len)
 		n++;
 	pthread_mutex_unlock(&lock);
 	return n;
+}
+
+unsigned fake_kernel_told(uint32_t relation, const char *name)
+{
+	return noted("tell", relation, name);
+}
+
+unsigned fake_kernel_listed(uint32_t relation)
+{
+	return noted("list", relation, "");
+}
+
+unsigned fake_kernel_tables(uint32_t relation)
+{
+	return noted("table", relation, "");
+}
+
+unsigned fake_kernel_all(void)
+{
+	return noted("all", 0, "");
 }

@@ -27,6 +27,8 @@ struct store {
 	int gone;                       /* [lock] */
 	unsigned not_gone_first;        /* [lock] */
 	struct schema *schema;
+	fake_load_fn *load;
+	void *load_arg;
 };
 
 static struct store store = {.lock = PTHREAD_MUTEX_INITIALIZER, .gone = 1};
@@ -199,7 +201,7 @@ static int answer(enum verb verb, const struct fake_call *call)
 }
 
 int store_run(struct store *s, enum store_set set, const struct statement *statement,
-              store_line_fn *line, void *arg, uint64_t *ret_affected, struct error *e)
+              store_line_fn *line, void *arg, struct error *e)
 {
 	enum verb verb = verb_of(statement->sql);
 	struct error failure = {0};
@@ -213,8 +215,9 @@ int store_run(struct store *s, enum store_set set, const struct statement *state
 	r = store.fn ? store.fn(store.arg, &call) : FAKE_PASS;
 	if (r == FAKE_PASS)
 		r = answer(verb, &call);
-	/* As the real one: `e` is touched only by what the server or the connection said. */
-	if (r < 0 && failure.err && e)
+	if (r < 0)
+		r = error_ensure(&failure, r);
+	if (r < 0 && e)
 		*e = failure;
 	return r;
 }
@@ -261,8 +264,16 @@ void fake_store_schema(struct schema *schema)
 	store.schema = schema ? schema_ref(schema) : NULL;
 }
 
+void fake_store_on_load(fake_load_fn *fn, void *arg)
+{
+	store.load = fn;
+	store.load_arg = arg;
+}
+
 int store_load_schema(struct store *s, struct schema **ret, struct error *e)
 {
+	if (store.load)
+		return store.load(store.load_arg, ret, e);
 	*ret = schema_ref(store.schema);
 	return 0;
 }
@@ -282,6 +293,11 @@ int store_size(struct store *s, uint64_t *ret, struct error *e)
 const char *store_identity(const struct store *s)
 {
 	return "7000000000000000001.5";
+}
+
+bool store_may_lag(const struct store *s)
+{
+	return false;
 }
 
 const char *store_label(const struct store *s)

@@ -16,7 +16,7 @@ struct fake_call {
 	struct error *e; /* never NULL */
 };
 
-enum { FAKE_PASS = 1 };
+enum { FAKE_PASS = 4711 };
 
 /* Asked first for each statement. What it returns is store_run()'s result, but for FAKE_PASS: then
  * the rows below answer a SELECT, and anything else affects one row (transaction 900; key 77 for
@@ -50,6 +50,10 @@ void fake_store_gone(int answer, unsigned first);
 
 /* What store_load_schema() gives; a reference is taken. */
 void fake_store_schema(struct schema *schema);
+
+/* Or who gives it: called without locks, in store_load_schema()'s place. */
+typedef int fake_load_fn(void *arg, struct schema **ret, struct error *e);
+void fake_store_on_load(fake_load_fn *fn, void *arg);
 
 /* How many statements there were; with this verb, or of all if NULL. */
 unsigned fake_store_count(const char *verb);

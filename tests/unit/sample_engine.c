@@ -18,7 +18,7 @@ enum { ID, NAME, PRICE, TOTAL, COLUMNS };
 static const struct {
 	const char *name;
 	size_t key;
-	bool readonly, row_security, partial, loose;
+	bool readonly, row_security, partial, by_search_path, loose;
 } relations[] = {
         {"items", ID},
         {"named", NAME},
@@ -26,6 +26,7 @@ static const struct {
         {"guarded", ID, .row_security = true},
         {"partial", ID, .partial = true},
         {"readonly", ID, .readonly = true},
+        {"pathed", ID, .by_search_path = true},
         {"loose", NAME, .readonly = true, .loose = true},
 };
 
@@ -92,6 +93,7 @@ static void make_relation(struct schema *schema, size_t i)
 	        .has_xmin = true,
 	        .row_security = relations[i].row_security,
 	        .partial = relations[i].partial,
+	        .by_search_path = relations[i].by_search_path,
 	        .can_insert = !readonly,
 	        .can_update = !readonly,
 	        .can_delete = !readonly,
@@ -148,6 +150,7 @@ void sample_prepare(struct sample *sample)
 	free(sample->settings.state_dir);
 	sample->settings.state_dir = strdup(sample->dir);
 	sample->settings.ttl = 60;
+	sample->settings.changes = CHANGES_TTL;
 	fake_store_schema(schema);
 	schema_unref(schema);
 }

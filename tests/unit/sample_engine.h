@@ -16,6 +16,7 @@ enum sample_oid {
 	GUARDED,      /* row security */
 	PARTIAL,      /* some columns hidden */
 	READONLY,     /* no grant but SELECT */
+	PATHED,       /* its text depends on the search_path */
 	LOOSE,        /* a materialised view; its key, name, may be NULL */
 	SAMPLE_END,
 };
@@ -27,7 +28,7 @@ struct sample {
 	bool started;
 };
 
-/* Settings (ttl 60 s), the state directory, the catalog. Change the settings, then start the
+/* Settings (ttl 60 s, no feed of changes), the state directory, the catalog. Change the settings, then start the
  * engine; no background thread. A failure ends the test. */
 void sample_prepare(struct sample *sample);
 void sample_start(struct sample *sample);

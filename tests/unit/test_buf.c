@@ -235,6 +235,20 @@ START_TEST(log_refuses_what_it_does_not_know)
 }
 END_TEST
 
+START_TEST(an_error_is_never_empty)
+{
+	struct error e = {0};
+
+	ck_assert_int_eq(error_ensure(&e, -ENOMEM), -ENOMEM);
+	ck_assert_int_eq(e.err, ENOMEM);
+	ck_assert_str_ne(e.message, "");
+	(void)error_set(&e, EPERM, "said");
+	ck_assert_int_eq(error_ensure(&e, -EIO), -EIO);
+	ck_assert_str_eq(e.message, "said");
+	ck_assert_int_eq(error_ensure(NULL, -EIO), -EIO);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("buf");
@@ -250,6 +264,7 @@ int main(void)
 	suite_add_tcase(suite, buf);
 	tcase_add_test(error, error_says_what_and_where);
 	tcase_add_loop_test(error, error_is_cut_between_characters, 0, 16);
+	tcase_add_test(error, an_error_is_never_empty);
 	suite_add_tcase(suite, error);
 	tcase_add_checked_fixture(log, make_log_directory, remove_log_directory);
 	tcase_add_test(log, log_keeps_a_line_a_line);

@@ -7,7 +7,7 @@ static int save(struct server with, const char *text)
 {
 	server = with;
 	fake_store_on(serve, &server);
-	return commit_update(&sample.engine, &ref, base, text, strlen(text), NULL, &e);
+	return save_over(&ref, base, text, NULL);
 }
 
 /* --- UPDATE ---------------------------------------------------------------------------------- */
@@ -41,14 +41,17 @@ END_TEST
 
 START_TEST(the_transaction_that_wrote_is_told)
 {
-	uint32_t xid = 1;
+	struct text *now;
 
 	fake_store_on(serve, &server);
-	ck_assert_int_eq(
-	        commit_update(&sample.engine, &ref, base, our_text, strlen(our_text), &xid, &e), 0);
-	ck_assert_uint_eq(xid, 900);
-	ck_assert_int_eq(commit_update(&sample.engine, &ref, base, "{}", 2, &xid, &e), 0);
-	ck_assert_uint_eq(xid, 0);
+	ck_assert_int_eq(save_over(&ref, base, our_text, &now), 0);
+	ck_assert_uint_eq(now->xid, 900);
+	ck_assert_str_eq(now->data, "{\n  \"id\": 42,\n  \"name\": \"Zelt\",\n  \"price\": 99.00,\n"
+	                            "  \"total\": 258.00\n}\n");
+	text_unref(now);
+	ck_assert_int_eq(save_over(&ref, base, "{}", &now), 0);
+	ck_assert_ptr_eq(now, base);
+	text_unref(now);
 }
 END_TEST
 
@@ -125,6 +128,37 @@ START_TEST(other_columns_may_change_meanwhile)
 }
 END_TEST
 
+/* Of a view whose configured key is two rows': the statement changes neither. */
+static int two_rows(void *arg, const struct fake_call *call)
+{
+	int r;
+
+	if (strcmp(call->verb, "fetch") != 0)
+		return 0;
+	r = fake_store_line(call, &our_row);
+	return r < 0 ? r : fake_store_line(call, &their_row);
+}
+
+START_TEST(no_row_matched_because_the_key_is_two_rows)
+{
+	struct rowref other = sample_ref(&sample, ITEMS, "42.json");
+	struct relation view = *other.relation;
+
+	view.kind = RELATION_VIEW;
+	view.has_xmin = false;
+	view.key_unproven = true;
+	other.relation = &view;
+	fake_store_on(two_rows, NULL);
+	if (_i)
+		ck_assert_int_eq(commit_delete(&sample.engine, &other, &e), -EPERM);
+	else
+		ck_assert_int_eq(save_over(&other, base, our_text, NULL),
+		                 -EPERM);
+	check_error(EPERM, "2 rows have this key");
+	rowref_done(&other);
+}
+END_TEST
+
 /* --- Refused without asking ------------------------------------------------------------------ */
 
 START_TEST(what_is_no_row_is_not_sent)
@@ -156,7 +190,7 @@ START_TEST(a_base_of_other_columns_is_a_conflict)
 	struct text *other = text_new(altered, strlen(altered), &version, 7421);
 
 	ck_assert_int_eq(
-	        commit_update(&sample.engine, &ref, other, our_text, strlen(our_text), NULL, &e),
+	        save_over(&ref, other, our_text, NULL),
 	        -ESTALE);
 	check_error(ESTALE, "columns have changed");
 	check_events("");
@@ -316,6 +350,7 @@ int main(void)
 	tcase_add_test(test, no_row_matched_and_others_changed_it);
 	tcase_add_test(test, no_row_matched_and_it_is_as_it_was);
 	tcase_add_test(test, no_row_matched_because_it_is_as_we_want_it);
+	tcase_add_loop_test(test, no_row_matched_because_the_key_is_two_rows, 0, 2);
 	tcase_add_loop_test(test, the_column_in_conflict_is_named, 0, 5);
 	tcase_add_test(test, other_columns_may_change_meanwhile);
 	tcase_add_loop_test(test, what_is_no_row_is_not_sent, 0, 6);

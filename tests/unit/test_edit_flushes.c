@@ -45,6 +45,44 @@ START_TEST(what_is_written_meanwhile_is_saved_after_it)
 }
 END_TEST
 
+static struct latch second_write = LATCH_INIT;
+
+static int hold_second(void *arg, const struct fake_call *call)
+{
+	int r = serve(arg, call);
+
+	if (call->statement->writes && server.writes == 2)
+		latch_pass(&second_write);
+	return r;
+}
+
+/* What is committed is said to be, whatever those who waited for it still have to do. */
+START_TEST(a_flush_does_not_wait_for_those_who_wait_for_it)
+{
+	struct edit *edit = open_row(true);
+	struct flush first, second, third;
+
+	use_server((struct server){LATCH_INIT, .hold = 1});
+	fake_store_on(hold_second, NULL);
+	write_at(edit, 0, our_text);
+	flush_slowly(&first, edit);
+	write_at(edit, 11, "8");
+	flush_begin(&second, edit, ME);
+	flush_begin(&third, edit, MY_CHILD);
+	latch_open(&server.latch);
+	latch_await(&second_write, 1);
+	ck_assert(flush_answered(&first));
+	ck_assert(!flush_answered(&second));
+	ck_assert(!flush_answered(&third));
+	latch_open(&second_write);
+	ck_assert_int_eq(flush_end(&second), 0);
+	ck_assert_int_eq(flush_end(&third), 0);
+	ck_assert_int_eq(flush_slowly_end(&first), 0);
+	ck_assert_uint_eq(server.writes, 2);
+	edit_close(edit);
+}
+END_TEST
+
 /* The first is refused, but that text is no more: the second is sent and its own answer given. */
 START_TEST(a_refusal_of_what_is_overwritten_does_not_stick)
 {
@@ -188,6 +226,7 @@ int main(void)
 	test = add_case(suite, "at once");
 	tcase_add_loop_test(test, a_second_flush_waits_for_the_first_and_says_the_same, 0, 2);
 	tcase_add_test(test, what_is_written_meanwhile_is_saved_after_it);
+	tcase_add_test(test, a_flush_does_not_wait_for_those_who_wait_for_it);
 	tcase_add_test(test, a_refusal_of_what_is_overwritten_does_not_stick);
 	tcase_add_test(test, a_child_that_waited_still_says_nothing_about_half_a_text);
 	tcase_add_test(test, what_is_being_saved_is_not_surrendered);

@@ -1,5 +1,6 @@
 #include "rowfs/engine/lane.h"
 
+#include <errno.h>
 #include <stdatomic.h>
 #include <time.h>
 
@@ -12,6 +13,7 @@ struct job {
 	struct latch *started; /* pass it before ending, if not NULL */
 	struct job *inner;     /* run this one from inside */
 	bool inner_ended_first;
+	bool late; /* it was told so */
 	pthread_t thread;
 	unsigned turn; /* when it ended, from 1; 0: it has not */
 };
@@ -23,6 +25,7 @@ static void run_job(struct lane_task *task)
 	struct job *job = container_of(task, struct job, task);
 
 	job->thread = pthread_self();
+	job->late = task->late;
 	if (job->started)
 		latch_pass(job->started);
 	if (job->inner) {
@@ -41,7 +44,7 @@ static struct lane *lane_of(unsigned seats)
 {
 	struct lane *lane;
 
-	ck_assert_int_eq(lane_new(seats, &lane), 0);
+	ck_assert_int_eq(lane_new(seats, 0, &lane), 0);
 	return lane;
 }
 
@@ -136,6 +139,92 @@ START_TEST(every_seat_is_used_before_anybody_waits)
 	for (unsigned i = 0; i < ALL; i++)
 		pthread_join(threads[i], NULL);
 	ck_assert_uint_ne(extra.turn, 0);
+	lane_free(lane);
+}
+END_TEST
+
+static struct job job_of(struct lane *lane, uint32_t group)
+{
+	struct job job = job_in(lane);
+
+	job.task.group = group;
+	return job;
+}
+
+/* Forty reads of one table that somebody had locked made a read of another wait for 6 s, and more with each. */
+START_TEST(one_group_leaves_a_seat_for_the_others)
+{
+	enum { ALL = 4, STUCK = 10 };
+	struct latch latch = LATCH_INIT, other_latch = LATCH_INIT;
+	struct lane *lane = lane_of(ALL);
+	struct job stuck[STUCK], other = job_of(lane, 2), third = job_of(lane, 3);
+	pthread_t threads[ALL];
+
+	for (unsigned i = 0; i < STUCK; i++)
+		stuck[i] = job_of(lane, 1);
+	for (unsigned i = 0; i < ALL - 1; i++)
+		threads[i] = occupy(&stuck[i], &latch);
+	for (unsigned i = ALL - 1; i < STUCK; i++)
+		lane_run(lane, &stuck[i].task);
+	check_load(lane, ALL - 1, STUCK - (ALL - 1));
+	/* It passes those who wait for their own, whether it finds the seat free or waits for it. */
+	threads[ALL - 1] = occupy(&other, &other_latch);
+	lane_run(lane, &third.task);
+	ck_assert_uint_eq(third.turn, 0);
+	latch_open(&other_latch);
+	pthread_join(threads[ALL - 1], NULL);
+	ck_assert_uint_eq(other.turn, 1);
+	ck_assert_uint_eq(third.turn, 2);
+	check_load(lane, ALL - 1, STUCK - (ALL - 1));
+	latch_open(&latch);
+	for (unsigned i = 0; i < ALL - 1; i++)
+		pthread_join(threads[i], NULL);
+	for (unsigned i = 0; i < STUCK; i++)
+		ck_assert_uint_ne(stuck[i].turn, 0);
+	check_load(lane, 0, 0);
+	lane_free(lane);
+}
+END_TEST
+
+START_TEST(a_lane_of_one_seat_has_room_for_a_group)
+{
+	struct lane *lane = lane_of(1);
+	struct job job = job_of(lane, 1);
+
+	lane_run(lane, &job.task);
+	ck_assert_uint_eq(job.turn, 1);
+	lane_free(lane);
+}
+END_TEST
+
+START_TEST(what_has_queued_for_too_long_is_told_so)
+{
+	struct latch latch = LATCH_INIT;
+	struct lane *lane;
+	struct job holder, waiting[3];
+	struct error e = {0};
+	pthread_t thread;
+
+	ck_assert_int_eq(lane_new(1, 20, &lane), 0);
+	holder = job_of(lane, 1);
+	thread = occupy(&holder, &latch);
+	for (unsigned i = 0; i < 3; i++)
+		waiting[i] = job_of(lane, i == 1 ? 0 : 1);
+	lane_run(lane, &waiting[0].task);
+	lane_run(lane, &waiting[1].task);
+	nanosleep(&(struct timespec){.tv_nsec = 60000000}, NULL);
+	lane_run(lane, &waiting[2].task);
+	latch_open(&latch);
+	pthread_join(thread, NULL);
+	ck_assert(!holder.late);
+	ck_assert(waiting[0].late);
+	ck_assert(waiting[1].late);
+	ck_assert(!waiting[2].late);
+	/* The next time it may be in time. */
+	lane_run(lane, &waiting[0].task);
+	ck_assert(!waiting[0].late);
+	ck_assert_int_eq(lane_late(&e), -EBUSY);
+	ck_assert(e.message[0]);
 	lane_free(lane);
 }
 END_TEST
@@ -236,7 +325,7 @@ START_TEST(a_crowd_takes_every_seat_and_never_more)
 
 	for (int t = 0; t < THREADS; t++) {
 		for (unsigned i = 0; i < TASKS; i++)
-			members[t][i] = (struct member){{.run = run_member}, &crowd, i % 3};
+			members[t][i] = (struct member){{.run = run_member, .group = i % 5}, &crowd, i % 3};
 		ck_assert_int_eq(pthread_create(&threads[t], NULL, run_members, members[t]), 0);
 	}
 	for (int t = 0; t < THREADS; t++)
@@ -257,6 +346,9 @@ int main(void)
 	tcase_add_test(test, a_free_seat_runs_at_once_on_the_callers_thread);
 	tcase_add_test(test, a_task_without_a_seat_waits_without_a_thread);
 	tcase_add_test(test, every_seat_is_used_before_anybody_waits);
+	tcase_add_test(test, one_group_leaves_a_seat_for_the_others);
+	tcase_add_test(test, a_lane_of_one_seat_has_room_for_a_group);
+	tcase_add_test(test, what_has_queued_for_too_long_is_told_so);
 	tcase_add_test(test, a_task_may_run_another);
 	tcase_add_test(test, free_waits_for_what_runs_and_what_is_queued);
 	tcase_add_test(test, a_crowd_takes_every_seat_and_never_more);

@@ -20,6 +20,10 @@ static unsigned pages;         /* asked for */
 static unsigned limits[PAGES_MAX];
 static unsigned fail_page; /* the number of the page that fails, from 1 */
 static int fail_err;
+static size_t fail_id;    /* the row that fails, if not 0 */
+static size_t large_from; /* rows from this id on have another name, if not 0 */
+static const char *large_name;
+static unsigned served; /* rows handed over */
 
 static struct sample sample;
 
@@ -40,7 +44,8 @@ static unsigned limit_of(const char *sql)
 static int row_line(const struct fake_call *call, size_t id)
 {
 	char text[24], price[24];
-	struct fake_row row = {"7421", NULL, text, name, price, NULL};
+	struct fake_row row = {"7421", NULL, text, large_from && id >= large_from ? large_name : name,
+	                       price, NULL};
 
 	snprintf(text, sizeof(text), "%zu", id);
 	snprintf(price, sizeof(price), "%zu.50", id);
@@ -60,11 +65,14 @@ static int serve_page(void *arg, const struct fake_call *call)
 	     id < IDS_MAX && left && r == 0; id++) {
 		if (!there[id])
 			continue;
+		if (fail_id && id == fail_id)
+			return fake_refuse(call, fail_err, "22012");
 		/* What fails in the middle has already handed over some. */
 		if (pages == fail_page && left == 10)
 			return fail_err < 0 ? fake_line(call, 1, "1")
 			                    : fake_refuse(call, fail_err, "08006");
 		r = row_line(call, id);
+		served++;
 		left--;
 	}
 	return r;
@@ -379,8 +387,15 @@ START_TEST(an_error_is_never_a_short_listing)
 	fail_page = 2;
 	fail_err = err == EPROTO ? -1 : err;
 	ck_assert_int_eq(seek_to(listing, 0), 0);
-	ck_assert_int_eq(seek_to(listing, LISTING_FIRST_ROWS), -err);
-	ck_assert_ptr_null(listing_at(listing, LISTING_FIRST_ROWS));
+	if (err == EPROTO) {
+		ck_assert_int_eq(seek_to(listing, LISTING_FIRST_ROWS), -err);
+		ck_assert_ptr_null(listing_at(listing, LISTING_FIRST_ROWS));
+	} else { /* what came before it failed is there */
+		ck_assert_int_eq(seek_to(listing, LISTING_FIRST_ROWS), 0);
+		ck_assert_ptr_nonnull(listing_at(listing, LISTING_FIRST_ROWS));
+		ck_assert_ptr_null(listing_at(listing, LISTING_FIRST_ROWS + LISTING_PAGE_ROWS - 10));
+		ck_assert(!listing_ended(listing, LISTING_FIRST_ROWS + LISTING_PAGE_ROWS - 10));
+	}
 	ck_assert_ptr_null(listing_at(listing, 0));
 	ck_assert(!listing_ended(listing, LISTING_FIRST_ROWS));
 	/* Once the server is back it goes on as if nothing had been. */
@@ -390,15 +405,56 @@ START_TEST(an_error_is_never_a_short_listing)
 }
 END_TEST
 
-START_TEST(a_first_page_that_fails_is_no_empty_table)
+/* Always at the same row, and the page cannot begin with it: then it is told. */
+START_TEST(an_error_that_lasts_is_told)
 {
 	struct listing *listing = open_listing(ITEMS);
 
 	put_ids(0, 100);
-	fail_page = 1;
+	fail_id = 30;
+	fail_err = EIO;
+	ck_assert_int_eq(seek_to(listing, 0), 0);
+	ck_assert_ptr_nonnull(listing_at(listing, 29));
+	for (int i = 0; i < 3; i++) {
+		ck_assert_int_eq(seek_to(listing, 30), -EIO);
+		ck_assert(!listing_ended(listing, 30));
+	}
+	fail_id = 0;
+	ck_assert_uint_eq(read_all(listing, 30, 30), 70);
+	listing_free(listing);
+}
+END_TEST
+
+/* The number of rows was guessed from the page before, and taken whole: 2,000 of a MiB each after small ones. */
+START_TEST(a_page_of_unexpectedly_large_rows_is_broken_off)
+{
+	struct listing *listing = open_listing(ITEMS);
+	char *bytes = long_name(1 << 20);
+
+	put_ids(0, 200);
+	large_from = LISTING_FIRST_ROWS + 5;
+	large_name = bytes;
+	ck_assert_int_eq(seek_to(listing, 0), 0);
+	ck_assert_int_eq(seek_to(listing, LISTING_FIRST_ROWS), 0);
+	ck_assert_uint_eq(limits[1], LISTING_PAGE_ROWS);
+	ck_assert_uint_eq(served, LISTING_FIRST_ROWS + 5 + 2);
+	ck_assert(!listing_ended(listing, LISTING_FIRST_ROWS + 5 + 2));
+	ck_assert_uint_eq(read_all(listing, 0, 0), 200);
+	listing_free(listing);
+	free(bytes);
+}
+END_TEST
+
+START_TEST(a_first_page_that_fails_is_no_empty_table)
+{
+	struct listing *listing = open_listing(ITEMS);
+
+	put_ids(1, 100);
+	fail_id = 1;
 	fail_err = EIO;
 	ck_assert_int_eq(seek_to(listing, 0), -EIO);
 	ck_assert(!listing_ended(listing, 0));
+	fail_id = 0;
 	ck_assert_uint_eq(read_all(listing, 0, 0), 100);
 	listing_free(listing);
 }
@@ -411,8 +467,8 @@ START_TEST(a_table_that_is_gone_is_told)
 
 	ck_assert_int_eq(listing_new(&sample.engine, 9999, &listing), -ESTALE);
 	listing = open_listing(ITEMS);
-	put_ids(0, 100);
-	fail_page = 1;
+	put_ids(1, 100);
+	fail_id = 1;
 	fail_err = ESTALE;
 	ck_assert_int_eq(seek_to(listing, 0), -ESTALE);
 	catalog_poll(sample.engine.catalog);
@@ -493,6 +549,8 @@ int main(void)
 	tcase_add_test(test, what_moved_over_a_pages_edge_is_neither_missed_nor_repeated);
 	tcase_add_test(test, a_table_that_changes_is_never_cut_short);
 	tcase_add_loop_test(test, an_error_is_never_a_short_listing, 0, 3);
+	tcase_add_test(test, an_error_that_lasts_is_told);
+	tcase_add_test(test, a_page_of_unexpectedly_large_rows_is_broken_off);
 	tcase_add_test(test, a_first_page_that_fails_is_no_empty_table);
 	tcase_add_test(test, a_table_that_is_gone_is_told);
 	tcase_add_test(test, it_tells_when_its_page_was_asked_for);

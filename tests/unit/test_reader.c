@@ -135,6 +135,7 @@ START_TEST(what_others_may_not_see_is_never_shared)
 {
 	check_never_cached(GUARDED);
 	check_never_cached(PARTIAL);
+	check_never_cached(PATHED);
 }
 END_TEST
 

@@ -328,25 +328,134 @@ static void restart(uint64_t rejected_max)
 	open_refusals();
 }
 
+/* Texts of so many blocks, less a byte each. */
+static void refuse_blocks(const char *path, char letter, unsigned n)
+{
+	static char text[6 * REFUSALS_BLOCK];
+	size_t len = n * (size_t)REFUSALS_BLOCK - 1;
+
+	ck_assert_uint_lt(len, sizeof(text));
+	memset(text, ' ', len);
+	text[0] = letter;
+	text[len] = '\0';
+	refuse_text(ALICE, path, "no", text);
+}
+
+/* The first letters of what is kept, oldest first. */
+static const char *kept_letters(void)
+{
+	static char letters[64];
+	struct dirent **entries;
+	char path[600];
+	int n, found = 0;
+
+	snprintf(path, sizeof(path), "%s/rejected", sample.dir);
+	n = scandir(path, &entries, NULL, alphasort);
+	for (int i = 0; i < n; i++) {
+		FILE *file;
+
+		snprintf(path, sizeof(path), "%s/rejected/%s", sample.dir, entries[i]->d_name);
+		file = entries[i]->d_name[0] == '.' ? NULL : fopen(path, "r");
+		free(entries[i]);
+		if (!file)
+			continue;
+		letters[found++] = (char)fgetc(file);
+		fclose(file);
+	}
+	free(entries);
+	letters[found] = '\0';
+	return letters;
+}
+
 START_TEST(the_oldest_texts_make_room)
 {
-	restart(10);
-	refuse_text(ALICE, "a", "no", "1111");
-	refuse_text(ALICE, "b", "no", "2222");
-	ck_assert_str_eq(kept_texts(), "1111|2222|");
-	refuse_text(ALICE, "c", "no", "33");
-	ck_assert_str_eq(kept_texts(), "1111|2222|33|");
-	refuse_text(ALICE, "d", "no", "4");
-	ck_assert_str_eq(kept_texts(), "2222|33|4|");
-	refuse_text(ALICE, "e", "no", "5555555");
-	ck_assert_str_eq(kept_texts(), "33|4|5555555|");
+	restart(5 * REFUSALS_BLOCK);
+	refuse_blocks("a", '1', 2);
+	refuse_blocks("b", '2', 2);
+	ck_assert_str_eq(kept_letters(), "12");
+	refuse_blocks("c", '3', 1);
+	ck_assert_str_eq(kept_letters(), "123");
+	refuse_blocks("d", '4', 1);
+	ck_assert_str_eq(kept_letters(), "234");
+	refuse_blocks("e", '5', 3);
+	ck_assert_str_eq(kept_letters(), "345");
 	/* What an earlier mount kept counts too. */
-	restart(10);
-	refuse_text(ALICE, "f", "no", "666");
-	ck_assert_str_eq(kept_texts(), "5555555|666|");
+	restart(5 * REFUSALS_BLOCK);
+	refuse_blocks("f", '6', 2);
+	ck_assert_str_eq(kept_letters(), "56");
 	/* The newest is always kept: it is what somebody just typed. */
-	refuse_text(ALICE, "g", "no", "77777777777777");
-	ck_assert_str_eq(kept_texts(), "5555555|666|77777777777777|");
+	refuse_blocks("g", '7', 6);
+	ck_assert_str_eq(kept_letters(), "567");
+	refuse_blocks("h", '8', 1);
+	ck_assert_str_eq(kept_letters(), "8");
+	/* A smaller bound holds from the beginning. */
+	refuse_blocks("i", '9', 1);
+	restart(REFUSALS_BLOCK);
+	ck_assert_str_eq(kept_letters(), "9");
+}
+END_TEST
+
+/* Only their bytes were counted: 200,000 of them took 792 MiB of 64. */
+START_TEST(small_texts_take_a_block_each)
+{
+	restart(10 * REFUSALS_BLOCK);
+	for (int i = 0; i < 50; i++)
+		refuse_text(ALICE, "a", "no", "{");
+	ck_assert_int_eq(sample_files(&sample, "rejected"), 10);
+}
+END_TEST
+
+static void make_texts(unsigned n)
+{
+	char path[400];
+
+	for (unsigned i = 0; i < n; i++) {
+		snprintf(path, sizeof(path), "%s/rejected/20200101T000000Z-%06u-x", sample.dir, i);
+		close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+	}
+}
+
+START_TEST(their_number_is_bounded_too)
+{
+	char path[400];
+
+	make_texts(REFUSALS_TEXTS_MAX + 5);
+	restart((uint64_t)1 << 40);
+	ck_assert_int_le(sample_files(&sample, "rejected"), REFUSALS_TEXTS_MAX);
+	refuse_text(ALICE, "a", "no", "{");
+	refuse_text(ALICE, "b", "no", "{");
+	ck_assert_int_eq(sample_files(&sample, "rejected"), REFUSALS_TEXTS_MAX);
+	snprintf(path, sizeof(path), "%s/rejected/20200101T000000Z-000006-x", sample.dir);
+	ck_assert_int_ne(access(path, F_OK), 0);
+	snprintf(path, sizeof(path), "%s/rejected/20200101T000000Z-%06u-x", sample.dir,
+	         REFUSALS_TEXTS_MAX + 4);
+	ck_assert_int_eq(access(path, F_OK), 0);
+}
+END_TEST
+
+START_TEST(what_was_taken_makes_room)
+{
+	struct dirent **entries;
+	char path[400];
+	int n;
+
+	restart(3 * REFUSALS_BLOCK);
+	refuse_blocks("a", '1', 1);
+	refuse_blocks("b", '2', 1);
+	refuse_blocks("c", '3', 1);
+	snprintf(path, sizeof(path), "%s/rejected", sample.dir);
+	n = scandir(path, &entries, NULL, alphasort);
+	ck_assert_int_eq(n, 5); /* with . and .. */
+	ck_assert_int_eq(unlinkat(refusals_dir(refusals), entries[3]->d_name, 0), 0);
+	refusals_taken(refusals, entries[3]->d_name);
+	refusals_taken(refusals, "none of that name");
+	while (n)
+		free(entries[--n]);
+	free(entries);
+	refuse_blocks("d", '4', 1);
+	ck_assert_str_eq(kept_letters(), "134");
+	refuse_blocks("e", '5', 1);
+	ck_assert_str_eq(kept_letters(), "345");
 }
 END_TEST
 
@@ -458,6 +567,33 @@ START_TEST(the_log_hears_of_it_once)
 }
 END_TEST
 
+static void fail_read(const char *path, const char *message)
+{
+	struct asker asker = {ALICE, ALICE, 4242, path};
+	struct error e = {0};
+
+	(void)error_set(&e, EIO, "%s", message);
+	refusals_add_read(refusals, &asker, &e);
+}
+
+/* `ls -l` during an outage added an entry a row, and pushed out what had been saved and refused. */
+START_TEST(a_walk_over_what_is_gone_leaves_refused_saves_alone)
+{
+	refuse_text(ALICE, "public/items/1.json", "my save", "text");
+	for (int i = 0; i < 5 * REFUSALS_KEPT; i++)
+		fail_read("public/items/2.json", "cannot reach PostgreSQL");
+	check_has(all(ALICE), "my save");
+	check_has(out.data, "cannot reach PostgreSQL");
+	ck_assert_uint_le(lines(out.data), 10);
+	/* Refused saves are recorded however alike they are. */
+	for (int i = 0; i < 20; i++)
+		refuse(ALICE, "the same");
+	ck_assert_uint_ge(lines(all(ALICE)), 21);
+	fail_read("public/items/2.json", "something else");
+	check_has(last(ALICE), "something else");
+}
+END_TEST
+
 /* --- All at once ----------------------------------------------------------------------------- */
 
 enum { THREADS = 4, ROUNDS = 300 };
@@ -512,12 +648,16 @@ int main(void)
 	tcase_add_test(test, the_oldest_that_is_kept_is_still_found);
 	tcase_add_test(test, a_refused_text_is_kept_for_its_writer);
 	tcase_add_test(test, the_oldest_texts_make_room);
+	tcase_add_test(test, small_texts_take_a_block_each);
+	tcase_add_test(test, their_number_is_bounded_too);
+	tcase_add_test(test, what_was_taken_makes_room);
 	tcase_add_test(test, texts_of_one_moment_have_names_of_their_own);
 	tcase_add_test(test, a_text_of_the_mount_before_is_not_in_the_way);
 	tcase_add_test(test, any_path_gives_a_file_name);
 	tcase_add_test(test, a_text_that_cannot_be_kept_is_not_said_to_be);
 	tcase_add_test(test, a_directory_that_cannot_be_made_is_named);
 	tcase_add_test(test, the_log_hears_of_it_once);
+	tcase_add_test(test, a_walk_over_what_is_gone_leaves_refused_saves_alone);
 	tcase_add_test(test, threads_share_it);
 	suite_add_tcase(suite, test);
 	return suite_run(suite);

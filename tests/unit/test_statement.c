@@ -190,13 +190,15 @@ START_TEST(test_fetch_mtime)
 	relation.mtime_column = AT;
 	ck_assert_int_eq(statement_fetch(&schema, &relation, key(1), &statement), 0);
 	ck_assert_ptr_nonnull(strstr(statement.sql,
-	                             "SELECT NULL, CASE WHEN t.\"at\" IS NOT NULL THEN "
-	                             "EXTRACT(epoch FROM LEAST("));
+	                             "SELECT NULL, CASE WHEN CAST(t.\"at\" AS pg_catalog.timestamptz)"
+	                             " OPERATOR(pg_catalog.<=) pg_catalog.clock_timestamp() THEN"
+	                             " EXTRACT(epoch FROM GREATEST("));
 	statement_done(&statement);
 	relation.mtime_column = ID;
 	ck_assert_int_eq(statement_fetch(&schema, &relation, key(1), &statement), 0);
-	ck_assert_ptr_nonnull(strstr(statement.sql, "CASE WHEN t.\"id\" IS NOT NULL THEN "
-	                                            "pg_catalog.round("));
+	ck_assert_ptr_nonnull(strstr(statement.sql, "CASE WHEN t.\"id\" OPERATOR(pg_catalog.<=) "
+	                                            "EXTRACT(epoch FROM pg_catalog.clock_timestamp())"
+	                                            " THEN pg_catalog.round("));
 }
 END_TEST
 
@@ -362,6 +364,26 @@ START_TEST(test_replace)
 }
 END_TEST
 
+/* Nothing proves that a configured key is one row's only. */
+START_TEST(test_a_configured_key_must_be_one_rows)
+{
+	const struct cells to = {1, others};
+	const char *guard = " AND (SELECT pg_catalog.count(*) FROM \"s\".\"t\" AS t"
+	                    " WHERE t.\"id\" OPERATOR(\"pg_catalog\".=) $2)"
+	                    " OPERATOR(pg_catalog.=) 1";
+
+	relation.kind = RELATION_VIEW;
+	relation.key_unproven = true;
+	ck_assert_int_eq(statement_delete(&relation, key(1), &statement), 0);
+	ck_assert_ptr_nonnull(strstr(statement.sql, guard));
+	ck_assert_uint_eq(statement.n, 2);
+	statement_done(&statement);
+	ck_assert_int_eq(statement_replace(&relation, key(1), &to, &statement), 0);
+	ck_assert_ptr_nonnull(strstr(statement.sql, guard));
+	ck_assert_uint_eq(statement.n, 6);
+}
+END_TEST
+
 START_TEST(test_out_of_memory)
 {
 	const struct cells to = {1, others};
@@ -401,6 +423,7 @@ int main(void)
 	tcase_add_test(c, test_insert);
 	tcase_add_test(c, test_delete_and_rekey);
 	tcase_add_test(c, test_replace);
+	tcase_add_test(c, test_a_configured_key_must_be_one_rows);
 	tcase_add_test(c, test_out_of_memory);
 	suite_add_tcase(s, c);
 	return suite_run(s);

@@ -35,6 +35,10 @@ int error_set(struct error *e, int err, const char *format, ...) _printf_(3, 4);
 int error_at(struct error *e, int err, unsigned line, unsigned column, const char *format, ...)
 	_printf_(5, 6);
 
+/* The failure `r` (negative errno) leaves with a message: its errno's, where nobody has filled `e` (may be
+ * NULL). Returns r. */
+int error_ensure(struct error *e, int r);
+
 /* Copy a text into one of the fields above (`size` is sizeof the field), cut between characters
  * if it is too long. */
 void error_copy_text(char *to, size_t size, const char *from);

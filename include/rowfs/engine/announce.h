@@ -18,7 +18,7 @@
 
 enum announce_kind { ANNOUNCE_CHANGE, ANNOUNCE_HEARTBEAT, ANNOUNCE_EVERYTHING };
 
-/* A message is cut before it is longer than this. */
+/* A message ends with the line that makes it so long. */
 enum { ANNOUNCE_MAX = 1 << 18 };
 
 struct announcement {

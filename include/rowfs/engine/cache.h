@@ -79,12 +79,17 @@ enum cache_answer cache_read(struct cache *cache, uint32_t relation, const char 
 bool cache_lease(struct cache *cache, const char *key, size_t key_len, const struct buf *replace,
                  const char *valid, char ret_token[CACHE_TOKEN_SIZE]);
 
-/* Store `value` for `px` milliseconds if the key still holds `token`. Not awaited. */
+/* Store `value` if the key still holds `token`, until `px` milliseconds after that lease was taken: what was read
+ * after it is no older then, however late Redis comes to the fill. Not awaited. */
 void cache_fill(struct cache *cache, const char *key, size_t key_len, const char *token,
                 const void *value, size_t len, int64_t px);
 
 /* UNLINK: what is held, leases included, is gone. Not awaited. */
 void cache_drop(struct cache *cache, const char *key, size_t key_len);
+
+/* How often a connection to Redis has ended by itself. What answers after that may be another Redis, or one that has
+ * gone back to older data. */
+uint64_t cache_breaks(struct cache *cache);
 
 /* Redis' clock, microseconds since 1970; negative if it does not answer. */
 int64_t cache_time_us(struct cache *cache);

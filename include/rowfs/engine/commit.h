@@ -5,20 +5,28 @@
  * with the reason in `e`; the row is then as it was, or as somebody else made it.
  *
  * A save whose answer was lost (the connection broke) is settled before anybody is told: when the server
- * process that had it is gone, the row is read again. Ours is there: success. The base is there: once
- * more. Anything else, or no answer within COMMIT_SETTLE_MS: EIO, "outcome unknown". */
+ * process that had it is gone, the row is read again. Ours is there: success. The base is there (for a
+ * row that was to go: of the very transaction that it was of before): once more. Anything else, or no
+ * answer within COMMIT_SETTLE_MS: EIO, "outcome unknown". */
 #pragma once
 
 #include "rowfs/engine/engine.h"
 
-/* `text` is a patch of `base`: what differs is written where the row still equals the base. *ret_xid (may be
- * NULL): the transaction that wrote it, 0 if none was needed or it is not known. */
-int commit_update(struct engine *engine, const struct rowref *ref, const struct text *base,
-		  const char *text, size_t len, uint32_t *ret_xid, struct error *e) _must_check_;
+/* A text that is to be a row: a patch of `base`, of which it writes what differs, where the row still equals
+ * the base; or, without one, a row that is not there yet, under the name's key. */
+struct save {
+	struct text *base;
+	bool edited; /* the text began as the base's, so what equals it was not written but left */
+	const char *text;
+	size_t len;
+};
 
-/* A row that is not there yet, under the name's key. */
-int commit_insert(struct engine *engine, const struct rowref *ref, const char *text, size_t len,
-		  struct error *e) _must_check_;
+/* *ret_now (may be NULL): what the row is after that as far as this save knows, for the next to be compared
+ * with: the base, if nothing differed; else of the transaction that wrote it (0: unknown), without what
+ * triggers made of it, and without columns that neither the base nor the text had. NULL for want of
+ * memory. The caller releases it. */
+int commit_save(struct engine *engine, const struct rowref *ref, const struct save *save,
+		struct text **ret_now, struct error *e) _must_check_;
 
 /* A row whose key the server assigns (.new.json). Its path goes to .rowfs/last-insert. */
 int commit_new(struct engine *engine, uint32_t relation, const char *text, size_t len,

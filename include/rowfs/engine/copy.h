@@ -20,9 +20,6 @@
 #include "rowfs/engine/rowref.h"
 #include "rowfs/engine/text.h"
 
-/* Longer rows are not copied: fetching one within the time that a read gives Redis is not certain. */
-enum { COPY_MAX = 1 << 20 };
-
 /* A copy under a feed lives so long at most; what expires is what Redis may evict when it is full. */
 enum { COPY_LIFE_MS = 3600000 };
 

@@ -4,7 +4,8 @@
  *                           ▲                  └── refused ──► dirty, error sticks to the handle
  *                           └──────── new bytes clear the error ────────┘
  *
- * The commit point is close (FLUSH) or fsync. An empty buffer is never a row and changes nothing: shells
+ * The commit point is close (FLUSH) or fsync; what comes after the last of them, from a mapped file, is
+ * committed at RELEASE, with nobody left to tell. An empty buffer is never a row and changes nothing: shells
  * truncate, close a duplicate, and write later. A refused text is kept once for each refusal
  * (engine/refusal.h). Thread-safe. */
 #pragma once
@@ -32,7 +33,14 @@ struct edit_options {
 int edit_new(struct engine *engine, const struct rowref *ref, const struct edit_options *options,
 	     struct edit **ret) _must_check_;
 
-/* Call at RELEASE: what was not committed is kept among the refused texts and said. */
+/* An edit that begins as if it had just saved `text`: a scratch file's text that a rename made a row. options->base is
+ * what the row is since then, as commit_save() told it (NULL for want of memory). It holds the text, clean, and what is
+ * written next is a second save. */
+int edit_new_saved(struct engine *engine, const struct rowref *ref, const struct edit_options *options,
+		   const char *text, size_t len, struct edit **ret) _must_check_;
+
+/* Call at RELEASE. What is not committed yet is, on a seat of the write lane, and frees the edit when it is done;
+ * what cannot be is kept among the refused texts and said. */
 void edit_close(struct edit *edit);
 
 /* Append at most `len` bytes from `offset` to `out`. */
@@ -47,6 +55,9 @@ size_t edit_size(struct edit *edit);
  * a commit is on its way. */
 int edit_surrender(struct edit *edit, struct buf *ret_text) _must_check_;
 
+/* Whoever took the text could not keep it: the edit goes on. */
+void edit_resume(struct edit *edit);
+
 /* Has it nothing that is not committed? */
 bool edit_is_clean(struct edit *edit);
 
@@ -57,9 +68,10 @@ struct edit_request {
 	void (*done)(struct edit_request *request, int err); /* err: 0 or -errno */
 	struct edit_request *next; /* the edit's own, as is what follows */
 	pid_t thread_group;
+	int err;
 };
 
-/* Commit what is dirty; see above for what is not. `thread_group` is the caller's, 0 if unknown: a child that
- * inherited the descriptor flushes it at exit, with a text that may be half written, and that says
- * nothing. `done` may be called before this returns, or on another thread. */
+/* Commit what is dirty; see above for what is not. `thread_group` is the caller's if this is a FLUSH, and 0 if that
+ * is unknown or if it is an FSYNC: a child that inherited the descriptor flushes it at exit, with a text that may
+ * be half written, and that says nothing; but who asks for fsync wants to know. `done` may be called before this returns, or on another thread. */
 void edit_commit(struct edit *edit, pid_t thread_group, struct edit_request *request);

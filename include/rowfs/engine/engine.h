@@ -22,6 +22,10 @@ enum { ENGINE_WORKERS = 2 * (STORE_READERS + STORE_WRITERS) };
 /* A PostgreSQL restart takes a second or two; a closing editor should not hang for much longer. */
 enum { COMMIT_SETTLE_MS = 10000 };
 
+/* A read that has queued for so long is told that PostgreSQL is busy; a save waits, since what was typed counts more
+ * than its time. Longer than any burst of short reads lasts, and than five waits for a lock in a row. */
+enum { ENGINE_READ_PATIENCE_MS = 10000 };
+
 struct engine {
 	const struct settings *settings;
 	struct store *store;
@@ -31,7 +35,7 @@ struct engine {
 	struct names *names;
 	struct scratch *scratch;
 	struct refusals *refusals;
-	struct lane *reads;  /* STORE_READERS seats */
+	struct lane *reads;  /* STORE_READERS seats, by relation */
 	struct lane *writes; /* STORE_WRITERS seats */
 	int64_t settle_ms;   /* how long a lost save is asked after: COMMIT_SETTLE_MS */
 	struct marks *marks;

@@ -24,8 +24,8 @@ struct feed;
 
 enum feed_source { FEED_NONE, FEED_WAL, FEED_LOG, FEED_SOURCES };
 
-/* Could this role have a feed here, as far as one query can tell (settings->changes says which)? 0; -EOPNOTSUPP with
- * a sentence that says what would be needed; another -errno. */
+/* Could this role have a feed here (settings->changes says which)? Makes the publication if it may. 0; -EOPNOTSUPP
+ * with a sentence that says what would be needed; another -errno. */
 int feed_check(struct store *store, const struct settings *settings, struct error *e) _must_check_;
 
 /* Connect and become the only worker for `token`, which names the Redis: two Redis servers of one database
@@ -67,8 +67,8 @@ int feed_missed(struct feed *feed, struct error *e) _must_check_;
 /* --- Tables ---------------------------------------------------------------------------------- */
 
 /* Look at the catalog: tables that came, went, or are not what they were (columns, storage, grants, row
- * security, source). Those are added to `batch` as BATCH_RELATION, and feed_covers() tells the new state. Cheap
- * when nothing changed. */
+ * security, source). To be called after feed_mark() and before that mark is relied upon. Those are added to `batch` as
+ * BATCH_RELATION, and feed_tables() tells the new state. Cheap when nothing changed. */
 int feed_inspect(struct feed *feed, struct batch *batch, struct error *e) _must_check_;
 
 /* The relations that the feed covers, each with its source; valid until the next feed_inspect(). */

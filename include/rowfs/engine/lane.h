@@ -8,26 +8,41 @@
  *   FUSE worker ── lane_run(task) ── seat free? ── yes: run it, then what is queued, then leave
  *                                       └── no: queue it, back to the kernel
  *
+ * One group (a table) may take every seat but one: were a table locked, all who read it would sit in front of all
+ * who read the others. What has queued for longer than the lane's patience is run next, marked `late`: it is to
+ * say that it is busy, which takes no time, and the queue behind somebody's lock does not grow for ever.
+ *
  * A task may call lane_run() itself. It must not wait for another task of the same lane. */
 #pragma once
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "rowfs/base/cleanup.h"
+#include "rowfs/base/error.h"
 
 struct lane;
 
 /* Embedded in whatever the task works on; belongs to the lane from lane_run() until `run` is called. */
 struct lane_task {
 	void (*run)(struct lane_task *task);
+	uint32_t group; /* 0: none, and no bound */
+	/* The lane's own. */
+	bool late;
+	int64_t queued_ms;
 	struct lane_task *next;
 };
 
-/* Returns 0 or -ENOMEM. */
-int lane_new(unsigned seats, struct lane **ret) _must_check_;
+/* `patience_ms` 0: tasks queue for as long as it takes. Returns 0 or -ENOMEM. */
+int lane_new(unsigned seats, int64_t patience_ms, struct lane **ret) _must_check_;
 
 /* Waits until nothing runs or is queued. The caller sees to it that nothing new comes. */
 void lane_free(struct lane *lane);
 
 void lane_run(struct lane *lane, struct lane_task *task);
+
+/* What a task says that is `late`: -EBUSY. */
+int lane_late(struct error *e);
 
 /* For status: tasks running and tasks waiting for a seat. */
 void lane_load(struct lane *lane, unsigned *ret_running, unsigned *ret_queued);

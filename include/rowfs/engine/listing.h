@@ -7,7 +7,8 @@
  *   starts           NULL      |  key of row 99        |  key of row 1123   (all kept, for seekdir)
  *
  * A page that is fetched again (a seek backward) shows the table as it is then; if it ends elsewhere than it
- * did, the pages after it are cut anew, so that no row falls between two. One thread at a time: the
+ * did, the pages after it are cut anew, so that no row falls between two. A page
+ * whose reading fails after some rows ends there, and the next begins with the failure, if it lasts. One thread at a time: the
  * kernel holds the file position of a directory handle while it reads. */
 #pragma once
 
@@ -20,8 +21,14 @@ struct listing_entry {
 	struct version version;
 };
 
-/* A page is about this many bytes of row text, and at most this many rows. */
-enum { LISTING_PAGE_BYTES = 1 << 20, LISTING_PAGE_ROWS = 2000, LISTING_FIRST_ROWS = 64 };
+/* A page is about this many bytes of row text, and at most this many rows. How many rows it may have is guessed from
+ * the page before; where they turn out to be much larger it is broken off, which costs a connection to say so. */
+enum {
+	LISTING_PAGE_BYTES = 1 << 20,
+	LISTING_BREAK_BYTES = 2 * LISTING_PAGE_BYTES,
+	LISTING_PAGE_ROWS = 2000,
+	LISTING_FIRST_ROWS = 64,
+};
 
 /* -ESTALE if there is no such relation any more. */
 int listing_new(struct engine *engine, uint32_t relation, struct listing **ret) _must_check_;

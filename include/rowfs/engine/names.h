@@ -37,7 +37,7 @@ enum name_event {
 	NAME_COMMITTED, /* its text is in the database, or it was put back unchanged */
 	NAME_REMOVED,   /* unlinked before it was committed */
 	NAME_DROPPED,   /* closed for good with a text that was refused */
-	NAME_EXPIRED,   /* nobody created it within the grace */
+	NAME_EXPIRED,   /* nobody created it within the grace; raised by names.c itself */
 	NAME_EVENTS
 };
 
@@ -51,10 +51,16 @@ void names_free(struct names *names);
 enum name_state names_state(struct names *names, uint32_t relation, const char *name,
 			    struct text **ret_base);
 
-/* Let an event happen. `base` (may be NULL) is kept for NAME_MOVED_AWAY of a PLAIN name. Returns the
- * state that follows, or -EBUSY where the event does not fit the state any more, or -ENOMEM. */
+/* Let an event happen. `base` is kept for NAME_MOVED_AWAY of a PLAIN name, and must be there for that; else it
+ * may be NULL. Returns the state that follows, or -EBUSY where the event does not fit the state any more, or
+ * -ENOMEM. */
 int names_event(struct names *names, uint32_t relation, const char *name, enum name_event event,
 		struct text *base);
+
+/* NAME_CREATED. With it, in one step, so that nothing comes in between: a reference to the base of a name that
+ * is then REPLACING, NULL for one that is PENDING. */
+int names_create(struct names *names, uint32_t relation, const char *name, struct text **ret_base)
+	_must_check_;
 
 /* Let go of one name whose grace has run out: true with its relation, false if there is none. */
 bool names_expire(struct names *names, uint32_t *ret_relation);

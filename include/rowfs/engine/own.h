@@ -23,5 +23,11 @@ void own_free(struct own *own);
 /* Transaction `xid` is what this mount saw of the row last. 0: unknown, accept no copy. */
 void own_note(struct own *own, uint32_t relation, const char *name, uint32_t xid);
 
+/* The transaction that this mount saw of the row last; 0: none that is remembered, or unknown. */
+uint32_t own_seen(struct own *own, uint32_t relation, const char *name);
+
+/* What Redis says may be older than what it said before: accept no copy for one window. */
+void own_doubt(struct own *own);
+
 /* May a copy that was made by `xid` be used? */
 bool own_accepts(struct own *own, uint32_t relation, const char *name, uint32_t xid);

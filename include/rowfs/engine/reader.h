@@ -73,6 +73,9 @@ int reader_fetch(struct reader *reader, const struct rowref *ref, enum store_set
 int reader_read(struct reader *reader, const struct rowref *ref, enum store_set set,
 		struct text **ret, struct error *e) _must_check_;
 
+/* The transaction of which this mount saw the row last; 0: unknown. It was so at some time before this. */
+uint32_t reader_seen(struct reader *reader, const struct rowref *ref);
+
 /* This mount changed the row in transaction `xid` (0: unknown, or the row is gone). After this returns no
  * read of this mount gives what was before. */
 void reader_saved(struct reader *reader, const struct rowref *ref, uint32_t xid);

@@ -8,6 +8,7 @@
  * kernel adapter's. Thread-safe. */
 #pragma once
 
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include "rowfs/base/buf.h"
@@ -15,6 +16,10 @@
 #include "rowfs/base/settings.h"
 
 struct scratch;
+
+/* A name takes a block besides its content, as it does on the disk; and there are no more of them than these, nor
+ * than a third of the descriptors that the process may have, since a name that the kernel knows holds one. */
+enum { SCRATCH_NAME_BYTES = 4096, SCRATCH_FILES_MAX = 20000 };
 
 /* `identity`: which database, store_identity(). */
 int scratch_open(const struct settings *settings, const char *identity, struct scratch **ret,
@@ -31,8 +36,16 @@ int scratch_table(struct scratch *scratch, uint32_t relation, bool create) _must
 ssize_t scratch_write(struct scratch *scratch, int fd, const void *data, size_t len, off_t offset)
 	_must_check_;
 
-/* Is there room for `bytes` more? 0 or -ENOSPC. */
-int scratch_room(struct scratch *scratch, uint64_t bytes) _must_check_;
+/* truncate() within the quota, of any descriptor of the file; 0 or -errno. */
+int scratch_resize(struct scratch *scratch, int fd, off_t size) _must_check_;
+
+/* There will be one more name (file, link, directory): 0, or -ENOSPC. If it then is not made, or later when it is
+ * gone, scratch_removed() with what it was. */
+int scratch_add(struct scratch *scratch) _must_check_;
+void scratch_removed(struct scratch *scratch, const struct stat *st);
+
+/* A file of this size was emptied, as O_TRUNC does. */
+void scratch_cut(struct scratch *scratch, const struct stat *st);
 
 /* A file with this content, in place of what has the name; that stays as it is on failure. 0 or -errno. */
 int scratch_put(struct scratch *scratch, int dir, const char *name, const void *data, size_t len,

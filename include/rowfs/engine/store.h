@@ -43,6 +43,10 @@ void store_close(struct store *store);
 /* "<system identifier>.<database oid>": which database this is, for cache keys. */
 const char *store_identity(const struct store *store);
 
+/* Has a standby answered, which shows commits later than the primary does? What is read there must not pass for
+ * fresh. Once true, it stays so. */
+bool store_may_lag(const struct store *store);
+
 /* "host/database" without user or password, for /proc/mounts. */
 const char *store_label(const struct store *store);
 
@@ -50,12 +54,14 @@ const char *store_label(const struct store *store);
 typedef int store_line_fn(void *arg, const struct cell *cells, size_t n);
 
 /* Run one statement in its own transaction and hand over its lines (`line` may be NULL).
- * *ret_affected (may be NULL) counts rows of an INSERT, UPDATE, DELETE. Lost connections are
- * replaced and reads repeated; a write (statement->writes) whose answer was lost returns -EIO with
- * e->outcome_unknown. Serialisation failures are tried three times, stale prepared statements
- * prepared again. Other failures map through sqlstate_errno(). */
+ * Lost connections are replaced and reads repeated; a write (statement->writes) whose answer was lost
+ * returns -EIO with e->outcome_unknown. Serialisation failures are tried three times, stale prepared
+ * statements prepared again. Other failures map through sqlstate_errno(). Whatever failed, `e` says it.
+ *
+ * The answer is in memory as a whole before its first line is handed over; that of a statement that is `streamed` a line
+ * at a time, and when `line` stops it the server is told to leave off. Once a line was handed over it is not repeated. */
 int store_run(struct store *store, enum store_set set, const struct statement *statement,
-	      store_line_fn *line, void *arg, uint64_t *ret_affected, struct error *e) _must_check_;
+	      store_line_fn *line, void *arg, struct error *e) _must_check_;
 
 /* Has the server process named by e->backend ended, so that its transaction is decided?
  * 1 yes, 0 no, -errno when the server cannot be asked. */

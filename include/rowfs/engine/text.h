@@ -20,6 +20,7 @@ struct version {
 struct text {
 	_Atomic unsigned refs;
 	uint32_t xid; /* xmin of the row, 0 where it has none */
+	bool copied;  /* out of Redis, so the row may have changed for up to ttl before it was read */
 	struct version version;
 	size_t len;
 	char data[]; /* NUL-terminated */
@@ -57,3 +58,8 @@ static inline void cleanup_text(struct text **text)
 void text_set_limit(uint64_t bytes);
 uint64_t text_bytes(void);
 int text_charge(int64_t bytes);
+
+/* Whoever holds texts that nobody needs, only in case: called when a charge does not fit, which is then tried once
+ * more. The caller of text_charge() or text_new() may hold locks of his own, so `fn` takes none but one under
+ * which nobody charges or takes another. Set before there is a second thread; NULL: nobody. */
+void text_set_shed(void (*fn)(void *arg), void *arg);

@@ -34,19 +34,6 @@ struct cell cell_of(const char *string); /* NULL gives SQL's NULL */
 
 #define _cleanup_cells_ _cleanup_(cells_done)
 
-/* A fetched row, owned. `cells.at[i]` belongs to relation->columns[i]. */
-struct row {
-	struct cells cells;
-	struct cells key;      /* in key order, also for ctid keys */
-	uint32_t xid;          /* xmin, 0 where the relation has none */
-	bool has_mtime;        /* false: a hash of the text makes it (row_mtime_derived) */
-	struct timespec mtime;
-};
-
-void row_done(struct row *row);
-
-#define _cleanup_row_ _cleanup_(row_done)
-
 /* Every statement that reads rows yields, before the relation's columns, this many cells. */
 enum { ROW_XID, ROW_MTIME, ROW_CTID, ROW_TABLEOID, ROW_HEAD };
 
@@ -67,9 +54,6 @@ int row_view(const struct relation *relation, const struct cell *cells, size_t n
 
 /* The key cells of a viewed row, borrowed; `ret` has room for relation_key_len() of them. */
 void row_view_key(const struct relation *relation, const struct row_view *view, struct cell *ret);
-
-int row_copy(const struct relation *relation, const struct row_view *view, struct row *ret)
-	_must_check_;
 
 /* 315532800 + (x mod 2^30): between 1980 and 2014, so never in the future. */
 struct timespec row_mtime_derived(uint64_t x);

@@ -83,10 +83,12 @@ struct relation {
 	enum key_kind key_kind;
 	struct key_part *parts; /* KEY_COLUMNS */
 	size_t n_parts;
+	bool key_unproven;      /* configured: nothing says that it is one row's only */
 	size_t mtime_column;    /* index into columns, or SIZE_MAX */
 	bool has_xmin;
 	bool row_security;      /* never cached: one role must not see another's rows */
 	bool partial;           /* some columns are hidden from this role: never cached */
+	bool by_search_path;    /* never cached: a regclass or the like prints as the role's path has it */
 	bool can_insert, can_update, can_delete;
 	double tuples;          /* planner's estimate */
 	/* Of everything above that a row's text or mtime depends on. Equal fingerprints mean that the

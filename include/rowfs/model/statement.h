@@ -19,6 +19,7 @@ struct statement {
 	uint32_t *types;     /* parameter type oids */
 	struct cell *values; /* borrowed from what the caller passed */
 	bool writes;         /* not to be repeated when its answer was lost */
+	bool streamed;       /* see store_run(); set by the caller */
 	/* Becomes true when nobody waits for the answer any more, which cancels a read that still runs.
 	 * NULL: somebody always does. Set by the caller. */
 	const atomic_bool *abandoned;
@@ -34,7 +35,7 @@ void statement_done(struct statement *statement);
  * fetch, page:   result lines as row_view() reads them
  * canonical:     one line: the key's parts as PostgreSQL prints them
  * patch, delete, rekey, replace:
- *                one line per row affected: the transaction id (32 bits), or NULL for relations
+ *                of one row, or of none where a configured key is several rows'; one line: the transaction id (32 bits), or NULL for relations
  *                without xmin
  * insert:        the same, then the key's parts as stored */
 int statement_fetch(const struct schema *schema, const struct relation *relation,

@@ -1,0 +1,310 @@
+# Files that are renamed, removed or interrupted while they are open: what was acknowledged is never lost, goes
+# where the file went, and is seen by nobody who may not.
+
+load ../lib/rowfs
+
+setup_file() {
+	harness_start
+}
+
+teardown_file() {
+	harness_end
+}
+
+setup() {
+	database_new
+	sql "CREATE TABLE notes (id int PRIMARY KEY, a text, b text);
+		INSERT INTO notes SELECT i, 'a' || i, 'b' || i FROM generate_series(1, 60) i"
+	mount_rowfs
+	NOTES=$MNT/public/notes
+}
+
+teardown() {
+	[[ -z ${HOLDER_PID:-} ]] || kill "$HOLDER_PID" 2>/dev/null || true
+	mounts_end
+}
+
+note() {
+	sql "SELECT a, b FROM notes WHERE id = $1"
+}
+
+# Moved aside
+
+@test "what was written while its row was moved aside is in the file that was moved" {
+	python3 - "$NOTES" <<-'END'
+		import os, sys, threading, time
+		block = b"x" * 4096
+		handles = {i: os.open(f"{sys.argv[1]}/{i}.json", os.O_RDWR) for i in range(1, 61)}
+		time.sleep(1.2)
+		for i, f in handles.items():
+		    state = {"end": 0, "go": True}
+		    def write():
+		        while state["go"] and state["end"] < 2 << 20:
+		            os.pwrite(f, block, state["end"])
+		            state["end"] += len(block)
+		    writer = threading.Thread(target=write)
+		    writer.start()
+		    time.sleep(0.004)
+		    os.rename(f"{sys.argv[1]}/{i}.json", f"{sys.argv[1]}/{i}.bak")
+		    time.sleep(0.002)
+		    state["go"] = False
+		    writer.join()
+		    found = open(f"{sys.argv[1]}/{i}.bak", "rb").read()
+		    assert found == block * (state["end"] // len(block)), (i, state["end"], len(found))
+		    os.close(f)
+		    os.unlink(f"{sys.argv[1]}/{i}.bak")
+	END
+	assert_equal "$(sql "SELECT count(*) FROM notes WHERE a = 'a' || id AND b = 'b' || id")" 60
+}
+
+@test "a handle saves nothing into a row that was moved away from it" {
+	python3 - "$NOTES" <<-'END'
+		import os, sys, time
+		f = os.open(sys.argv[1] + "/3.json", os.O_RDWR)
+		text = os.pread(f, 4096, 0)
+		time.sleep(1.2)
+		os.rename(sys.argv[1] + "/3.json", sys.argv[1] + "/3.bak")
+		new = text.replace(b'"a3"', b'"changed"')
+		os.pwrite(f, new, 0)
+		assert os.fstat(f).st_size == len(new), os.fstat(f).st_size
+		os.fsync(f)
+		os.close(f)
+		assert open(sys.argv[1] + "/3.bak", "rb").read() == new
+		os.unlink(sys.argv[1] + "/3.bak")
+	END
+	assert_equal "$(note 3)" 'a3|b3'
+}
+
+@test "a handle that was moved aside and back saves into the row again" {
+	mark=$(log_mark)
+	python3 - "$NOTES" <<-'END'
+		import os, sys
+		f = os.open(sys.argv[1] + "/4.json", os.O_RDWR)
+		text = os.pread(f, 4096, 0)
+		os.rename(sys.argv[1] + "/4.json", sys.argv[1] + "/4.bak")
+		os.rename(sys.argv[1] + "/4.bak", sys.argv[1] + "/4.json")
+		os.pwrite(f, text.replace(b'"a4"', b'"A4"'), 0)
+		os.close(f)
+	END
+	assert_equal "$(note 4)" 'A4|b4'
+	assert_writes "$mark" UPDATE
+}
+
+@test "of two handles that are moved aside the one that wrote nothing takes nothing away" {
+	python3 - "$NOTES" <<-'END'
+		import os, sys
+		path = sys.argv[1] + "/5"
+		first = os.open(path + ".json", os.O_RDWR)
+		text = os.pread(first, 4096, 0)
+		os.pwrite(first, text.replace(b'"a5"', b'"A5"'), 0)
+		second = os.open(path + ".json", os.O_RDWR)
+		os.rename(path + ".json", path + ".bak")
+		assert b'"A5"' in open(path + ".bak", "rb").read()
+		os.close(first)
+		os.close(second)
+		os.unlink(path + ".bak")
+	END
+	assert_equal "$(note 5)" 'a5|b5'
+}
+
+@test "a handle that is closed while its row is moved aside harms nobody" {
+	python3 - "$NOTES" <<-'END'
+		import os, sys, threading, time
+		def path(n):
+		    return f"{sys.argv[1]}/{n}.json"
+		for first in 1, 21, 41:
+		    # A text that is nothing to be saved, and takes a while to be moved.
+		    handles = {n: os.open(path(n), os.O_RDWR | os.O_TRUNC) for n in range(first, first + 20)}
+		    for f in handles.values():
+		        os.pwrite(f, b" " * (8 << 20), 0)
+		    time.sleep(1.2)
+		    for n, f in handles.items():
+		        # The name has another node by now, and the handle's goes when it is closed.
+		        os.stat(path(n))
+		        closer = threading.Timer(n % 20 * 0.0005, os.close, (f,))
+		        closer.start()
+		        os.rename(path(n), path(n) + "~")
+		        closer.join()
+		        os.unlink(path(n) + "~")
+	END
+	wait_until 10 grep -q a9 "$NOTES/9.json"
+}
+
+# Temporary files that become rows
+
+@test "a handle of a temporary file that has become a row says its size, is cut and saves" {
+	python3 - "$NOTES" <<-'END'
+		import os, sys
+		temporary, row = sys.argv[1] + "/.tmp", sys.argv[1] + "/6.json"
+		text = open(row, "rb").read().replace(b'"a6"', b'"A6"')
+		f = os.open(temporary, os.O_RDWR | os.O_CREAT, 0o600)
+		reader = os.open(temporary, os.O_RDONLY)
+		os.write(f, text)
+		os.rename(temporary, row)
+		assert os.fstat(f).st_size == len(text), os.fstat(f).st_size
+		assert os.fstat(reader).st_size == len(text), os.fstat(reader).st_size
+		assert os.pread(f, 4096, 0) == text
+		assert os.pread(reader, 4096, 0) == text
+		os.ftruncate(f, 0)
+		assert os.fstat(f).st_size == 0
+		short = b'{"a":"short"}\n'
+		os.pwrite(f, short, 0)
+		assert os.fstat(f).st_size == len(short), os.fstat(f).st_size
+		os.fsync(f)
+		os.close(f)
+		assert b'"short"' in open(row, "rb").read()
+		os.close(reader)
+	END
+	assert_equal "$(note 6)" 'short|b6'
+}
+
+@test "what a temporary file's handle saves after it became a row reverts nobody's change" {
+	mark=$(log_mark)
+	python3 - "$NOTES" <<-'END'
+		import os, subprocess, sys
+		temporary, row = sys.argv[1] + "/.tmp", sys.argv[1] + "/7.json"
+		text = open(row, "rb").read()
+		f = os.open(temporary, os.O_RDWR | os.O_CREAT, 0o600)
+		os.write(f, text.replace(b'"a7"', b'"A7"'))
+		os.rename(temporary, row)
+		os.fsync(f)
+		subprocess.run(["psql", "-Xqc", "UPDATE notes SET b = 'theirs' WHERE id = 7"], check=True)
+		os.pwrite(f, text.replace(b'"a7"', b'"7A"'), 0)
+		os.close(f)
+	END
+	assert_equal "$(note 7)" '7A|theirs'
+	assert_writes "$mark" UPDATE UPDATE
+}
+
+@test "a temporary file becomes a row while it is written, and nothing of it is lost" {
+	python3 - "$NOTES" <<-'END'
+		import json, os, subprocess, sys, threading
+		for n in range(8, 40):
+		    temporary, row = f"{sys.argv[1]}/.tmp{n}", f"{sys.argv[1]}/{n}.json"
+		    f = os.open(temporary, os.O_RDWR | os.O_CREAT, 0o600)
+		    os.pwrite(f, b'{"a": "%06d"}\n' % 0, 0)
+		    done, last = threading.Event(), [0]
+		    def write():
+		        while not done.is_set():
+		            last[0] += 1
+		            os.pwrite(f, b"%06d" % last[0], 7)
+		    writer = threading.Thread(target=write)
+		    writer.start()
+		    os.rename(temporary, row)
+		    done.set()
+		    writer.join()
+		    os.close(f)
+		    found = subprocess.run(["psql", "-XAtqc", f"SELECT a FROM notes WHERE id = {n}"],
+		                           capture_output=True, text=True, check=True).stdout.strip()
+		    assert found == "%06d" % last[0], (n, found, last[0])
+	END
+}
+
+@test "a private temporary file of somebody else is not shown through a row" {
+	((EUID == 0)) || skip "needs two users"
+	mount_rowfs shared allow_other,umask=000
+	notes=$MNT/public/notes
+	as_server sh -c "umask 077; echo '{\"a\": \"private\"}' >$notes/.secret"
+	assert_equal "$(stat -c '%U %a' "$notes/.secret")" 'postgres 600'
+	fails_with "Permission denied" runuser -u nobody -- mv -f "$notes/.secret" "$notes/8.json"
+	fails_with "Permission denied" runuser -u nobody -- mv -f "$notes/.secret" "$notes/77.json"
+	assert_equal "$(note 8)" 'a8|b8'
+	assert_equal "$(sql "SELECT count(*) FROM notes WHERE id = 77")" 0
+	assert_equal "$(find "$MNT/.rowfs/rejected" -type f)" ""
+	# Its owner may, one who may read it may, and so may root.
+	as_server mv -f "$notes/.secret" "$notes/8.json"
+	assert_equal "$(note 8)" 'private|b8'
+	as_server sh -c "umask 022; echo '{\"a\": \"public\"}' >$notes/.open"
+	runuser -u nobody -- mv -f "$notes/.open" "$notes/9.json"
+	assert_equal "$(note 9)" 'public|b9'
+	as_server sh -c "umask 077; echo '{\"a\": \"roots\"}' >$notes/.secret"
+	mv -f "$notes/.secret" "$notes/10.json"
+	assert_equal "$(note 10)" 'roots|b10'
+}
+
+# Rows that are being made and removed
+
+@test "rm of a row that is just being made leaves none where it says that it removed it" {
+	python3 - "$NOTES" <<-'END'
+		import errno, os, subprocess, sys, threading, time
+		removed, delay = [], 0.002
+		def make(path):
+		    try:
+		        f = os.open(path, os.O_CREAT | os.O_WRONLY)
+		        os.write(f, b'{"a": "q"}\n')
+		        os.close(f)
+		    except OSError:
+		        pass
+		for n in range(3000, 3600):
+		    path = f"{sys.argv[1]}/{n}.json"
+		    maker = threading.Thread(target=make, args=(path,))
+		    maker.start()
+		    until = time.monotonic() + delay
+		    while time.monotonic() < until:
+		        pass
+		    # As near as may be to the moment at which the commit ends.
+		    try:
+		        os.unlink(path)
+		        removed.append(n)
+		        delay = max(delay - 0.00002, 0)
+		    except OSError as e:
+		        delay += 0.00002
+		    maker.join()
+		there = subprocess.run(["psql", "-XAtqc", "SELECT id FROM notes WHERE id >= 3000"],
+		                       capture_output=True, text=True, check=True).stdout.split()
+		left = [n for n in removed if str(n) in there]
+		print(len(removed), "removed, delay", delay, file=sys.stderr)
+		assert removed and not left, left
+	END
+}
+
+# What is said
+
+@test "fsync of half a text fails, also in a child that inherited the file" {
+	mark=$(log_mark)
+	python3 - "$NOTES/11.json" <<-'END'
+		import errno, os, sys
+		f = os.open(sys.argv[1], os.O_WRONLY | os.O_TRUNC)
+		os.set_inheritable(f, True)
+		child = os.fork()
+		if child == 0:
+		    os.write(f, b'{"a": "half')
+		    try:
+		        os.fsync(f)
+		    except OSError as e:
+		        os._exit(e.errno)
+		    os._exit(0)
+		said = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+		assert said == errno.EIO, said
+		os.write(f, b' and whole"}\n')
+		os.close(f)
+	END
+	assert_equal "$(note 11)" 'half and whole|b11'
+	assert_writes "$mark" UPDATE
+}
+
+@test "a reader that is killed after another signal has come is gone at once" {
+	coproc HOLDER { psql -X -Atq -d "$PGDATABASE" 3>&-; }
+	printf 'BEGIN; LOCK TABLE notes; SELECT %s;\n' "'held'" >&"${HOLDER[1]}"
+	read -r -t 10 held <&"${HOLDER[0]}"
+	assert_equal "$held" held
+	python3 - "$NOTES/50.json" <<-'END'
+		import os, signal, sys, time
+		signal.signal(signal.SIGUSR1, lambda *a: 0)
+		child = os.fork()
+		if child == 0:
+		    try:
+		        open(sys.argv[1]).read()
+		    finally:
+		        os._exit(0)
+		time.sleep(0.5)
+		os.kill(child, signal.SIGUSR1)
+		time.sleep(0.2)
+		assert os.waitpid(child, os.WNOHANG) == (0, 0), "the first signal ended it"
+		begin = time.monotonic()
+		os.kill(child, signal.SIGKILL)
+		os.waitpid(child, 0)
+		assert time.monotonic() - begin < 1, time.monotonic() - begin
+	END
+	printf 'ROLLBACK;\n\\q\n' >&"${HOLDER[1]}"
+}
