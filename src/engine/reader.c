@@ -165,7 +165,10 @@ static int explain(struct reader *reader, const struct rowref *ref, enum store_s
 	if (r == -EINVAL && is_bad_key(reader, ref, set))
 		return no_row(ref, e);
 	if (r == -EFBIG && !e->err)
-		return error_set(e, EFBIG, "the row's text is longer than %d MiB", TEXT_MAX >> 20);
+		return error_set(e, EFBIG, "the row is too large for a file: a row's text may have %d MiB",
+				 TEXT_MAX >> 20);
+	if (r == -ENOMEM && !e->err)
+		return text_no_room(e);
 	if (!e->err)
 		return error_set(e, -r, "%s", strerror(-r));
 	/* EINVAL would speak of the call, and the fault is the row's. */

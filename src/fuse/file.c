@@ -197,6 +197,8 @@ static void flush_renamed(struct call *call)
 	struct text *base;
 	int r = scratch_get(file->fd, &call->buf);
 
+	if (r == -EFBIG)
+		r = text_too_long(&call->error);
 	if (r == 0)
 		r = rowref_of_name(call->mount->engine.catalog, call->node->relation, call->row_name,
 				   &call->ref, NULL);

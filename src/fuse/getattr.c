@@ -95,6 +95,11 @@ static void truncate_row_done(struct call *call, struct text *text, const struct
 		call_fail(call, CALL_PATH, e);
 		return;
 	}
+	if (call->size > TEXT_MAX) {
+		(void)text_too_long(&refusal);
+		call_refuse(call, CALL_PATH, &refusal, NULL, 0);
+		return;
+	}
 	if (call->size != 0 && call->size != text->len) {
 		(void)error_set(&refusal, EINVAL, "a row cut to %zu bytes is no row", call->size);
 		call_refuse(call, CALL_PATH, &refusal, text->data,

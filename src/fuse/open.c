@@ -83,6 +83,17 @@ static void admit(struct call *call, struct file *file, const struct version *ve
 	reply_open(call, file);
 }
 
+/* No handle came about. Memory is refused by its bound, and that is worth a line. */
+static void open_failed(struct call *call, int r)
+{
+	if (r == -ENOMEM) {
+		(void)text_no_room(&call->error);
+		call_refuse(call, CALL_OTHER, &call->error, NULL, 0);
+	} else {
+		call_error(call, r);
+	}
+}
+
 /* Open a row whose text is known. */
 static void open_text(struct call *call, struct text *text, bool looked_up)
 {
@@ -92,7 +103,7 @@ static void open_text(struct call *call, struct text *text, bool looked_up)
 	if (file)
 		admit(call, file, call->fi.flags & O_TRUNC ? NULL : &text->version, looked_up);
 	else
-		call_error(call, r);
+		open_failed(call, r);
 }
 
 static void open_row_done(struct call *call, struct text *text, const struct error *e)

@@ -223,10 +223,14 @@ static void rename_scratch_to_row(struct call *call)
 {
 	int r = get_scratch(call);
 
-	if (r < 0)
+	if (r == -EFBIG) {
+		(void)text_too_long(&call->error);
+		call_refuse(call, CALL_PATH, &call->error, NULL, 0);
+	} else if (r < 0) {
 		call_error(call, r);
-	else
+	} else {
 		call_work(call, commit_scratch);
+	}
 }
 
 /* --- RENAME: row to scratch ------------------------------------------------------------------ */
