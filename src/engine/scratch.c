@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "rowfs/base/log.h"
+#include "rowfs/base/options.h"
 #include "rowfs/engine/text.h"
 
 struct scratch {
@@ -133,6 +134,16 @@ int scratch_room(struct scratch *scratch, uint64_t bytes)
 		return 0;
 	atomic_store(&scratch->used, measure(scratch));
 	return atomic_load(&scratch->used) + bytes <= scratch->max ? 0 : -ENOSPC;
+}
+
+int scratch_full(struct scratch *scratch, uint64_t bytes, struct error *e)
+{
+	char size[OPTION_SIZE_TEXT];
+
+	option_print_size(scratch->max, size);
+	if (scratch_room(scratch, bytes) < 0)
+		return error_set(e, ENOSPC, "temporary files may take scratch_max=%s together", size);
+	return error_set(e, ENOSPC, "the disk is full that holds the temporary files: %s", scratch->path);
 }
 
 ssize_t scratch_write(struct scratch *scratch, int fd, const void *data, size_t len, off_t offset)

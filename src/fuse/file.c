@@ -145,6 +145,27 @@ static void set_wrote(struct file *file, bool wrote)
 	pthread_mutex_unlock(&file->lock);
 }
 
+/* Once for each handle: programs go on writing. */
+static void refuse_full(fuse_req_t req, struct file *file, size_t size)
+{
+	struct call *call;
+	bool said;
+
+	pthread_mutex_lock(&file->lock);
+	said = file->full;
+	file->full = true;
+	pthread_mutex_unlock(&file->lock);
+	if (said) {
+		fuse_reply_err(req, ENOSPC);
+		return;
+	}
+	call = call_new(req, file->node, NULL);
+	if (!call)
+		return;
+	(void)scratch_full(call->mount->engine.scratch, size, &call->error);
+	call_refuse(call, CALL_OTHER, &call->error, NULL, 0);
+}
+
 void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off_t offset,
 	      struct fuse_file_info *fi)
 {
@@ -167,7 +188,9 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off
 	default:
 		n = -EBADF;
 	}
-	if (n < 0)
+	if (n == -ENOSPC)
+		refuse_full(req, file, size);
+	else if (n < 0)
 		fuse_reply_err(req, (int)-n);
 	else
 		fuse_reply_write(req, (size_t)n);

@@ -194,8 +194,12 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
 	}
 	/* Owner, mode and times of rows and directories are what they are; that succeeds and changes
 	 * nothing, because cp -a, rsync -a and editors take a refusal for a failed save. */
-	if (r < 0)
+	if (r == -ENOSPC) {
+		(void)scratch_full(mount->engine.scratch, (uint64_t)attr->st_size, &call->error);
+		call_refuse(call, CALL_OTHER, &call->error, NULL, 0);
+	} else if (r < 0) {
 		call_error(call, r);
-	else
+	} else {
 		getattr(call);
+	}
 }

@@ -136,6 +136,7 @@ struct file {
 	struct edit *edit;     /* EDIT */
 	int fd;                /* SCRATCH */
 	bool wrote;            /* [lock] SCRATCH: bytes came since the last flush */
+	bool full;             /* [lock] SCRATCH: it was said that there is no room */
 	struct file *prev, *next; /* [mount.lock] those with an edit */
 };
 

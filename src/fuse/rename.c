@@ -314,7 +314,12 @@ static void detach(struct call *call, enum name_state before)
 	if (r < 0) {
 		names_event(mount->engine.names, call->node->relation, call->name,
 			    before == NAME_PLAIN ? NAME_COMMITTED : NAME_CREATED, NULL);
-		call_error(call, r);
+		if (r == -ENOSPC) {
+			(void)scratch_full(mount->engine.scratch, call->text ? call->text->len : 0, &call->error);
+			call_refuse(call, CALL_PATH, &call->error, NULL, 0);
+		} else {
+			call_error(call, r);
+		}
 		return;
 	}
 	follow_all(call, dir);

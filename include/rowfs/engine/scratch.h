@@ -34,6 +34,9 @@ ssize_t scratch_write(struct scratch *scratch, int fd, const void *data, size_t 
 /* Is there room for `bytes` more? 0 or -ENOSPC. */
 int scratch_room(struct scratch *scratch, uint64_t bytes) _must_check_;
 
+/* Why a file that would grow by `bytes` was refused with -ENOSPC, which is returned. */
+int scratch_full(struct scratch *scratch, uint64_t bytes, struct error *e);
+
 /* A file with this content, in place of what has the name; that stays as it is on failure. 0 or -errno. */
 int scratch_put(struct scratch *scratch, int dir, const char *name, const void *data, size_t len,
 		uid_t uid, gid_t gid) _must_check_;
