@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -33,25 +34,69 @@ static int make_directory(struct buf *path, const char *more)
 
 /* nftw() has no argument for its callback; measuring and clearing away happen on one thread each. */
 static _Thread_local uint64_t walk_bytes;
-static _Thread_local unsigned walk_files;
-static _Thread_local char walk_first[256]; /* name of the first file met */
 
 static int visit_size(const char *path, const struct stat *st, int type, struct FTW *ftw)
 {
-	if (type == FTW_F || type == FTW_SL) {
-		if (walk_files++ == 0)
-			snprintf(walk_first, sizeof walk_first, "%s", path + ftw->base);
+	if (type == FTW_F || type == FTW_SL)
 		walk_bytes += (uint64_t)st->st_size;
-	}
 	return 0;
 }
 
 static uint64_t measure(const struct scratch *scratch)
 {
 	walk_bytes = 0;
-	walk_files = 0;
 	nftw(scratch->path, visit_size, 16, FTW_PHYS);
 	return walk_bytes;
+}
+
+/* Files that remain, by whether a table of this snapshot shows them. */
+struct remains {
+	unsigned files;
+	char first[256], folder[512]; /* of the first */
+};
+
+static _Thread_local struct remains walk_shown, walk_lost;
+static _Thread_local const struct schema *walk_schema;
+static _Thread_local size_t walk_root; /* length of the spool's path */
+
+static int visit_remains(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	struct remains *remains = &walk_lost;
+
+	if (type != FTW_F && type != FTW_SL)
+		return 0;
+	/* A table's folder is named by its oid. */
+	if (schema_relation(walk_schema, (uint32_t)strtoul(path + walk_root + 1, NULL, 10)))
+		remains = &walk_shown;
+	if (remains->files++ == 0) {
+		snprintf(remains->first, sizeof remains->first, "%s", path + ftw->base);
+		snprintf(remains->folder, sizeof remains->folder, "%.*s", ftw->base - 1, path);
+	}
+	return 0;
+}
+
+static const char *plural(unsigned n)
+{
+	return n == 1 ? "" : "s";
+}
+
+void scratch_report(const struct scratch *scratch, const struct schema *schema, bool end)
+{
+	walk_shown = walk_lost = (struct remains){0};
+	walk_schema = schema;
+	walk_root = strlen(scratch->path);
+	nftw(scratch->path, visit_remains, 16, FTW_PHYS);
+	if (walk_shown.files && end)
+		log_warning("%u temporary file%s remain%s, the first is %s; the next mount shows them again (%s)",
+			    walk_shown.files, plural(walk_shown.files), walk_shown.files == 1 ? "s" : "",
+			    walk_shown.first, scratch->path);
+	else if (walk_shown.files)
+		log_warning("temporary files of an earlier mount are still in their places: %s%s (%s)",
+			    walk_shown.first, walk_shown.files > 1 ? " and more" : "", scratch->path);
+	if (walk_lost.files)
+		log_warning("no table of this mount shows %u temporary file%s any more, the first is %s; to be "
+			    "had, or removed, only below %s", walk_lost.files, plural(walk_lost.files),
+			    walk_lost.first, walk_lost.folder);
 }
 
 static int visit_clear(const char *path, const struct stat *st, int type, struct FTW *ftw)
@@ -93,9 +138,6 @@ int scratch_open(const struct settings *settings, const char *identity, struct s
 	}
 	scratch->max = settings->scratch_max;
 	atomic_init(&scratch->used, measure(scratch));
-	if (walk_files)
-		log_warning("temporary files of an earlier mount are still in their places: %s%s (%s)",
-			    walk_first, walk_files > 1 ? " and more" : "", scratch->path);
 	*ret = scratch;
 	return 0;
 }
@@ -105,10 +147,6 @@ void scratch_close(struct scratch *scratch)
 	if (!scratch)
 		return;
 	nftw(scratch->path, visit_clear, 16, FTW_PHYS | FTW_DEPTH);
-	if (measure(scratch), walk_files)
-		log_warning("%u temporary file%s remain%s, the first is %s; the next mount shows them again (%s)",
-			    walk_files, walk_files == 1 ? "" : "s", walk_files == 1 ? "s" : "",
-			    walk_first, scratch->path);
 	close(scratch->dir);
 	free(scratch->path);
 	free(scratch);

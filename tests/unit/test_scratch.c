@@ -325,9 +325,12 @@ END_TEST
 
 /* --- From one mount to the next -------------------------------------------------------------- */
 
-/* What the log says while the spool is closed and opened again. */
+/* What the log says while the spool is closed and opened again, by mounts that show the tables 1 and 2. */
 static const char *log_of_restart(void)
 {
+	static struct relation relations[] = {{.oid = 1}, {.oid = 2}};
+	static struct space space = {.relations = relations, .n_relations = 2};
+	static const struct schema schema = {.spaces = &space, .n_spaces = 1};
 	static char text[4096];
 	char path[200];
 	FILE *file;
@@ -335,8 +338,10 @@ static const char *log_of_restart(void)
 	snprintf(path, sizeof(path), "%s/log", sample.dir);
 	unlink(path);
 	ck_assert_int_eq(log_open(path), 0);
+	scratch_report(scratch, &schema, true);
 	scratch_close(scratch);
 	open_scratch();
+	scratch_report(scratch, &schema, false);
 	ck_assert_int_eq(log_open("stderr"), 0);
 	file = fopen(path, "r");
 	ck_assert_ptr_nonnull(file);
@@ -364,6 +369,30 @@ START_TEST(files_outlive_the_mount_and_are_told)
 	text = log_of_restart();
 	ck_assert_ptr_nonnull(strstr(text, "2 temporary files remain"));
 	ck_assert_ptr_nonnull(strstr(text, " and more ("));
+}
+END_TEST
+
+/* Their table was dropped: no mount will show them. */
+START_TEST(files_that_no_table_shows_are_told_with_their_place)
+{
+	_cleanup_close_ int lost = table(3), shown = -1;
+	const char *text;
+	char place[200];
+
+	snprintf(place, sizeof(place), "%s/spool/%s/3\n", sample.dir, identity);
+	ck_assert_int_eq(put(lost, "draft", "x"), 0);
+	text = log_of_restart();
+	ck_assert_ptr_nonnull(strstr(text, "1 temporary file any more, the first is draft;"));
+	ck_assert_ptr_nonnull(strstr(text, place));
+	ck_assert_ptr_null(strstr(text, "next mount"));
+	ck_assert_ptr_null(strstr(text, "in their places"));
+
+	shown = table(1);
+	ck_assert_int_eq(put(shown, "a", "x"), 0);
+	text = log_of_restart();
+	ck_assert_ptr_nonnull(strstr(text, "1 temporary file remains, the first is a; the next mount"));
+	ck_assert_ptr_nonnull(strstr(text, place));
+	check_content(lost, "draft", "x");
 }
 END_TEST
 
@@ -451,6 +480,7 @@ int main(void)
 	tcase_add_test(test, putting_keeps_to_the_room);
 	tcase_add_test(test, a_failed_write_says_why);
 	tcase_add_test(test, files_outlive_the_mount_and_are_told);
+	tcase_add_test(test, files_that_no_table_shows_are_told_with_their_place);
 	tcase_add_test(test, empty_folders_go_without_a_word);
 	tcase_add_test(test, threads_fill_the_room_and_not_much_more);
 	suite_add_tcase(suite, test);

@@ -13,6 +13,7 @@
 #include "rowfs/base/buf.h"
 #include "rowfs/base/error.h"
 #include "rowfs/base/settings.h"
+#include "rowfs/model/schema.h"
 
 struct scratch;
 
@@ -20,7 +21,11 @@ struct scratch;
 int scratch_open(const struct settings *settings, const char *identity, struct scratch **ret,
 		 struct error *e) _must_check_;
 
-/* Removes the folders that are empty; says in the log what remains. */
+/* Say in the log which files there are: at the start of a mount, or at its `end`. Those of tables that are not in
+ * the snapshot cannot be reached through any mount, so their place on the disk is named. */
+void scratch_report(const struct scratch *scratch, const struct schema *schema, bool end);
+
+/* Removes the folders that are empty. */
 void scratch_close(struct scratch *scratch);
 
 /* Descriptor of a table's folder, for the caller to close. -ENOENT if nothing was ever put there and
