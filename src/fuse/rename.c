@@ -101,6 +101,17 @@ void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 		call_work(call, unlink_row);
 }
 
+/* --- RENAME: what is refused ----------------------------------------------------------------- */
+
+/* Whether the name is free is a question (mv -n), and that it is not is the answer: no refusal. */
+static void rename_failed(struct call *call, const char *text, size_t len)
+{
+	if ((call->flags & RENAME_NOREPLACE) && call->error.err == EEXIST && !call->error.sqlstate[0])
+		call_error(call, -EEXIST);
+	else
+		call_refuse(call, CALL_PATH, &call->error, text, len);
+}
+
 /* --- RENAME: scratch to scratch -------------------------------------------------------------- */
 
 static void reply_renamed(struct call *call, struct node *node)
@@ -214,7 +225,7 @@ static void commit_scratch(struct call *call)
 	if (r == 0)
 		r = commit_scratch_text(call);
 	if (r < 0)
-		call_refuse(call, CALL_PATH, &call->error, call->buf.data, call->buf.len);
+		rename_failed(call, call->buf.data, call->buf.len);
 	else
 		scratch_is_row(call);
 }
@@ -362,18 +373,24 @@ static void rename_row_to_scratch(struct call *call)
 static void rekey(struct call *call)
 {
 	struct mount *mount = call->mount;
+	struct names *names = mount->engine.names;
+	uint32_t oid = call->node->relation;
 	struct node *node;
-	int r = read_target(call);
+	int r;
 
+	if (names_state(names, oid, call->new_name, NULL) == NAME_DETACHED)
+		call->flags &= ~(unsigned)RENAME_NOREPLACE; /* hidden, so it is free */
+	r = read_target(call);
 	if (r == 0 && !call->text)
 		r = commit_check_name(&mount->engine, &call->new_ref, &call->error);
 	if (r == 0)
 		r = commit_rename(&mount->engine, &call->ref, &call->new_ref, call->text != NULL,
 				  &call->error);
 	if (r < 0) {
-		call_refuse(call, CALL_PATH, &call->error, NULL, 0);
+		rename_failed(call, NULL, 0);
 		return;
 	}
+	names_event(names, oid, call->new_name, NAME_COMMITTED, NULL); /* hidden it may have been, or pending */
 	node = nodes_find(mount->nodes, call->node, call->name);
 	if (node) {
 		/* Handles that are open on it go on seeing, and being told, what they opened. */
@@ -401,7 +418,7 @@ static void rename_pending(struct call *call)
 	if (r == 0 && names_event(names, oid, call->new_name, NAME_CREATED, NULL) < 0)
 		r = error_set(e, EEXIST, "there is a file %s already", call->new_name);
 	if (r < 0) {
-		call_refuse(call, CALL_PATH, e, NULL, 0);
+		rename_failed(call, NULL, 0);
 		return;
 	}
 	names_event(names, oid, call->name, NAME_REMOVED, NULL);
