@@ -11,7 +11,7 @@ enum { COMMIT_ATTEMPTS = 3 };
 struct answer {
 	uint32_t xid;
 	unsigned lines;
-	struct cells key; /* of an insert */
+	struct cells key; /* of an insert; of an update, whether the row was kept as it was */
 };
 
 int commit_run(struct engine *engine, const struct statement *statement, struct answer *ret,

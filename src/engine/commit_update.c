@@ -103,6 +103,11 @@ static int conflict(const struct update *update, enum verdict verdict, size_t co
 	return -ESTALE;
 }
 
+static bool was_kept(const struct answer *answer)
+{
+	return answer->key.n && answer->key.at[0].data && *answer->key.at[0].data == 't';
+}
+
 /* One try. Returns 1 when it must be made again. */
 static int update_try(struct engine *engine, const struct update *update,
 		      const struct statement *statement, uint32_t *ret_xid, struct error *e)
@@ -111,11 +116,13 @@ static int update_try(struct engine *engine, const struct update *update,
 	enum verdict verdict;
 	int64_t deadline = 0;
 	size_t column = 0;
-	bool lost;
+	bool lost, kept;
 	int r = commit_run(engine, statement, &answer, e);
 
 	*ret_xid = answer.xid;
-	if (r == 0 && answer.lines)
+	kept = was_kept(&answer);
+	cells_done(&answer.key);
+	if (r == 0 && answer.lines && !kept)
 		return 0;
 	lost = r < 0 && e->outcome_unknown;
 	if (r < 0 && !lost)
@@ -131,7 +138,7 @@ static int update_try(struct engine *engine, const struct update *update,
 		return lost ? commit_unknown(e) : r;
 	if (verdict == OURS)
 		return 0;
-	if (verdict != BASE)
+	if (verdict != BASE && !kept)
 		return lost ? commit_unknown(e) : conflict(update, verdict, column, e);
 	if (lost)
 		return 1;
