@@ -50,3 +50,7 @@ int commit_check_writable(const struct relation *relation, struct error *e) _mus
  * its name and place into `e`. `chosen` (NULL: all that are present) are the columns that were sent. */
 void commit_blame(struct engine *engine, const struct relation *relation, const struct patch *patch,
 		  const bool *chosen, struct error *e);
+
+/* PostgreSQL refused for want of a grant (42501) but names the table only: name the `chosen` columns that the role
+ * may not change, or insert. */
+void commit_forbidden(const struct relation *relation, const bool *chosen, bool insert, struct error *e);

@@ -178,6 +178,8 @@ int commit_update(struct engine *engine, const struct rowref *ref, const struct 
 		commit_announce(engine, ref, xid);
 	else
 		reader_saved(engine->reader, ref, 0); /* whatever was cached may be why it failed */
+	if (r == -EACCES)
+		commit_forbidden(ref->relation, update.changed, false, e);
 	if (r == -EINVAL)
 		commit_blame(engine, ref->relation, &update.edited, update.changed, e);
 	return r;

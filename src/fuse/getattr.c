@@ -192,6 +192,8 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
 		truncate_row(call);
 		return;
 	}
+	else if (size && node->kind == NODE_REPORT)
+		r = -EACCES;
 	/* Owner, mode and times of rows and directories are what they are; that succeeds and changes
 	 * nothing, because cp -a, rsync -a and editors take a refusal for a failed save. */
 	if (r == -ENOSPC) {

@@ -165,10 +165,15 @@ static void open_row(struct call *call)
  * known before. */
 static void open_report(struct call *call)
 {
-	struct file *file = file_new(FILE_TEXT, NULL);
 	const struct report *report = call->node->report;
 	struct version version;
+	struct file *file;
 
+	if (wants_write(&call->fi)) { /* default_permissions let root through */
+		call_error(call, -EACCES);
+		return;
+	}
+	file = file_new(FILE_TEXT, NULL);
 	report->print(&call->mount->engine, call->asker.uid, &call->buf);
 	version = version_of(call->buf.data ? call->buf.data : "", call->buf.len, NULL);
 	if (file)
@@ -367,8 +372,7 @@ static void create_row_checked(struct call *call)
 
 static void refuse_name(struct call *call)
 {
-	(void)error_set(&call->error, EINVAL, "%s can be no row of this table: the name is no key that "
-			"PostgreSQL would print", call->name);
+	(void)rowref_explain(call->mount->engine.catalog, call->node->relation, call->name, &call->error);
 	call_refuse(call, CALL_OTHER, &call->error, NULL, 0);
 }
 

@@ -470,14 +470,19 @@ static enum side side_of(struct call *call, struct node *directory, const char *
 
 static void rename_call(struct call *call)
 {
+	struct mount *mount = call->mount;
 	enum side from = side_of(call, call->node, call->name, &call->ref);
 	enum side to = side_of(call, call->target, call->new_name, &call->new_ref);
 
 	if (from == SIDE_NEITHER) {
 		call_error(call, -EPERM);
 	} else if (to == SIDE_NEITHER) {
-		(void)error_set(&call->error, EINVAL, "%s can be no row and no temporary file here",
-				call->new_name);
+		if (call->target->kind == NODE_TABLE && strcmp(call->new_name, REPORT_NEW_ROW) != 0)
+			(void)rowref_explain(mount->engine.catalog, call->target->relation, call->new_name,
+					     &call->error);
+		else
+			(void)error_set(&call->error, EINVAL, "%s can be no row and no temporary file here",
+					call->new_name);
 		call_refuse(call, CALL_PATH, &call->error, NULL, 0);
 	} else if (from == SIDE_SCRATCH) {
 		if (to == SIDE_SCRATCH)
