@@ -56,9 +56,9 @@ static int gone_try(struct engine *engine, const struct rowref *ref, const struc
 	if (r < 0)
 		return settle_gone(engine, ref, to, e);
 	r = commit_look(engine, ref, 0, &text, e);
-	if (r < 0)
+	if (r < 0 && r != -EFBIG)
 		return r;
-	if (text)
+	if (text || r == -EFBIG)
 		return error_set(e, EPERM, "the database kept the row: a trigger or rule refused it "
 					   "without saying why");
 	return error_set(e, ENOENT, "there is no row %s", ref->name);
