@@ -155,9 +155,9 @@ void file_list(struct file *file)
 	pthread_mutex_unlock(&file->mount->lock);
 }
 
-unsigned files_walk(struct mount *mount)
+uint64_t files_walk(struct mount *mount)
 {
-	unsigned walk;
+	uint64_t walk;
 
 	pthread_mutex_lock(&mount->lock);
 	walk = ++mount->walks;
@@ -165,7 +165,7 @@ unsigned files_walk(struct mount *mount)
 	return walk;
 }
 
-struct file *files_next(struct mount *mount, unsigned walk, file_match_fn *match, const void *what)
+struct file *files_next(struct mount *mount, uint64_t walk, file_match_fn *match, const void *what)
 {
 	struct file *file;
 

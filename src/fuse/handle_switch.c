@@ -81,7 +81,7 @@ void handles_follow(struct mount *mount, uint32_t relation, const char *name, in
 		    const char *scratch_name)
 {
 	struct row_name row = {relation, name};
-	unsigned walk = files_walk(mount);
+	uint64_t walk = files_walk(mount);
 	struct file *file;
 
 	while ((file = files_next(mount, walk, file_edits_row, &row))) {
@@ -173,7 +173,7 @@ static int to_edit(struct call *call, struct file *file, struct text *now)
 
 void handles_return(struct call *call, const struct stat *scratch, struct text *now)
 {
-	unsigned walk = files_walk(call->mount);
+	uint64_t walk = files_walk(call->mount);
 	struct file *file;
 
 	while ((file = files_next(call->mount, walk, is_writer_of, scratch))) {

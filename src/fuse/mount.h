@@ -23,7 +23,7 @@ struct mount {
 	void *ready_arg;
 	pthread_mutex_t lock;
 	struct file *files;   /* [lock] handles with an edit or a scratch file */
-	unsigned walks;       /* [lock] walks over them that have begun */
+	uint64_t walks;       /* [lock] walks over them that have begun */
 	struct interrupts *interrupts;
 };
 
@@ -178,7 +178,7 @@ struct file {
 	bool full;               /* [lock] it was said that the spool has no room for what is written to it */
 	int error;               /* [lock] why what is written can go nowhere any more, -errno */
 	struct file *prev, *next; /* [mount.lock] those that a rename may change */
-	unsigned walked;          /* [mount.lock] the last walk that met it */
+	uint64_t walked;          /* [mount.lock] the last walk that met it */
 };
 
 static inline struct file *file_of(const struct fuse_file_info *fi)
@@ -220,8 +220,8 @@ void files_end(struct mount *mount);
 typedef bool file_match_fn(const struct backing *backing, const void *what);
 
 /* A walk over the listed handles: each that matches is given once, with a reference; NULL after the last. */
-unsigned files_walk(struct mount *mount);
-struct file *files_next(struct mount *mount, unsigned walk, file_match_fn *match, const void *what);
+uint64_t files_walk(struct mount *mount);
+struct file *files_next(struct mount *mount, uint64_t walk, file_match_fn *match, const void *what);
 
 /* Does it edit the row of this name, and was not told to stop? */
 struct row_name {
