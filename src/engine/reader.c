@@ -117,6 +117,7 @@ static bool is_fed(struct reader *reader, const struct cache_proof *proof)
 struct fetched {
 	const struct rowref *ref;
 	struct text *text;
+	bool no_room; /* in memory_max for it */
 };
 
 /* Only the spelling that PostgreSQL prints is the row's name: `042` finds row 42, whose name it is not. */
@@ -150,6 +151,7 @@ static int take_line(void *arg, const struct cell *cells, size_t n)
 		return -EFBIG;
 	version = version_of(out.data, out.len, view.has_mtime ? &view.mtime : NULL);
 	fetched->text = text_new(out.data, out.len, &version, view.xid);
+	fetched->no_room = !fetched->text;
 	return fetched->text ? 0 : -ENOMEM;
 }
 
@@ -190,7 +192,8 @@ static int explain(struct reader *reader, const struct rowref *ref, enum store_s
 	if (r == -EINVAL && is_bad_key(reader, ref, set))
 		return no_row(ref, e);
 	if (r == -EFBIG && !e->sqlstate[0])
-		return error_set(e, EFBIG, "the row's text is longer than %d MiB", TEXT_MAX >> 20);
+		return error_set(e, EFBIG, "the row %s is too large for a file: a row's text may have %d MiB",
+				 ref->name, TEXT_MAX >> 20);
 	r = error_ensure(e, r); /* there may have been no memory for a statement */
 	/* EINVAL would speak of the call, and the fault is the row's. */
 	if (r == -EINVAL)
@@ -212,7 +215,7 @@ static int fetch(struct reader *reader, const struct rowref *ref, enum store_set
 		r = store_run(reader->parts.store, set, &statement, take_line, &fetched, &local);
 	if (r < 0) {
 		text_unref(fetched.text);
-		r = explain(reader, ref, set, r, &local);
+		r = fetched.no_room ? text_no_room(&local) : explain(reader, ref, set, r, &local);
 	} else if (!fetched.text) {
 		r = no_row(ref, &local);
 	} else {

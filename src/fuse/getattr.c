@@ -137,6 +137,11 @@ static void truncate_row_done(struct call *call, struct text *text, const struct
 		call_fail(call, CALL_PATH, e);
 		return;
 	}
+	if (call->size > TEXT_MAX) {
+		r = text_too_long(&call->error);
+		call_refuse(call, CALL_PATH, r, NULL, 0);
+		return;
+	}
 	if (call->size != 0 && call->size != text->len) {
 		r = error_set(&call->error, EINVAL, "a row cut to %zu bytes is no row", call->size);
 		call_refuse(call, CALL_PATH, r, text->data,
@@ -200,6 +205,22 @@ static int set_scratch(const struct node *node, const struct stat *attr, int to_
 	return to_set & TIMES ? set_scratch_times(node->path_fd, attr, to_set) : 0;
 }
 
+/* The spool has no room for the size; ends the call. */
+static void size_full(struct call *call, struct file *file)
+{
+	struct stat st = {0};
+	uint64_t now;
+
+	if (file && !file_first_full(file)) {
+		call_error(call, -ENOSPC);
+		return;
+	}
+	if (!file && fstat(call->node->path_fd, &st) < 0)
+		st.st_size = 0;
+	now = file ? file_size(file) : (uint64_t)st.st_size;
+	spool_full(call, CALL_OTHER, call->size > now ? call->size - now : 0, 0);
+}
+
 /* A handle that is written to has its own idea of the file, whatever the node has become meanwhile. */
 static void set_size(struct call *call)
 {
@@ -210,11 +231,15 @@ static void set_size(struct call *call)
 		r = file_truncate(file, call->size);
 	else if (call->kind == NODE_SCRATCH)
 		r = scratch_resize(call->mount->engine.scratch, call->node->path_fd, (off_t)call->size);
+	else if (call->kind == NODE_REPORT)
+		r = -EACCES;
 	else if (call->kind == NODE_ROW) {
 		truncate_row(call);
 		return;
 	}
-	if (r < 0)
+	if (r == -ENOSPC)
+		size_full(call, file);
+	else if (r < 0)
 		call_error(call, r);
 	else
 		getattr(call);

@@ -47,6 +47,29 @@ static void lookup_root(struct mount *mount, fuse_req_t req, struct node *parent
 		fuse_reply_err(req, ENOENT);
 }
 
+/* A row that no file can hold is there all the same, and can be removed: the name has a node, whose attributes are
+ * refused to whoever asks. */
+static void lookup_too_large(struct call *call)
+{
+	struct mount *mount = call->mount;
+	uint64_t ino = ino_of_name(call->relation, call->name);
+	struct version none = version_of("", 0, NULL);
+	struct look look = {.began_us = INT64_MAX};
+	enum belief belief;
+	struct node *node;
+	struct stat attr;
+
+	node = nodes_get_row(mount->nodes, call->node, call->name, call->relation, ino, &none, NULL, &look,
+			     &belief);
+	if (!node) {
+		call_error(call, -ENOMEM);
+		return;
+	}
+	attr_row(mount, call->ref.relation, ino, &none, &attr);
+	reply_entry(mount, call->req, node, &attr, BELIEVE_NOT);
+	call_free(call);
+}
+
 static void lookup_row_done(struct call *call, struct text *text, const struct error *e)
 {
 	struct mount *mount = call->mount;
@@ -56,6 +79,10 @@ static void lookup_row_done(struct call *call, struct text *text, const struct e
 	struct stat attr;
 	enum belief belief;
 
+	if (!text && e->err == EFBIG) {
+		lookup_too_large(call);
+		return;
+	}
 	if (!text) {
 		call_fail(call, CALL_LOOKUP, e);
 		return;

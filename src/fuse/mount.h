@@ -24,7 +24,7 @@ struct mount {
 	void *ready_arg;
 	pthread_mutex_t lock;
 	struct file *files;   /* [lock] handles with an edit or a scratch file */
-	unsigned walks;       /* [lock] walks over them that have begun */
+	uint64_t walks;       /* [lock] walks over them that have begun */
 	struct interrupts *interrupts;
 };
 
@@ -186,9 +186,10 @@ struct file {
 	pthread_mutex_t lock;    /* held over a WRITE, a truncation and a switch, never across PostgreSQL */
 	struct backing *backing; /* [lock and mount.lock to change, either to look] */
 	bool closed;             /* [lock] it has left its node */
+	bool full;               /* [lock] it was said that the spool has no room for what is written to it */
 	int error;               /* [lock] why what is written can go nowhere any more, -errno */
 	struct file *prev, *next; /* [mount.lock] those that a rename may change */
-	unsigned walked;          /* [mount.lock] the last walk that met it */
+	uint64_t walked;          /* [mount.lock] the last walk that met it */
 };
 
 static inline struct file *file_of(const struct fuse_file_info *fi)
@@ -216,6 +217,10 @@ void file_switch(struct file *file, struct backing *backing);
 /* The size that its holder sees. */
 uint64_t file_size(struct file *file);
 
+/* Is this the first time that the spool had no room for what its holder does? That is said once for each handle, since
+ * programs go on writing. */
+bool file_first_full(struct file *file);
+
 /* ftruncate(2). -EBADF if it is open for reading only. */
 int file_truncate(struct file *file, size_t size) _must_check_;
 
@@ -226,8 +231,8 @@ void files_end(struct mount *mount);
 typedef bool file_match_fn(const struct backing *backing, const void *what);
 
 /* A walk over the listed handles: each that matches is given once, with a reference; NULL after the last. */
-unsigned files_walk(struct mount *mount);
-struct file *files_next(struct mount *mount, unsigned walk, file_match_fn *match, const void *what);
+uint64_t files_walk(struct mount *mount);
+struct file *files_next(struct mount *mount, uint64_t walk, file_match_fn *match, const void *what);
 
 /* Does it edit the row of this name, and was not told to stop? */
 struct row_name {
@@ -263,6 +268,9 @@ struct node *spool_node(struct mount *mount, struct node *parent, const char *na
 
 /* unlinkat() there, which makes room; 0 or -errno. */
 int spool_remove(struct mount *mount, const struct node *parent, int dir, const char *name, int flags);
+
+/* Refuse what there was no room for in the spool, with the limit that was met: see scratch_full(). Ends the call. */
+void spool_full(struct call *call, enum call_kind kind, uint64_t bytes, unsigned names);
 
 /* A name is gone from there in another way; `st` is what it was. */
 void spool_gone(struct mount *mount, const struct node *parent, const char *name, const struct stat *st);

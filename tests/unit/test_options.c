@@ -61,7 +61,7 @@ END_TEST
 START_TEST(sets_every_type)
 {
 	accept("redis=none,redis_required,ttl=0.25,consistency=strong,schema=shop,ro,uid=17,gid=0,"
-	       "umask=027,scratch_max=3K,rejected_max=2m,memory_max=77,detach_grace=1.5,namespace="
+	       "umask=027,scratch_max=3K,rejected_max=2m,memory_max=77M,detach_grace=1.5,namespace="
 	       "b,changes=log,max_staleness=0.1,publication=shop,noworker,direct=host=h port=5433");
 	ck_assert_str_eq(settings.redis, "none");
 	ck_assert(settings.redis_required);
@@ -74,7 +74,7 @@ START_TEST(sets_every_type)
 	ck_assert_uint_eq(settings.umask, 027);
 	ck_assert_uint_eq(settings.scratch_max, 3 << 10);
 	ck_assert_uint_eq(settings.rejected_max, 2 << 20);
-	ck_assert_uint_eq(settings.memory_max, 77);
+	ck_assert_uint_eq(settings.memory_max, 77 << 20);
 	ck_assert_uint_eq(settings.detach_grace_ms, 1500);
 	ck_assert_str_eq(settings.name_space, "b");
 	ck_assert_int_eq(settings.changes, CHANGES_LOG);
@@ -176,6 +176,8 @@ static const char *const bad_values[] = {
         "scratch_max=",
         "scratch_max=-1",
         "memory_max=M",
+        "memory_max=0",
+        "memory_max=1048575",
         "memory_max=1X",
         "memory_max=1MM",
         "memory_max=9223372036854775808",
