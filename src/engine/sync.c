@@ -18,6 +18,9 @@
  * one WAIT. */
 enum { WAIT_MS = 250, PAUSE_MS = 500 };
 
+/* Where there can be no feed: until somebody has installed a change log, perhaps. */
+enum { HOPELESS_PAUSE_MS = 30000 };
+
 /* A step of preparing the feed, and of waiting for changes, so that a request to end is seen. */
 enum { BEGIN_MS = 100, NEXT_MS = 100 };
 
@@ -384,6 +387,8 @@ static int64_t sync_step(void *arg)
 	if (r < 0)
 		note_error(sync, &e);
 	enter(sync, SYNC_PAUSING);
+	if (r == -EOPNOTSUPP)
+		return HOPELESS_PAUSE_MS;
 	/* Not in step with the others who wait. */
 	return PAUSE_MS + clock_monotonic_us() % PAUSE_MS;
 }
