@@ -313,11 +313,6 @@ const char *store_identity(const struct store *s)
 	return "7000000000000000001.5";
 }
 
-bool store_may_lag(const struct store *s)
-{
-	return false;
-}
-
 const char *store_label(const struct store *s)
 {
 	return "fake/sample";
