@@ -222,6 +222,22 @@ START_TEST(a_copy_that_others_made_meanwhile_is_not_replaced)
 }
 END_TEST
 
+static void others_fill_late(void *arg, const char *command)
+{
+	if (strcmp(command, "lease") == 0)
+		put_fed(&new_row, OTHER, TABLE, ref.relation->fingerprint);
+}
+
+/* A fill from before the epoch, which came after Redis was asked: nobody may use it, so it need not stay. */
+START_TEST(a_copy_of_other_epochs_that_came_meanwhile_is_replaced)
+{
+	fake_cache_on(others_fill_late, NULL);
+	ck_assert_int_eq(get(&ref), 7421);
+	check_events("read lease fetch fill");
+	ck_assert(holds(EPOCH "/" TABLE " ", old_text));
+}
+END_TEST
+
 /* --- Copies that are made -------------------------------------------------------------------- */
 
 /* What changes while the SELECT is out. */
@@ -668,6 +684,7 @@ int main(void)
 	tcase_add_test(test, an_aged_copy_is_no_copy_under_a_feed);
 	tcase_add_test(test, somebody_elses_lease_means_no_fill);
 	tcase_add_test(test, a_copy_that_others_made_meanwhile_is_not_replaced);
+	tcase_add_test(test, a_copy_of_other_epochs_that_came_meanwhile_is_replaced);
 	tcase_add_loop_test(test, a_copy_is_stamped_with_the_epochs_of_before_its_select, 0, 2);
 	tcase_add_test(test, a_change_that_the_worker_drops_ends_the_lease);
 	tcase_add_test(test, reading_may_use_a_copy_but_makes_none);
