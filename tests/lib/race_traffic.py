@@ -62,7 +62,7 @@ class Process:
         if life == self.race.life(mount) and life % 2 == 0:
             self.reads.write(READ.pack(began, time.monotonic(), version, who, key, err, mount, life, self.number,
                                        kind))
-        elif err:
+        if err and err != errno.ENOENT:
             time.sleep(0.02)
 
     def cat(self, mount, key):
