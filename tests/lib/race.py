@@ -230,6 +230,8 @@ def main():
         print(f"TROUBLE: {e}")
     finally:
         race.faults.done.set()
+        for thread in race.faults.threads:
+            thread.join(30)     # it heals what it broke
         for process in race.processes:
             process.kill()
         ends = race.world.end()

@@ -18,7 +18,7 @@ absence of a row is a version like any other. Of a stat or a listing only the si
 of some version that all of the above allows. They may
 go back within the bound: replies to two listings may cross, and the kernel keeps the one that came last
 until it is told; how often that was is counted. And while a program is writing the file, its mount shows the size
-that it has written.
+that it has written, or no text, where there was no row.
 
 Times are CLOCK_MONOTONIC, which all processes of a machine share, in seconds.
 """
@@ -33,7 +33,7 @@ from race_rows import row_size, who_number
 
 CONTENT, STAT, LISTING = range(3)
 KINDS = ("content", "stat", "listing")
-TORN = 9999     # in place of an errno: the text was not a row
+TORN, EMPTY = 9999, 9998    # in place of an errno: the text was not a row, or no text at all
 
 READ = struct.Struct("<ddqqihhhhh")
 Read = collections.namedtuple("Read", "began ended version who key errno mount life reader kind")
@@ -195,7 +195,10 @@ class History:
         key = self.keys.get(read.key) or self.keys.setdefault(read.key, Key(read.key))
         if not key.states:
             key.order(self.writes)
-        if read.errno == TORN:
+        if read.errno == EMPTY and self.is_being_saved(read):
+            self.counts["spared"] += 1
+            return None, None
+        if read.errno in (TORN, EMPTY):
             return None, Violation("unreal", read, "the text is not a row")
         if read.errno and read.errno != errno.ENOENT:
             name = errno.errorcode.get(read.errno, str(read.errno))

@@ -7,7 +7,7 @@ beginning; version 2 is written at 10 and acknowledged at 11 unless a test says 
 import errno
 import unittest
 
-from race_history import CONTENT, LISTING, STAT, TORN, NEVER, Floor, History, Read, Write
+from race_history import CONTENT, EMPTY, LISTING, NEVER, STAT, TORN, Floor, History, Read, Write
 from race_rows import row_size, row_text, who_number, who_text
 
 A, B, C, D = 10_000_001, 10_000_002, 10_000_003, 10_000_004
@@ -161,6 +161,11 @@ class Promises(unittest.TestCase):
 
     def test_torn(self):
         self.assertEqual(self.found(read(5, 1, err=TORN)), ["unreal"])
+
+    def test_empty(self):
+        self.assertEqual(self.found(read(5, 0, err=EMPTY)), ["unreal"])
+        self.history.write(write(B, 10, NEVER, 0, ended=12))
+        self.assertEqual(self.found(read(11, 0, err=EMPTY), read(11, 0, err=EMPTY, mount=1)), ["unreal"])
 
     def test_a_size_that_never_was(self):
         self.assertEqual(self.found(size(5, 1)._replace(version=3)), ["unreal"])

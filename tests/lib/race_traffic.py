@@ -12,7 +12,7 @@ import random
 import subprocess
 import time
 
-from race_history import CONTENT, LISTING, NEVER, READ, STAT, TORN, WRITE
+from race_history import CONTENT, EMPTY, LISTING, NEVER, READ, STAT, TORN, WRITE
 from race_rows import CALM, GOING, KEYS, MOVING, OTHERS, WAVE, row_text, table_of, who_number, who_text
 
 WAVE_SECONDS = 0.15         # of each line; so a line has 4.35 s of peace
@@ -62,7 +62,7 @@ class Process:
         if life == self.race.life(mount) and life % 2 == 0:
             self.reads.write(READ.pack(began, time.monotonic(), version, who, key, err, mount, life, self.number,
                                        kind))
-        elif err:
+        if err and err != errno.ENOENT:
             time.sleep(0.02)
 
     def cat(self, mount, key):
@@ -76,14 +76,16 @@ class Process:
         except UnicodeDecodeError:
             text, err = "", TORN
         version = who = 0
-        if not err:
+        if not err and not text:
+            err = EMPTY
+        elif not err:
             try:
                 row = json.loads(text)
                 version, who = row["v"], who_number(row["who"])
                 err = 0 if text == row_text(key, version, who) else TORN
             except (ValueError, KeyError, TypeError):
                 err = TORN
-            if err:
+            if err == TORN:
                 self.race.keep(f"torn-{self.number}-{key}", text)
         self.note(began, life, mount, key, CONTENT, err, version, who)
 
@@ -97,20 +99,21 @@ class Process:
 
     def list(self, mount, table):
         life, began = self.race.life(mount), time.monotonic()
-        sizes, failed = {}, 0
+        sizes, failed, vanished = {}, 0, set()
         try:
             for entry in os.scandir(f"{self.race.mountpoint(mount)}/public/{table}"):
                 try:
                     sizes[entry.name] = entry.stat().st_size
                 except FileNotFoundError:
-                    pass
+                    vanished.add(entry.name)
         except OSError as e:
             failed = e.errno
         for key in KEYS:
             if table_of(key) == table:
                 size = sizes.get(f"{key}.json")
                 err = failed or (errno.ENOENT if size is None else 0)
-                self.note(began, life, mount, key, LISTING, err, size or 0)
+                kind = STAT if f"{key}.json" in vanished else LISTING
+                self.note(began, life, mount, key, kind, err, size or 0)
                 if failed:
                     break
 

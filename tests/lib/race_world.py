@@ -24,7 +24,7 @@ class Trouble(Exception):
 def shell(function, *args, check=True):
     """A function of servers.bash."""
     done = subprocess.run(["bash", "-c", f'source "{HERE}/servers.bash"; "$@"', "race", function, *args],
-                          check=False, stdin=subprocess.DEVNULL)
+                          check=False, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     if check and done.returncode:
         raise Trouble(f"{function} {' '.join(args)}: status {done.returncode}")
     return done.returncode == 0
