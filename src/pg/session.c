@@ -114,13 +114,17 @@ static void print_setup(const struct source *source, enum store_set set, struct 
 	buf_adds(out, identify);
 }
 
-/* The database that was mounted, or another one in its place? */
-static int check_identity(struct source *source, const char *identity, struct error *e)
+/* The database that was mounted, or another one in its place? A standby in the primary's place shows what is older
+ * than what was read already; one that was mounted as such is no worse than it was. */
+static int check_identity(struct source *source, const char *identity, bool standby, struct error *e)
 {
 	if (!*source->identity) {
 		error_copy_text(source->identity, sizeof(source->identity), identity);
+		source->standby = standby;
 		return 0;
 	}
+	if (standby && !source->standby)
+		return error_set(e, EIO, "a standby answers where the primary was mounted; waiting for the primary");
 	if (strcmp(source->identity, identity) == 0)
 		return 0;
 	return error_set(
@@ -164,9 +168,7 @@ static int set_up(struct session *session, struct source *source, enum store_set
 		return -e->err;
 	session->backend = PQbackendPID(session->pg);
 	error_copy_text(session->started, sizeof(session->started), PQgetvalue(result, 0, 1));
-	if (*PQgetvalue(result, 0, 2) == 't')
-		atomic_store(&source->standby, true);
-	return check_identity(source, PQgetvalue(result, 0, 0), e);
+	return check_identity(source, PQgetvalue(result, 0, 0), *PQgetvalue(result, 0, 2) == 't', e);
 }
 
 int session_open(struct source *source, enum store_set set, struct session **ret, struct error *e)

@@ -3,7 +3,6 @@
  * SOURCE may hold a password. It is handed to libpq as it is, and is never part of a message. */
 #pragma once
 
-#include <stdatomic.h>
 #include <stdbool.h>
 
 #include <libpq-fe.h>
@@ -19,7 +18,7 @@ struct source {
 	 * answers in its place (a restored cluster on the same address) is refused: rows of both
 	 * would mix in Redis and in the kernel. Written once, before there is a second thread. */
 	char identity[64];
-	atomic_bool standby; /* a server that lags behind the primary has answered */
+	bool standby; /* the first one led to a server that lags behind the primary; written likewise */
 };
 
 /* Is it a connection string at all? 0 or -EINVAL with a sentence. */

@@ -93,7 +93,7 @@ const char *store_identity(const struct store *store)
 
 bool store_may_lag(const struct store *store)
 {
-	return atomic_load(&store->source.standby);
+	return store->source.standby;
 }
 
 const char *store_label(const struct store *store)

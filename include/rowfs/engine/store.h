@@ -43,8 +43,8 @@ void store_close(struct store *store);
 /* "<system identifier>.<database oid>": which database this is, for cache keys. */
 const char *store_identity(const struct store *store);
 
-/* Has a standby answered, which shows commits later than the primary does? What is read there must not pass for
- * fresh. Once true, it stays so. */
+/* Is this the mount of a standby, which shows commits later than the primary does? What is read there must not pass for
+ * fresh. A mount of the primary is never answered by a standby. */
 bool store_may_lag(const struct store *store);
 
 /* "host/database" without user or password, for /proc/mounts. */
