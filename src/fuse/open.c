@@ -66,7 +66,7 @@ static bool unchanged(const struct call *call)
 	bool same;
 
 	nodes_lock(call->mount->nodes);
-	same = call->kind == call->kind;
+	same = call->node->kind == call->kind;
 	nodes_unlock(call->mount->nodes);
 	return same;
 }
