@@ -18,7 +18,7 @@ AWAKE_SECONDS = 0.5
 
 STOPS = ("mount-stop", "worker-stop")
 # What may make a request wait: at the server, or for a directory that the kernel locks during a rename.
-WAITS = ("postgres-link", "redis-link", "stamp", "standby", "drain")
+WAITS = ("postgres-link", "redis-link", "stamp", "standby", "drain", "late-worker", "far-worker", "far-postgres")
 CUTS = ("postgres-restart", "backends", "postgres-link")
 
 Fault = collections.namedtuple("Fault", "name target began ended")
@@ -288,21 +288,25 @@ class Faults:
     def late_worker(self, _):
         """The worker hears late of what has happened, and how far PostgreSQL is: heartbeats that count from
         when they are set would vouch for copies that it cannot know to be old."""
-        worker = self.world.worker()
-        if worker:
-            self.world.link(worker.number, "postgres", "slow", 0.8)
+        self.keep_far("late-worker", self.world.worker(), "postgres", "slow", 0.8)
 
     def far_worker(self, _):
         """The worker is late, so that copies stay for a while that other mounts know to be old."""
-        worker = self.world.worker()
-        if worker:
-            self.world.link(worker.number, "redis", "slow", 0.06)
+        self.keep_far("far-worker", self.world.worker(), "redis", "slow", 0.06)
 
-    def far_postgres(self, _):
+    def far_postgres(self, chance):
         """Answers take their time, so that rows change between a SELECT and its fill."""
-        for mount, server in self.world.link_numbers:
-            if server == "postgres":
-                self.world.link(mount, server, "delay", 0.06)
+        mounts = [self.world.mounts[mount] for mount, _ in self.world.link_numbers]
+        self.keep_far("far-postgres", chance.choice(mounts), "postgres", "delay", 0.06)
+
+    def keep_far(self, name, mount, server, *words):
+        """Until the end."""
+        def fault():
+            self.world.link(mount.number, server, *words)
+            self.done.wait()
+            self.world.link(mount.number, server, "pass")
+        if mount:
+            self.during(name, mount.number, [f"{server}{mount.number}"], fault)
 
 
 SLOT_WAITS = ("SELECT count(*) > 0 FROM pg_stat_activity WHERE backend_type = 'walsender' "
