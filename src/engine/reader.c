@@ -35,7 +35,8 @@ struct flight {
 	enum outcome outcome;
 	struct buf replace;           /* REPLACE: that value */
 	struct cache_proof proof;     /* of when Redis was asked; under a feed */
-	uint64_t mark;                /* [lock] once it runs: from before the SELECT */
+	uint64_t mark;                /* from before it was listed, and so before its SELECT */
+	int64_t began_us;
 	size_t key_len;
 	char *key;
 };
@@ -342,7 +343,6 @@ static void flight_run(struct lane_task *task)
 	char token[CACHE_TOKEN_SIZE];
 	struct error e = {0};
 	bool leased = !task->late && take_lease(flight, token), superseded, fed;
-	uint64_t mark = marks_now(reader->parts.marks);
 	int64_t began = clock_monotonic_ms();
 	int r = task->late ? lane_late(&e) : fetch_renewed(flight, &leased, &text, &e);
 
@@ -356,13 +356,14 @@ static void flight_run(struct lane_task *task)
 	flight->waiting = NULL;
 	for (struct read_request *w = waiting; w; w = w->next) {
 		w->flight = NULL;
-		w->mark = mark;
+		w->mark = flight->mark;
+		w->began_us = flight->began_us;
 		w->fed = fed;
 	}
 	superseded = flight->superseded;
 	/* Noted under the lock, so that a save that comes now notes its own after it. */
-	if (r == 0 && !superseded)
-		own_note(reader->own, flight->ref.relation->oid, flight->ref.name, text->xid);
+	if ((r == 0 || r == -ENOENT) && !superseded)
+		own_note(reader->own, flight->ref.relation->oid, flight->ref.name, text ? text->xid : 0);
 	pthread_mutex_unlock(&reader->lock);
 
 	if (r == 0 && leased && !superseded)
@@ -382,6 +383,23 @@ static char *flight_key(const struct rowref *ref, size_t *ret_len)
 	return buf_steal(&key);
 }
 
+/* A copy of the row was used: who comes now must not join a flight whose SELECT was before that copy's. */
+static void outdate(struct reader *reader, const struct rowref *ref)
+{
+	struct flight *flight;
+	size_t len;
+	_cleanup_free_ char *key = NULL;
+
+	pthread_mutex_lock(&reader->lock);
+	if (reader->flights) {
+		key = flight_key(ref, &len);
+		HASH_FIND(hh, reader->flights, key ? key : "", key ? len : 0, flight);
+		if (flight)
+			unlist(reader, flight);
+	}
+	pthread_mutex_unlock(&reader->lock);
+}
+
 static struct flight *flight_new(struct reader *reader, const struct rowref *ref)
 {
 	struct flight *flight = calloc(1, sizeof *flight);
@@ -397,6 +415,12 @@ static struct flight *flight_new(struct reader *reader, const struct rowref *ref
 		return NULL;
 	}
 	return flight;
+}
+
+/* With the lock held: has the row changed since it began, as far as this mount has been told? */
+static bool is_older(struct reader *reader, const struct flight *flight)
+{
+	return marks_touched(reader->parts.marks, flight->ref.relation->oid, flight->ref.name, flight->mark);
 }
 
 enum boarding { ON_ANOTHER, ON_THIS, TOO_LATE /* the caller was killed before it waited for any */ };
@@ -415,6 +439,10 @@ static enum boarding join_or_list(struct reader *reader, struct flight *flight,
 	/* With consistency=strong a read may not use a SELECT that began before it. */
 	if (!reader->parts.settings->strong)
 		HASH_FIND(hh, reader->flights, flight->key, flight->key_len, other);
+	if (other && is_older(reader, other)) {
+		unlist(reader, other);
+		other = NULL;
+	}
 	if (!other && !reader->parts.settings->strong) {
 		unsigned before = HASH_COUNT(reader->flights);
 
@@ -431,12 +459,15 @@ void reader_get(struct reader *reader, const struct rowref *ref, struct read_req
 	_cleanup_(question_done) struct question question = {0};
 	_cleanup_text_ struct text *text = NULL;
 	uint64_t mark = marks_now(reader->parts.marks);
+	int64_t began_us = clock_monotonic_us();
 	enum outcome outcome = cached(reader, ref, &question, &text);
 	struct flight *flight;
 	struct error e = {0};
 
 	if (outcome == USABLE) {
+		outdate(reader, ref);
 		request->mark = mark;
+		request->began_us = began_us;
 		request->fed = is_fed(reader, &question.proof);
 		request->done(request, text, &e);
 		return;
@@ -448,6 +479,8 @@ void reader_get(struct reader *reader, const struct rowref *ref, struct read_req
 		return;
 	}
 	flight->outcome = outcome;
+	flight->mark = mark;
+	flight->began_us = began_us;
 	flight->proof = question.proof;
 	flight->replace = question.value;
 	question.value = (struct buf){0};

@@ -240,7 +240,7 @@ static bool put_row(struct reply *reply, const struct listing_entry *row)
 	if (node) {
 		struct stat attr = entry.attr;
 
-		attr_entry(mount, node, &attr, belief, &entry);
+		attr_entry(mount, node, &attr, belief, &look, &entry);
 	}
 	put(reply, row->name, &entry);
 	return true;

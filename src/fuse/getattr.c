@@ -8,9 +8,9 @@
 
 /* --- GETATTR --------------------------------------------------------------------------------- */
 
-static void reply_attr(struct call *call, const struct stat *attr, enum belief belief)
+static void reply_attr(struct call *call, const struct stat *attr, enum belief belief, const struct look *look)
 {
-	fuse_reply_attr(call->req, attr, mount_timeout(call->mount, belief));
+	fuse_reply_attr(call->req, attr, mount_timeout(call->mount, belief, look));
 	call_free(call);
 }
 
@@ -28,7 +28,7 @@ static struct file *handle_of(const struct call *call)
 static void getattr_row_done(struct call *call, struct text *text, const struct error *e)
 {
 	struct mount *mount = call->mount;
-	struct look look = call_look(call);
+	struct look look = call_look(call, text && text->copied);
 	struct version told;
 	enum belief belief;
 	struct stat attr;
@@ -43,7 +43,7 @@ static void getattr_row_done(struct call *call, struct text *text, const struct 
 		belief = BELIEVE_SHORTLY;
 	else
 		attr_row(mount, call->ref.relation, call->ino, &told, &attr);
-	reply_attr(call, &attr, belief);
+	reply_attr(call, &attr, belief, &look);
 }
 
 /* The row is what its node was told; nobody needs to be asked. */
@@ -60,7 +60,7 @@ static bool getattr_known(struct call *call)
 		return false;
 	count(memory_lookups);
 	attr_row(mount, relation, call->ino, &version, &attr);
-	reply_attr(call, &attr, BELIEVE_LONG);
+	reply_attr(call, &attr, BELIEVE_LONG, NULL);
 	return true;
 }
 
@@ -71,7 +71,7 @@ static void getattr_row(struct call *call)
 	int r;
 
 	if (attr_of_open_row(mount, call->node, handle_of(call), &attr)) {
-		reply_attr(call, &attr, BELIEVE_SHORTLY);
+		reply_attr(call, &attr, BELIEVE_SHORTLY, NULL);
 		return;
 	}
 	if (getattr_known(call))
@@ -110,7 +110,7 @@ static void getattr(struct call *call)
 	if (r < 0)
 		call_error(call, r);
 	else
-		reply_attr(call, &attr, belief);
+		reply_attr(call, &attr, belief, NULL);
 }
 
 void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
@@ -153,7 +153,7 @@ static void truncate_row_done(struct call *call, struct text *text, const struct
 	/* The kernel believes this size now; the next who asks is told the row's own. */
 	nodes_spoil(call->mount->nodes, call->node);
 	notify_row(call->mount->notifier, call->node);
-	reply_attr(call, &attr, BELIEVE_SHORTLY);
+	reply_attr(call, &attr, BELIEVE_SHORTLY, NULL);
 }
 
 static void truncate_row(struct call *call)

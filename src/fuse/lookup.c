@@ -18,7 +18,7 @@ static void reply_directory(struct mount *mount, fuse_req_t req, struct node *pa
 	}
 	attr_directory(mount, node, &attr);
 	/* What becomes of schemas and tables, the catalog's poll sees. */
-	reply_entry(mount, req, node, &attr, mount_belief(mount));
+	reply_entry(mount, req, node, &attr, mount_belief(mount), NULL);
 }
 
 static void lookup_table(struct mount *mount, fuse_req_t req, struct node *parent, const char *name,
@@ -66,7 +66,7 @@ static void lookup_too_large(struct call *call)
 		return;
 	}
 	attr_row(mount, call->ref.relation, ino, &none, &attr);
-	reply_entry(mount, call->req, node, &attr, BELIEVE_NOT);
+	reply_entry(mount, call->req, node, &attr, BELIEVE_NOT, NULL);
 	call_free(call);
 }
 
@@ -74,7 +74,7 @@ static void lookup_row_done(struct call *call, struct text *text, const struct e
 {
 	struct mount *mount = call->mount;
 	uint64_t ino = ino_of_name(call->relation, call->name);
-	struct look look = call_look(call);
+	struct look look = call_look(call, text && text->copied);
 	struct node *node;
 	struct stat attr;
 	enum belief belief;
@@ -94,7 +94,7 @@ static void lookup_row_done(struct call *call, struct text *text, const struct e
 		return;
 	}
 	attr_row(mount, call->ref.relation, ino, &text->version, &attr);
-	reply_entry(mount, call->req, node, &attr, belief);
+	reply_entry(mount, call->req, node, &attr, belief, &look);
 	call_free(call);
 }
 
@@ -159,7 +159,7 @@ static bool lookup_known(struct mount *mount, fuse_req_t req, struct node *paren
 		return false;
 	count(memory_lookups);
 	attr_row(mount, relation, node->ino, &version, &attr);
-	reply_entry(mount, req, node, &attr, BELIEVE_LONG);
+	reply_entry(mount, req, node, &attr, BELIEVE_LONG, NULL);
 	return true;
 }
 
@@ -207,7 +207,7 @@ static void lookup_scratch(struct mount *mount, fuse_req_t req, struct node *par
 		fuse_reply_err(req, -r);
 		return;
 	}
-	reply_entry(mount, req, node, &attr, BELIEVE_SHORTLY);
+	reply_entry(mount, req, node, &attr, BELIEVE_SHORTLY, NULL);
 }
 
 static void lookup_report(struct mount *mount, fuse_req_t req, struct node *parent, const char *name)
@@ -227,7 +227,7 @@ static void lookup_report(struct mount *mount, fuse_req_t req, struct node *pare
 	}
 	node->report = report;
 	attr_report(mount, node, &attr);
-	reply_entry(mount, req, node, &attr, BELIEVE_SHORTLY);
+	reply_entry(mount, req, node, &attr, BELIEVE_SHORTLY, NULL);
 }
 
 static void lookup_new(struct mount *mount, fuse_req_t req, struct node *parent, const char *name)
@@ -241,7 +241,7 @@ static void lookup_new(struct mount *mount, fuse_req_t req, struct node *parent,
 		return;
 	}
 	attr_report(mount, node, &attr);
-	reply_entry(mount, req, node, &attr, BELIEVE_SHORTLY);
+	reply_entry(mount, req, node, &attr, BELIEVE_SHORTLY, NULL);
 }
 
 void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)

@@ -32,8 +32,9 @@ struct mount {
  * mend itself. */
 enum { LONG_S = 3600 };
 
-/* How long that is, now: nothing is believed for long that no live feed would take back. */
-double mount_timeout(const struct mount *mount, enum belief belief);
+/* How long that is, now: nothing is believed for long that no live feed would take back; and with a feed, what is
+ * believed shortly is as old as its look already is. `look` NULL: it was not read, like a directory. */
+double mount_timeout(const struct mount *mount, enum belief belief, const struct look *look);
 
 /* The same for what the catalog's poll would take back: schemas and tables. */
 enum belief mount_belief(const struct mount *mount);
@@ -97,8 +98,8 @@ void call_fail(struct call *call, enum call_kind kind, const struct error *e);
  * NULL) that was. */
 void call_refuse(struct call *call, enum call_kind kind, int err, const char *text, size_t len);
 
-/* How the row that call_read() gave was read. */
-struct look call_look(const struct call *call);
+/* How the row that call_read() gave was read; `copied`: see struct text. */
+struct look call_look(const struct call *call, bool copied);
 
 /* Read the row of call->ref, then go on with `then` (text borrowed; NULL: e says why). The caller's
  * being killed answers EINTR. */
@@ -144,11 +145,11 @@ uint64_t ino_of_name(uint32_t relation, const char *name);
 
 /* An entry for fuse_reply_entry(). */
 void attr_entry(const struct mount *mount, const struct node *node, const struct stat *attr, enum belief belief,
-		struct fuse_entry_param *ret);
+		const struct look *look, struct fuse_entry_param *ret);
 
 /* Reply an entry for a node that was just given a lookup, or take the lookup back. */
 void reply_entry(struct mount *mount, fuse_req_t req, struct node *node, const struct stat *attr,
-		 enum belief belief);
+		 enum belief belief, const struct look *look);
 
 /* The same for a row name without a row, which may be gone at any moment: the kernel is not to remember it. */
 void reply_pending(struct mount *mount, fuse_req_t req, struct node *node, const struct stat *attr);

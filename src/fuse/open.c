@@ -129,7 +129,7 @@ static void open_text(struct call *call, struct text *text, const struct look *l
 
 static void open_row_done(struct call *call, struct text *text, const struct error *e)
 {
-	struct look look = call_look(call);
+	struct look look = call_look(call, text && text->copied);
 
 	if (!text) {
 		call_fail(call, CALL_OTHER, e);
@@ -305,7 +305,7 @@ static void reply_create(struct call *call, struct file *file, const struct stat
 	struct fuse_entry_param entry;
 	struct node *node = file->node;
 
-	attr_entry(call->mount, node, attr, BELIEVE_SHORTLY, &entry);
+	attr_entry(call->mount, node, attr, BELIEVE_SHORTLY, NULL, &entry);
 	if (pending)
 		entry.entry_timeout = 0;
 	file_list(file);

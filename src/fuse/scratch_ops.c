@@ -179,7 +179,7 @@ static void reply_made(fuse_req_t req, struct node *parent, const char *name, in
 		nodes_forget(mount->nodes, node, 1);
 		fuse_reply_err(req, -r);
 	} else {
-		reply_entry(mount, req, node, &attr, BELIEVE_SHORTLY);
+		reply_entry(mount, req, node, &attr, BELIEVE_SHORTLY, NULL);
 	}
 }
 

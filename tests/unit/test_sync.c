@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "../../src/engine/publisher.h"
 #include "events.h"
@@ -177,7 +178,7 @@ END_TEST
 static const struct {
 	enum fake_feed_call call;
 	int err;
-} refusals[] = {{FEED_OPEN, EOPNOTSUPP}, {FEED_OPEN, EIO}, {FEED_BEGIN, EIO}};
+} refusals[] = {{FEED_OPEN, EIO}, {FEED_BEGIN, EIO}};
 
 static void look_at_the_second_try(void *arg, const char *command)
 {
@@ -200,6 +201,19 @@ START_TEST(one_that_cannot_begin_says_why_and_tries_again)
 	start();
 	events_await("open read connect id open start begin publish beat publish");
 	ck_assert_int_eq(status().state, SYNC_LEADING);
+}
+END_TEST
+
+/* Trying costs a connection each time, and only somebody's command can change the answer. */
+START_TEST(where_there_can_be_no_feed_it_waits_long)
+{
+	fake_feed_answer_once(FEED_OPEN, -EOPNOTSUPP, 1);
+	start();
+	expect("read connect id open");
+	usleep(1500000); /* after another refusal it would have tried again */
+	ck_assert_ptr_null(strstr(events_take(), "read"));
+	ck_assert_int_eq(status().state, SYNC_PAUSING);
+	ck_assert(strstr(status().last_error, "fake feed"));
 }
 END_TEST
 
@@ -667,7 +681,8 @@ int main(void)
 	tcase_add_test(test, while_somebodys_heart_beats_it_does_not_even_ask);
 	tcase_add_test(test, while_another_is_elected_it_waits);
 	tcase_add_test(test, while_the_feed_prepares_nothing_is_said);
-	tcase_add_loop_test(test, one_that_cannot_begin_says_why_and_tries_again, 0, 3);
+	tcase_add_loop_test(test, one_that_cannot_begin_says_why_and_tries_again, 0, 2);
+	tcase_add_test(test, where_there_can_be_no_feed_it_waits_long);
 	tcase_add_test(test, without_redis_nobody_is_elected);
 	tcase_add_test(test, no_copy_is_dropped_before_the_change_can_be_seen);
 	tcase_add_test(test, nothing_is_said_while_a_change_cannot_be_seen);
