@@ -14,6 +14,7 @@
 enum { START_MS = 10000 };
 
 extern char directory[], socket_path[64], address[80];
+extern bool over_tls; /* ROWFS_TEST_TLS is set: the same must hold through rediss:// */
 extern pid_t server;
 extern struct cache *cache;
 extern struct settings settings;
@@ -24,6 +25,9 @@ int redis_suite_run(Suite *suite);
 
 void redis_setup(void);
 void redis_teardown(void);
+
+/* A TCP port that nobody has. */
+int free_port(void);
 
 /* `more`: further arguments, ended by NULL, or NULL. */
 void server_start(const char *const more[]);
