@@ -162,6 +162,31 @@ void ask_anew(void)
 	control = connect_control();
 }
 
+const char *documented_rights(const char *user)
+{
+	static char line[1024];
+	FILE *file = fopen(REDIS_ACL, "r");
+	char start[64];
+
+	ck_assert_ptr_nonnull(file);
+	snprintf(start, sizeof(start), "user %s on >change-me ", user);
+	while (fgets(line, sizeof(line), file))
+		if (strncmp(line, start, strlen(start)) == 0)
+			break;
+	fclose(file);
+	ck_assert_msg(strncmp(line, start, strlen(start)) == 0, "%s", user);
+	line[strcspn(line, "\n")] = '\0';
+	return line + strlen(start);
+}
+
+void allow(const char *user, const char *password, const char *rights)
+{
+	char command[1200];
+
+	snprintf(command, sizeof(command), "ACL SETUSER %s reset on %s %s", user, password, rights);
+	ck_assert_str_eq(ask(command), "OK");
+}
+
 uint64_t counted(enum counter counter)
 {
 	return atomic_load(&counters[counter]);

@@ -40,6 +40,12 @@ const char *ask(const char *format, ...);
 /* Leave that connection for a new one. */
 void ask_anew(void);
 
+/* What docs/redis-acl.txt allows that user, for ACL SETUSER: its line without name and password. */
+const char *documented_rights(const char *user);
+
+/* Make `user` one who may do that and nothing else. `password`: "nopass" or ">…". */
+void allow(const char *user, const char *password, const char *rights);
+
 uint64_t counted(enum counter counter);
 
 /* Open `cache` on `redis`; `error` says if Redis did not answer. */

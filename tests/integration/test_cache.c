@@ -313,15 +313,12 @@ END_TEST
 /* The documented user needs no more than this. */
 START_TEST(least_privilege)
 {
-	static const char rules[] =
-	        "ACL SETUSER mount on >sesame resetkeys ~rf:{7.16384}* resetchannels "
-	        "-@all +ping +get +set +pttl +unlink +eval +evalsha +select";
 	struct buf bad = {.data = (char *)"bad", .len = 3};
 	char token[CACHE_TOKEN_SIZE], redis[100];
 	int port = free_port();
 
 	close_cache();
-	ask(rules);
+	allow("mount", ">sesame", documented_rights("rowfs-mount"));
 	ask("CONFIG SET port %d", port);
 	/* A user's name has its place in a TCP address only. */
 	snprintf(redis, sizeof(redis), "redis://mount:ses%%61me@localhost:%d/1", port);
