@@ -257,8 +257,13 @@ void holds(const char *key, const char *value)
 void put(const char *key, const char *value)
 {
 	char token[CACHE_TOKEN_SIZE];
+	bool taken = lease(key, token);
 
-	ck_assert(lease(key, token));
+	while (over_tls && !taken) {
+		becomes_reachable();
+		taken = lease(key, token);
+	}
+	ck_assert(taken);
 	fill(key, token, value);
 }
 

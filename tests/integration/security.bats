@@ -41,6 +41,8 @@ setup() {
 }
 
 teardown() {
+	sql "ALTER SYSTEM RESET synchronous_standby_names"
+	sql "SELECT pg_reload_conf()" >/dev/null
 	sync_end
 	mounts_end
 	redis-cli -p "$PORT" FLUSHALL >/dev/null
@@ -169,6 +171,19 @@ no_refusals() {
 	mount_rowfs mnt "noworker,redis=$(account rowfs-mount)" "$(source_of rowfs_mount)"
 	mount_does_all
 	no_refusals
+}
+
+@test "synchronous_standby_names = '*' would have every commit wait for the worker: no decoding then" {
+	sql "ALTER SYSTEM SET synchronous_standby_names = '*'"
+	sql "SELECT pg_reload_conf()" >/dev/null
+	everybody() { [[ $(sql "SHOW synchronous_standby_names") == '*' ]]; }
+	wait_until 10 everybody
+	mount_rowfs mnt
+	sql "ALTER SYSTEM RESET synchronous_standby_names"
+	assert_equal "$(sql "SELECT count(*) FROM pg_stat_replication")" 0
+	assert_contains "$(status_of changes)" ttl=
+	assert_contains "$(status_of changes_better)" "the standbys' names in synchronous_standby_names instead of '*'"
+	sql "SELECT pg_reload_conf()" >/dev/null
 }
 
 # refused_by_postgres ROLE SQL
