@@ -95,6 +95,15 @@ static int load_ca(SSL_CTX *context, const char *ca, struct error *e)
 	return 0;
 }
 
+/* The other side asks for a certificate, of which there is none. */
+static int note_asked(SSL *ssl, X509 **certificate, EVP_PKEY **key)
+{
+	struct tls *tls = SSL_get_app_data(ssl);
+
+	tls->asked = true;
+	return 0;
+}
+
 int tls_prepare(const char *ca, SSL_CTX **ret, struct error *e)
 {
 	SSL_CTX *context = SSL_CTX_new(TLS_client_method());
@@ -105,6 +114,7 @@ int tls_prepare(const char *ca, SSL_CTX **ret, struct error *e)
 		return error_set(e, ENOMEM, "OpenSSL offers no TLS 1.2");
 	}
 	SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
+	SSL_CTX_set_client_cert_cb(context, note_asked);
 	SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_mode(context,
 	                 SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
@@ -142,6 +152,7 @@ int tls_begin(struct tls *tls, SSL_CTX *context, int fd, const char *host)
 	}
 	SSL_set_bio(ssl, bio, bio);
 	SSL_set_connect_state(ssl);
+	SSL_set_app_data(ssl, tls);
 	*tls = (struct tls){.ssl = ssl};
 	return 0;
 }
@@ -185,23 +196,34 @@ static void explain_certificate(struct tls *tls, long code)
 	snprintf(tls->why, sizeof(tls->why), "%s (%s)", words, X509_verify_cert_error_string(code));
 }
 
+static void explain_asked(struct tls *tls)
+{
+	snprintf(tls->why, sizeof(tls->why),
+	         "it wants a certificate of its clients, and rowfs has none (tls-auth-clients no)");
+}
+
 static void explain(struct tls *tls)
 {
 	unsigned long code = ERR_peek_error();
-	long certificate = SSL_get_verify_result(tls->ssl);
 	const char *reason = ERR_reason_error_string(code);
+	int known = ERR_GET_LIB(code) == ERR_LIB_SSL ? ERR_GET_REASON(code) : 0;
 
-	if (ERR_GET_LIB(code) == ERR_LIB_SSL &&
-	    ERR_GET_REASON(code) == SSL_R_CERTIFICATE_VERIFY_FAILED)
-		explain_certificate(tls, certificate);
-	else if (ERR_GET_LIB(code) == ERR_LIB_SSL &&
-	         ERR_GET_REASON(code) == SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED)
-		snprintf(tls->why, sizeof(tls->why),
-		         "it wants a certificate of its clients, and rowfs has none "
-		         "(tls-auth-clients no)");
+	if (known == SSL_R_CERTIFICATE_VERIFY_FAILED)
+		explain_certificate(tls, SSL_get_verify_result(tls->ssl));
+	else if (known == SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED)
+		explain_asked(tls);
 	else
 		snprintf(tls->why, sizeof(tls->why), "TLS failed: %s",
 		         reason ? reason : "no reason is known");
+}
+
+/* Who is missing a certificate says so and hangs up; what was sent meanwhile may make the kernel
+ * forget the former. */
+static int reset(struct tls *tls)
+{
+	if (tls->asked && !tls->heard)
+		explain_asked(tls);
+	return -ECONNRESET;
 }
 
 /* Before each call: OpenSSL looks at what earlier ones have left behind. */
@@ -226,10 +248,10 @@ static int outcome(struct tls *tls, int n)
 		tls->wants = POLLOUT;
 		return -EAGAIN;
 	case SSL_ERROR_ZERO_RETURN:
-		return -ECONNRESET;
+		return reset(tls);
 	case SSL_ERROR_SYSCALL:
 		tls->broken = true;
-		return err == EPIPE || !err ? -ECONNRESET : -err;
+		return err == EPIPE || err == ECONNRESET || !err ? reset(tls) : -err;
 	default:
 		tls->broken = true;
 		explain(tls);
@@ -260,8 +282,12 @@ ssize_t tls_send(struct tls *tls, const void *bytes, size_t len)
 
 ssize_t tls_receive(struct tls *tls, void *bytes, size_t size)
 {
+	int n;
+
 	clear();
-	return outcome(tls, SSL_read(tls->ssl, bytes, bounded(size)));
+	n = outcome(tls, SSL_read(tls->ssl, bytes, bounded(size)));
+	tls->heard = tls->heard || n > 0;
+	return n;
 }
 
 ssize_t tls_peek(struct tls *tls)

@@ -20,6 +20,8 @@
 struct tls {
 	SSL *ssl;      /* NULL: plain */
 	short wants;   /* after -EAGAIN: what poll(2) must report first */
+	bool asked;    /* for a certificate of ours */
+	bool heard;    /* a byte has come */
 	bool broken;   /* nothing more may be sent, not even a farewell */
 	char why[192]; /* what TLS itself was not content with; "" if errno says it all */
 };

@@ -337,6 +337,27 @@ tables_by_grant() {
 	assert_equal "$(redis-cli -p "$PORT" --scan --pattern '*:[ra]:*' | wc -l)" 0
 }
 
+@test "namespaces with an account each: neither reads the other's" {
+	identity=$(psql -X -Atq -c "SELECT system_identifier || '.' || (SELECT oid FROM pg_database
+		WHERE datname = current_database()) FROM pg_control_system()")
+	rights=$(sed -n 's/^user rowfs on >change-me //p' "$TOP/docs/redis-acl.txt")
+	for name in one two; do
+		# shellcheck disable=SC2086 # several words
+		redis-cli -p "$PORT" ACL SETUSER "$name" reset on '>sesame' ${rights//rf:\*/rf:{$identity\}$name:*} >/dev/null
+		mount_rowfs "$name" "namespace=$name,redis=$(account "$name")"
+		wait_until 30 feed_is_live "$name"
+	done
+	filled() {
+		cat "$HARNESS"/{one,two}/shop/items/*.json >/dev/null
+		(($(redis-cli -p "$PORT" --scan --pattern "rf:{$identity}two:r:*" | wc -l) >= 20))
+	}
+	wait_until 30 filled
+	key=$(redis-cli -p "$PORT" --scan --pattern "rf:{$identity}two:r:*" | head -n 1)
+	assert_contains "$(redis-cli -p "$PORT" --no-auth-warning --user two --pass sesame GET "$key")" item
+	assert_contains "$(redis-cli -p "$PORT" --no-auth-warning --user one --pass sesame GET "$key" 2>&1)" NOPERM
+	redis-cli -p "$PORT" ACL DELUSER one two >/dev/null
+}
+
 # held: Redis has the rows, and the kernel has names, attributes, pages and listing of the other mount.
 held() {
 	wait_until 30 full_fills
@@ -463,12 +484,12 @@ nowhere() {
 	mkdir -p "$HARNESS/refused"
 	for options in "redis=rediss://rowfs:correct-horse@localhost:$TLS_PORT,redis_ca=$CERTIFICATES/our.crt" \
 		"redis=redis://rowfs:correct-horse@localhost:$PORT" "redis=redis://rowfs:correct-horse@localhost:x" \
-		"redis=redis://rowfs:correct-horse@localhost:$TLS_PORT,redis_required" \
-		"redis=rediss://rowfs:correct-horse@localhost:$PORT,redis_required,redis_ca=$CERTIFICATES/our.crt" \
+		"redis=redis://rowfs:correct-horse@localhost:$TLS_PORT" \
+		"redis=rediss://rowfs:correct-horse@localhost:$PORT,redis_ca=$CERTIFICATES/our.crt" \
 		"redis=redis://rowfs:correct-horse@localhost:$PORT,redis_ca=$CERTIFICATES/our.crt"; do
 		status=0
 		timeout 60 "$ROWFS" "$(source_of postgres)" "$HARNESS/refused" -f \
-			-o "state_dir=$HARNESS/state/refused,$options" >>"$out" 2>&1 3>&- || status=$?
+			-o "state_dir=$HARNESS/state/refused,redis_required,$options" >>"$out" 2>&1 3>&- || status=$?
 		assert_equal "$status" 13
 	done
 	"$ROWFS" "$(source_of postgres) password=correct-horse" "$HARNESS/refused" --show-config \

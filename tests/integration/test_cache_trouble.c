@@ -361,10 +361,20 @@ START_TEST(a_server_that_is_none)
 }
 END_TEST
 
+static void add_strangers(Suite *suite)
+{
+	TCase *strangers = tcase_create("strangers");
+
+	tcase_add_checked_fixture(strangers, NULL, redis_teardown);
+	tcase_add_test(strangers, a_server_that_dribbles);
+	tcase_add_test(strangers, a_server_that_is_none);
+	suite_add_tcase(suite, strangers);
+}
+
 int main(void)
 {
 	Suite *suite = suite_create("cache_trouble");
-	TCase *tcase = tcase_create("trouble"), *strangers = tcase_create("strangers");
+	TCase *tcase = tcase_create("trouble");
 
 	tcase_set_timeout(tcase, 60);
 	tcase_add_checked_fixture(tcase, redis_setup, redis_teardown);
@@ -379,11 +389,8 @@ int main(void)
 	tcase_add_test(tcase, a_failure_ends_all_connections);
 	tcase_add_test(tcase, a_password_refused_later);
 	suite_add_tcase(suite, tcase);
-	tcase_add_checked_fixture(strangers, NULL, redis_teardown);
-	tcase_add_test(strangers, a_server_that_dribbles);
-	tcase_add_test(strangers, a_server_that_is_none);
 	/* They know no TLS. */
 	if (!getenv("ROWFS_TEST_TLS"))
-		suite_add_tcase(suite, strangers);
+		add_strangers(suite);
 	return redis_suite_run(suite);
 }
