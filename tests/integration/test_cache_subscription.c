@@ -143,12 +143,13 @@ START_TEST(a_subscriber_that_is_cut_off_notices)
 	struct subscription *subscription = subscribe();
 	size_t len = 1 << 20;
 	_cleanup_free_ char *bytes = calloc(1, len);
+	_cleanup_buf_ struct buf got = {0};
 	int r = 1, heard = -1;
 
 	for (int i = 0; i < 64; i++)
 		publish(bytes, len);
 	for (; r == 1; heard++)
-		r = subscription_next(subscription, START_MS, &(struct buf){0}, &error);
+		r = subscription_next(subscription, START_MS, &got, &error);
 	ck_assert_int_eq(r, -ECONNRESET);
 	ck_assert_int_lt(heard, 64);
 	subscription_close(subscription);
