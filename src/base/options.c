@@ -14,7 +14,9 @@
 /* clang-format off */
 const struct option_entry options[] = {
 	{"redis", OPTION_ADDRESS, FIELD(redis), "ADDRESS", "redis://localhost:6379",
-	 "redis://[user:password@]host[:port][/db], unix:PATH[?db=N] or none"},
+	 "redis[s]://[user:password@]host[:port][/db], unix:PATH[?db=N] or none"},
+	{"redis_ca", OPTION_PATH, FIELD(redis_ca), "FILE", NULL,
+	 "CA certificates for rediss:// (default: the system's)"},
 	{"redis_passfile", OPTION_PATH, FIELD(redis_passfile), "FILE", NULL,
 	 "the file's first line is the password for Redis"},
 	{"redis_required", OPTION_ON, FIELD(redis_required), NULL, NULL,

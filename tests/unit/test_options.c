@@ -114,10 +114,12 @@ START_TEST(paths_become_absolute)
 	char directory[4096], expected[4200];
 
 	ck_assert_ptr_nonnull(getcwd(directory, sizeof(directory)));
-	accept("state_dir=here,config=/there,redis=unix:run/redis.sock");
+	accept("state_dir=here,config=/there,redis=unix:run/redis.sock,redis_ca=ca.pem");
 	snprintf(expected, sizeof(expected), "%s/here", directory);
 	ck_assert_str_eq(settings.state_dir, expected);
 	ck_assert_str_eq(settings.config, "/there");
+	snprintf(expected, sizeof(expected), "%s/ca.pem", directory);
+	ck_assert_str_eq(settings.redis_ca, expected);
 	snprintf(expected, sizeof(expected), "unix:%s/run/redis.sock", directory);
 	ck_assert_str_eq(settings.redis, expected);
 }
@@ -300,6 +302,7 @@ static const struct {
          "postgres:///db?user=ada&password=******&x=y"},
         {"postgres:///db?password=a?b@c", "postgres:///db?password=*****"},
         {"redis://:sesame@h", "redis://:******@h"},
+        {"rediss://ada:sesame@h/1", "rediss://ada:******@h/1"},
         {"host=h options=a://b password=c", "host=h options=a://b password=*"},
 };
 
