@@ -119,7 +119,8 @@ static enum exit_code serve(struct mount *mount)
 
 	lifecycle_mounting(&mount->lifecycle);
 	if (volume_start(mount->settings, mount->store, mount->cache, &volume, &e))
-		return fail(&e, EXIT_FUSE);
+		/* EOPNOTSUPP: what changes= asks for, this server or role does not have. */
+		return fail(&e, e.err == EOPNOTSUPP ? EXIT_POSTGRES : EXIT_FUSE);
 	r = 0;
 	daemon_detach();
 	if (lifecycle_serving(&mount->lifecycle, volume))

@@ -160,11 +160,14 @@ static void load_facts(struct load *load, struct relation *relation, int row)
 	relation->mtime_column = mtime_column(load, relation);
 }
 
-/* Every field in text, so that no padding gets in. */
+/* Every field in text, so that no padding gets in. The names are part of it because rows are read by name: until it has
+ * loaded the catalog anew, a mount reads another table's rows under the name that this one had. */
 static int load_fingerprint(const struct schema *schema, struct relation *relation)
 {
 	_cleanup_buf_ struct buf all = {0};
 
+	buf_addf(&all, "%zu %s %zu %s\n", strlen(relation->space), relation->space, strlen(relation->name),
+	         relation->name);
 	buf_addf(&all, "%u %d %d %d %zu %d\n", relation->oid, relation->kind, relation->has_xmin,
 	         relation->key_kind, relation->mtime_column, schema->commit_timestamps);
 	for (size_t i = 0; i < relation->n_columns; i++) {
