@@ -162,9 +162,13 @@ tour_refusals() {
 tour_others() {
 	local file=mnt/shop/products/PACK-007.json
 
-	say "Somebody else changes a row: you see it within a second."
+	say "A worker follows what PostgreSQL commits: what Redis and the kernel hold is proved fresh."
+	step "timeout 20 sh -c 'until grep -q \"^feed: live\" mnt/.rowfs/status; do sleep 0.1; done'
+  rowfs status mnt | grep -E '^(changes|feed|worker_here|worker_tables)'"
+	contains "the feed of changes is live" "$output" "feed: live"
+	say "Somebody else changes a row: you see it in a moment."
 	step "psql -qc \"UPDATE shop.products SET price = 89.00 WHERE sku = 'STOVE-010'\""
-	step "timeout 10 sh -c 'until grep price mnt/shop/products/STOVE-010.json | grep 89.00; do sleep 0.1; done'"
+	step "timeout 10 sh -c 'until grep price mnt/shop/products/STOVE-010.json | grep 89.00; do sleep 0.01; done'"
 	same "the new price is in the file" "$status" 0
 	say "Two people edit different columns of one row: both edits stay."
 	step "mapfile -t lines < $file; exec 3> $file    # we open the row
@@ -190,5 +194,6 @@ tour_compare() {
 	same "exactly the products that were edited" \
 		"$(diff -rq var/backup/products mnt/shop/products | sed 's/.*products\///; s/ differ$//' |
 			LC_ALL=C sort | paste -sd ' ')" "$changed"
-	step "cat mnt/.rowfs/status"
+	say "What the mount has done so far."
+	step "rowfs status mnt"
 }

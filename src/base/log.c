@@ -214,3 +214,20 @@ void log_line(enum log_level level, const char *format, ...)
 		write_line(level, message);
 	errno = saved;
 }
+
+void log_aloud(enum log_level level, const char *format, ...)
+{
+	char message[MESSAGE_MAX_BYTES], line[LINE_MAX_BYTES];
+	va_list arguments;
+	size_t len;
+
+	va_start(arguments, format);
+	if (vsnprintf(message, sizeof(message), format, arguments) < 0)
+		message[0] = '\0';
+	va_end(arguments);
+	log_line(level, "%s", message);
+	if (!log_to_syslog && !log_path[0])
+		return;
+	len = escape(message, line, sizeof(line));
+	fprintf(stderr, "rowfs: %s: %.*s\n", level_names[level], (int)len, line);
+}

@@ -14,7 +14,9 @@
 /* clang-format off */
 const struct option_entry options[] = {
 	{"redis", OPTION_ADDRESS, FIELD(redis), "ADDRESS", "redis://localhost:6379",
-	 "redis://[user:password@]host[:port][/db], unix:PATH[?db=N] or none"},
+	 "redis[s]://[user:password@]host[:port][/db], unix:PATH[?db=N] or none"},
+	{"redis_ca", OPTION_PATH, FIELD(redis_ca), "FILE", NULL,
+	 "CA certificates for rediss:// (default: the system's)"},
 	{"redis_passfile", OPTION_PATH, FIELD(redis_passfile), "FILE", NULL,
 	 "the file's first line is the password for Redis"},
 	{"redis_required", OPTION_ON, FIELD(redis_required), NULL, NULL,
@@ -55,7 +57,7 @@ const struct option_entry options[] = {
 	 "temporary files, refused texts (default: in /var/lib or ~/.local/state)"},
 	{"scratch_max", OPTION_SIZE, FIELD(scratch_max), "SIZE", "256M", "room for temporary files"},
 	{"rejected_max", OPTION_SIZE, FIELD(rejected_max), "SIZE", "64M", "room for refused texts"},
-	{"memory_max", OPTION_SIZE, FIELD(memory_max), "SIZE", "256M", "row text held by open files"},
+	{"memory_max", OPTION_SIZE, FIELD(memory_max), "SIZE", "256M", "row text held by open files", "1M"},
 	{"detach_grace", OPTION_MILLISECONDS, FIELD(detach_grace_ms), "SECONDS", "5",
 	 "how long a row that was moved aside stays hidden"},
 	{NULL}
@@ -167,6 +169,14 @@ static int refuse_name(const char *name, struct error *e)
 	return error_set(e, EINVAL, "unknown option \"%s\"; rowfs --help lists them", name);
 }
 
+/* What was set, so that the two compare as numbers. */
+static bool too_small(const struct settings *settings, const struct option_entry *option)
+{
+	uint64_t least, *field = (uint64_t *)(void *)((char *)settings + option->field);
+
+	return option->least && option_value_set(&least, OPTION_SIZE, option->least) == 0 && *field < least;
+}
+
 static int refuse_value(const struct option_entry *option, const char *value, struct error *e)
 {
 	char shown[200];
@@ -174,6 +184,9 @@ static int refuse_value(const struct option_entry *option, const char *value, st
 	/* An address may hold a password, and a wrong one is no less secret. */
 	snprintf(shown, sizeof(shown), "%s", value);
 	secret_hide(shown);
+	if (option->least)
+		return error_set(e, EINVAL, "%s=%s: expected a size of at least %s, as in %s",
+		                 option->name, shown, option->least, option->initial);
 	return error_set(e, EINVAL, "%s=%s: expected %s", option->name, shown,
 	                 option_value_expected(option->type));
 }
@@ -189,7 +202,7 @@ int options_set(struct settings *settings, const char *name, const char *value, 
 		return error_set(e, EINVAL, "%s needs a value: %s=%s", name, name,
 		                 option->argument);
 	r = option_value_set((char *)settings + option->field, option->type, value);
-	if (r == -EINVAL)
+	if (r == -EINVAL || (r == 0 && too_small(settings, option)))
 		return refuse_value(option, value, e);
 	return r ? error_set(e, -r, "%s: %s", name, strerror(-r)) : 0;
 }
@@ -272,6 +285,15 @@ void settings_done(struct settings *settings)
 	free(settings->source);
 	free(settings->mountpoint);
 	*settings = (struct settings){0};
+}
+
+void option_print_size(uint64_t bytes, char ret[OPTION_SIZE_TEXT])
+{
+	const char *unit = "\0KMGT";
+
+	for (; bytes && bytes % 1024 == 0 && unit[1]; unit++)
+		bytes /= 1024;
+	snprintf(ret, OPTION_SIZE_TEXT, "%llu%.1s", (unsigned long long)bytes, unit);
 }
 
 enum { HELP_INDENT = 28, HELP_WIDTH = 100 };

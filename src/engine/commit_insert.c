@@ -98,6 +98,8 @@ int commit_insert(struct engine *engine, const struct rowref *ref, const struct 
 		commit_announce(engine, ref, answer.xid);
 		*ret_now = commit_text(ref->relation, &patch, answer.xid);
 	}
+	if (r == -EACCES)
+		commit_forbidden(ref->relation, patch.present, true, e);
 	if (r == -EINVAL)
 		commit_blame(engine, ref->relation, &patch, NULL, e);
 	return r;
@@ -141,6 +143,8 @@ int commit_new(struct engine *engine, uint32_t oid, const char *text, size_t len
 	r = commit_run(engine, &statement, &answer, e);
 	if (r < 0 && e->outcome_unknown)
 		return commit_unknown(e);
+	if (r == -EACCES)
+		commit_forbidden(relation, patch.present, true, e);
 	if (r == -EINVAL)
 		commit_blame(engine, relation, &patch, NULL, e);
 	if (r < 0)

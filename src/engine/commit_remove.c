@@ -68,9 +68,9 @@ static int gone_try(struct engine *engine, const struct leaving *leaving,
 	if (r < 0)
 		return r;
 	r = commit_look(engine, leaving->ref, 0, &text, e);
-	if (r < 0)
+	if (r < 0 && r != -EFBIG)
 		return r;
-	if (text)
+	if (text || r == -EFBIG)
 		return error_set(e, EPERM, "the database kept the row: a trigger or rule refused it "
 					   "without saying why");
 	return error_set(e, ENOENT, "there is no row %s", leaving->ref->name);

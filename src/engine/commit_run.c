@@ -179,3 +179,25 @@ void commit_blame(struct engine *engine, const struct relation *relation, const 
 		return;
 	}
 }
+
+void commit_forbidden(const struct relation *relation, const bool *chosen, bool insert, struct error *e)
+{
+	_cleanup_buf_ struct buf list = {0};
+
+	if (strcmp(e->sqlstate, "42501") != 0)
+		return;
+	for (size_t i = 0; i < relation->n_columns; i++) {
+		const struct column *column = &relation->columns[i];
+
+		if (!chosen[i] || (insert ? column->can_insert : column->can_update))
+			continue;
+		buf_addf(&list, ", column \"%s\"", column->name);
+		if (!e->field[0])
+			error_copy_text(e->field, sizeof e->field, column->name);
+	}
+	if (list.failed || !list.len)
+		return;
+	buf_addf(&list, ": this role may not %s", insert ? "give it a value" : "change it");
+	if (!list.failed)
+		error_copy_text(e->detail, sizeof e->detail, list.data + strlen(", "));
+}

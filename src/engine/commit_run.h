@@ -11,7 +11,7 @@ enum { COMMIT_ATTEMPTS = 3 };
 struct answer {
 	uint32_t xid;
 	unsigned lines;
-	struct cells key; /* of an insert */
+	struct cells key; /* of an insert; of an update, whether the row was kept as it was */
 };
 
 /* The two ways of commit_save(). */
@@ -65,3 +65,7 @@ int commit_check_single(struct engine *engine, const struct rowref *ref, const s
  * its name and place into `e`. `chosen` (NULL: all that are present) are the columns that were sent. */
 void commit_blame(struct engine *engine, const struct relation *relation, const struct patch *patch,
 		  const bool *chosen, struct error *e);
+
+/* PostgreSQL refused for want of a grant (42501) but names the table only: name the `chosen` columns that the role
+ * may not change, or insert. */
+void commit_forbidden(const struct relation *relation, const bool *chosen, bool insert, struct error *e);

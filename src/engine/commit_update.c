@@ -132,6 +132,11 @@ static int conflict(const struct update *update, enum verdict verdict, size_t co
 	return -ESTALE;
 }
 
+static bool was_kept(const struct answer *answer)
+{
+	return answer->key.n && answer->key.at[0].data && *answer->key.at[0].data == 't';
+}
+
 /* One try. Returns 1 when it must be made again. *ret_seen: of which transaction the row was last seen;
  * *ret_ours: the one that wrote it, if that was the server's answer. */
 static int update_try(struct engine *engine, const struct update *update,
@@ -142,14 +147,16 @@ static int update_try(struct engine *engine, const struct update *update,
 	enum verdict verdict;
 	int64_t deadline = 0;
 	size_t column = 0;
-	bool lost;
+	bool lost, kept;
 	int r = commit_run(engine, statement, &answer, e);
 
 	*ret_seen = *ret_ours = answer.xid;
-	if (r == 0 && answer.lines)
+	kept = was_kept(&answer);
+	cells_done(&answer.key);
+	if (r == 0 && answer.lines && !kept)
 		return 0;
 	lost = r < 0 && e->outcome_unknown;
-	if (r == 0)
+	if (r == 0 && !answer.lines)
 		r = commit_check_single(engine, update->ref, &update->key, e);
 	if (r < 0 && !lost)
 		return r;
@@ -164,7 +171,7 @@ static int update_try(struct engine *engine, const struct update *update,
 		return lost ? commit_unknown(e) : r;
 	if (verdict == OURS)
 		return 0;
-	if (verdict != BASE)
+	if (verdict != BASE && !kept)
 		return lost ? commit_unknown(e) : conflict(update, verdict, column, e);
 	if (lost)
 		return 1;
@@ -204,6 +211,8 @@ int commit_update(struct engine *engine, const struct rowref *ref, const struct 
 		reader_saved(engine->reader, ref, 0); /* whatever was cached may be why it failed */
 	if (r == 0)
 		*ret_now = update_result(&update, ours);
+	if (r == -EACCES)
+		commit_forbidden(ref->relation, update.changed, false, e);
 	if (r == -EINVAL)
 		commit_blame(engine, ref->relation, &update.edited, update.changed, e);
 	return r;

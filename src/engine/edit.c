@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "rowfs/engine/commit.h"
@@ -24,6 +25,8 @@ struct edit {
 	uint64_t committed;         /* [lock] generation that PostgreSQL has */
 	uint64_t refused;           /* [lock] generation that was refused last, 0: none */
 	int error;                  /* [lock] why, -errno */
+	int cut;                    /* [lock] why bytes from `cut_at` on are missing, -errno; 0: none are */
+	size_t cut_at;              /* [lock] */
 	bool surrendered;           /* [lock] */
 	bool busy;                  /* [lock] a commit is on its way */
 	struct edit_request *waiting; /* [lock] for it to end */
@@ -128,20 +131,49 @@ void edit_read(struct edit *edit, size_t offset, size_t len, struct buf *out)
 	pthread_mutex_unlock(&edit->lock);
 }
 
+/* A size that was refused. What the text has without those bytes is not whole and no use to anybody. */
+static void refuse_size(struct edit *edit, int r, const char *consequence)
+{
+	size_t len;
+	struct error e;
+
+	(void)(r == -EFBIG ? text_too_long(&e) : text_no_room(&e));
+	len = strlen(e.message);
+	snprintf(e.message + len, sizeof e.message - len, "%s", consequence);
+	refusals_add(edit->engine->refusals, &edit->asker, &e, NULL, 0);
+}
+
+/* With the lock held, after a write: bytes that are missing, or that were and have come after all. True when
+ * the text has just ceased to be whole. */
+static bool note_cut(struct edit *edit, size_t offset, size_t len, int r)
+{
+	bool first = r < 0 && !edit->cut;
+
+	if (first)
+		edit->cut_at = offset;
+	if (r < 0)
+		edit->cut = r;
+	else if (offset <= edit->cut_at && edit->cut_at - offset < len)
+		edit->cut = 0;
+	return first;
+}
+
 int edit_write(struct edit *edit, size_t offset, const void *data, size_t len)
 {
-	int r = 0;
+	bool cut, fits = offset <= TEXT_MAX && len <= TEXT_MAX - offset;
+	int r = fits ? 0 : -EFBIG;
 
-	if (offset > TEXT_MAX || len > TEXT_MAX - offset)
-		return -EFBIG;
 	pthread_mutex_lock(&edit->lock);
-	if (offset + len > edit->text.len)
+	if (fits && offset + len > edit->text.len)
 		r = resize(edit, offset + len);
 	if (r == 0 && len) {
 		memcpy(edit->text.data + offset, data, len);
 		touched(edit);
 	}
+	cut = note_cut(edit, offset, len, r);
 	pthread_mutex_unlock(&edit->lock);
+	if (cut)
+		refuse_size(edit, r, "; the text was cut off there, and is not kept");
 	return r;
 }
 
@@ -155,7 +187,11 @@ int edit_truncate(struct edit *edit, size_t size)
 		if (r == 0)
 			touched(edit);
 	}
+	if (r == 0 && size <= edit->cut_at)
+		edit->cut = 0;
 	pthread_mutex_unlock(&edit->lock);
+	if (r < 0)
+		refuse_size(edit, r, "; the size stays as it was");
 	return r;
 }
 
@@ -169,7 +205,7 @@ bool edit_is_clean(struct edit *edit)
 	bool clean;
 
 	pthread_mutex_lock(&edit->lock);
-	clean = !edit->busy && edit->generation == edit->committed;
+	clean = !edit->busy && !edit->cut && edit->generation == edit->committed;
 	pthread_mutex_unlock(&edit->lock);
 	return clean;
 }
@@ -296,7 +332,11 @@ static int decide(struct edit *edit, pid_t thread_group)
 {
 	if (!edit->busy && only_space_since(edit))
 		edit->committed = edit->sent_generation = edit->generation;
-	if (edit->surrendered || edit->generation == edit->committed)
+	if (edit->surrendered)
+		return 0;
+	if (edit->cut)
+		return edit->cut;
+	if (edit->generation == edit->committed)
 		return 0;
 	if (edit->refused == edit->generation)
 		return edit->error;
@@ -439,12 +479,12 @@ void edit_commit(struct edit *edit, pid_t thread_group, struct edit_request *req
 
 static bool is_empty(const struct edit *edit)
 {
-	return json_progress(edit->text.data, edit->text.len) == JSON_EMPTY;
+	return !edit->cut && json_progress(edit->text.data, edit->text.len) == JSON_EMPTY;
 }
 
 static void edit_end(struct edit *edit)
 {
-	bool dirty = !edit->surrendered && edit->generation != edit->committed;
+	bool dirty = !edit->surrendered && (edit->cut || edit->generation != edit->committed);
 
 	if (dirty && !is_empty(edit) && edit->created && edit->committed == 0)
 		(void)names_event(edit->engine->names, edit->ref.relation->oid, edit->ref.name,
@@ -478,7 +518,7 @@ void edit_close(struct edit *edit)
 
 	pthread_mutex_lock(&edit->lock);
 	r = decide(edit, 0);
-	incomplete = json_progress(edit->text.data, edit->text.len) == JSON_INCOMPLETE;
+	incomplete = r == 1 && json_progress(edit->text.data, edit->text.len) == JSON_INCOMPLETE;
 	if (r == 1 && !incomplete && prepare(edit) == 1) {
 		edit->task.run = close_task;
 		pthread_mutex_unlock(&edit->lock);

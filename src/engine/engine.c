@@ -171,6 +171,13 @@ static int choose_feed(struct engine *engine, struct error *e)
 	return 0;
 }
 
+static void report_scratch(struct engine *engine, bool end)
+{
+	_cleanup_schema_ struct schema *schema = catalog_get(engine->catalog);
+
+	scratch_report(engine->scratch, schema, end);
+}
+
 int engine_open(const struct settings *settings, struct store *store, struct cache *cache,
 		struct engine *ret, struct error *e)
 {
@@ -185,6 +192,8 @@ int engine_open(const struct settings *settings, struct store *store, struct cac
 	r = catalog_open(store, &ret->catalog, e);
 	if (r == 0)
 		r = scratch_open(settings, store_identity(store), &ret->scratch, e);
+	if (r == 0)
+		report_scratch(ret, false);
 	if (r == 0)
 		r = refusals_open(settings, &ret->refusals, e);
 	if (r == 0 && (r = open_parts(ret)) < 0)
@@ -238,6 +247,8 @@ void engine_close(struct engine *engine)
 	marks_free(engine->marks);
 	names_free(engine->names);
 	refusals_close(engine->refusals);
+	if (engine->scratch)
+		report_scratch(engine, true);
 	scratch_close(engine->scratch);
 	catalog_close(engine->catalog);
 	last_insert_free(engine->last_insert);

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <uthash.h>
 
+#include "fetch.h"
 #include "rowfs/base/clock.h"
 #include "rowfs/base/counters.h"
 #include "rowfs/base/switches.h"
@@ -34,7 +35,8 @@ struct flight {
 	enum outcome outcome;
 	struct buf replace;           /* REPLACE: that value */
 	struct cache_proof proof;     /* of when Redis was asked; under a feed */
-	uint64_t mark;                /* [lock] once it runs: from before the SELECT */
+	uint64_t mark;                /* from before it was listed, and so before its SELECT */
+	int64_t began_us;
 	size_t key_len;
 	char *key;
 };
@@ -114,114 +116,12 @@ static bool is_fed(struct reader *reader, const struct cache_proof *proof)
 
 /* --- PostgreSQL ------------------------------------------------------------------------------ */
 
-struct fetched {
-	const struct rowref *ref;
-	struct text *text;
-};
-
-/* Only the spelling that PostgreSQL prints is the row's name: `042` finds row 42, whose name it is not. */
-static bool is_canonical(const struct rowref *ref, const struct row_view *view)
-{
-	struct cell key[KEY_PARTS_MAX];
-	_cleanup_buf_ struct buf name = {0};
-
-	row_view_key(ref->relation, view, key);
-	name_print(key, relation_key_len(ref->relation), &name);
-	return !name.failed && strcmp(name.data, ref->name) == 0;
-}
-
-static int take_line(void *arg, const struct cell *cells, size_t n)
-{
-	struct fetched *fetched = arg;
-	const struct relation *relation = fetched->ref->relation;
-	_cleanup_buf_ struct buf out = {0};
-	struct row_view view;
-	struct version version;
-	int r = row_view(relation, cells, n, &view);
-
-	if (r < 0)
-		return r;
-	if (fetched->text || !is_canonical(fetched->ref, &view))
-		return 0;
-	json_print(relation, view.cells, &out);
-	if (out.failed)
-		return -ENOMEM;
-	if (out.len > TEXT_MAX)
-		return -EFBIG;
-	version = version_of(out.data, out.len, view.has_mtime ? &view.mtime : NULL);
-	fetched->text = text_new(out.data, out.len, &version, view.xid);
-	return fetched->text ? 0 : -ENOMEM;
-}
-
-static int fetch_statement(const struct rowref *ref, struct statement *ret)
-{
-	if (ref->hash[0])
-		return statement_fetch_hashed(ref->schema, ref->relation, ref->hash, ret);
-	return statement_fetch(ref->schema, ref->relation, &ref->key, ret);
-}
-
-static int ignore_line(void *arg, const struct cell *cells, size_t n)
-{
-	return 0;
-}
-
-/* Does PostgreSQL refuse the key itself ("abc" for a date)? Then no row has it. Other errors of the same
- * class come from the row, such as a view's division by zero, and do not say that it is not there. */
-static bool is_bad_key(struct reader *reader, const struct rowref *ref, enum store_set set)
-{
-	_cleanup_statement_ struct statement statement = {0};
-	struct error e;
-
-	return !ref->hash[0] && ref->relation->key_kind == KEY_COLUMNS &&
-	       statement_canonical(ref->relation, &ref->key, &statement) == 0 &&
-	       store_run(reader->parts.store, set, &statement, ignore_line, NULL, &e) == -EINVAL;
-}
-
-static int no_row(const struct rowref *ref, struct error *e)
-{
-	return error_set(e, ENOENT, "there is no row %s", ref->name);
-}
-
-static int explain(struct reader *reader, const struct rowref *ref, enum store_set set, int r,
-		   struct error *e)
-{
-	if (r == -ESTALE)
-		catalog_suspect(reader->parts.catalog);
-	if (r == -EINVAL && is_bad_key(reader, ref, set))
-		return no_row(ref, e);
-	if (r == -EFBIG && !e->sqlstate[0])
-		return error_set(e, EFBIG, "the row's text is longer than %d MiB", TEXT_MAX >> 20);
-	r = error_ensure(e, r); /* there may have been no memory for a statement */
-	/* EINVAL would speak of the call, and the fault is the row's. */
-	if (r == -EINVAL)
-		e->err = EIO;
-	return -e->err;
-}
-
 static int fetch(struct reader *reader, const struct rowref *ref, enum store_set set,
 		 const atomic_bool *abandoned, struct text **ret, struct error *e)
 {
-	_cleanup_statement_ struct statement statement = {0};
-	struct fetched fetched = {.ref = ref};
-	struct error local = {0};
-	int r = fetch_statement(ref, &statement);
+	const struct fetch_from from = {reader->parts.store, reader->parts.catalog, set, abandoned};
 
-	count(store_fetches);
-	statement.abandoned = abandoned;
-	if (r == 0)
-		r = store_run(reader->parts.store, set, &statement, take_line, &fetched, &local);
-	if (r < 0) {
-		text_unref(fetched.text);
-		r = explain(reader, ref, set, r, &local);
-	} else if (!fetched.text) {
-		r = no_row(ref, &local);
-	} else {
-		*ret = fetched.text;
-		return 0;
-	}
-	if (e)
-		*e = local;
-	return r;
+	return fetch_row(&from, ref, ret, e);
 }
 
 int reader_fetch(struct reader *reader, const struct rowref *ref, enum store_set set,
@@ -443,7 +343,6 @@ static void flight_run(struct lane_task *task)
 	char token[CACHE_TOKEN_SIZE];
 	struct error e = {0};
 	bool leased = !task->late && take_lease(flight, token), superseded, fed;
-	uint64_t mark = marks_now(reader->parts.marks);
 	int64_t began = clock_monotonic_ms();
 	int r = task->late ? lane_late(&e) : fetch_renewed(flight, &leased, &text, &e);
 
@@ -457,13 +356,14 @@ static void flight_run(struct lane_task *task)
 	flight->waiting = NULL;
 	for (struct read_request *w = waiting; w; w = w->next) {
 		w->flight = NULL;
-		w->mark = mark;
+		w->mark = flight->mark;
+		w->began_us = flight->began_us;
 		w->fed = fed;
 	}
 	superseded = flight->superseded;
 	/* Noted under the lock, so that a save that comes now notes its own after it. */
-	if (r == 0 && !superseded)
-		own_note(reader->own, flight->ref.relation->oid, flight->ref.name, text->xid);
+	if ((r == 0 || r == -ENOENT) && !superseded)
+		own_note(reader->own, flight->ref.relation->oid, flight->ref.name, text ? text->xid : 0);
 	pthread_mutex_unlock(&reader->lock);
 
 	if (r == 0 && leased && !superseded)
@@ -483,6 +383,23 @@ static char *flight_key(const struct rowref *ref, size_t *ret_len)
 	return buf_steal(&key);
 }
 
+/* A copy of the row was used: who comes now must not join a flight whose SELECT was before that copy's. */
+static void outdate(struct reader *reader, const struct rowref *ref)
+{
+	struct flight *flight;
+	size_t len;
+	_cleanup_free_ char *key = NULL;
+
+	pthread_mutex_lock(&reader->lock);
+	if (reader->flights) {
+		key = flight_key(ref, &len);
+		HASH_FIND(hh, reader->flights, key ? key : "", key ? len : 0, flight);
+		if (flight)
+			unlist(reader, flight);
+	}
+	pthread_mutex_unlock(&reader->lock);
+}
+
 static struct flight *flight_new(struct reader *reader, const struct rowref *ref)
 {
 	struct flight *flight = calloc(1, sizeof *flight);
@@ -498,6 +415,12 @@ static struct flight *flight_new(struct reader *reader, const struct rowref *ref
 		return NULL;
 	}
 	return flight;
+}
+
+/* With the lock held: has the row changed since it began, as far as this mount has been told? */
+static bool is_older(struct reader *reader, const struct flight *flight)
+{
+	return marks_touched(reader->parts.marks, flight->ref.relation->oid, flight->ref.name, flight->mark);
 }
 
 enum boarding { ON_ANOTHER, ON_THIS, TOO_LATE /* the caller was killed before it waited for any */ };
@@ -516,6 +439,10 @@ static enum boarding join_or_list(struct reader *reader, struct flight *flight,
 	/* With consistency=strong a read may not use a SELECT that began before it. */
 	if (!reader->parts.settings->strong)
 		HASH_FIND(hh, reader->flights, flight->key, flight->key_len, other);
+	if (other && is_older(reader, other)) {
+		unlist(reader, other);
+		other = NULL;
+	}
 	if (!other && !reader->parts.settings->strong) {
 		unsigned before = HASH_COUNT(reader->flights);
 
@@ -532,12 +459,15 @@ void reader_get(struct reader *reader, const struct rowref *ref, struct read_req
 	_cleanup_(question_done) struct question question = {0};
 	_cleanup_text_ struct text *text = NULL;
 	uint64_t mark = marks_now(reader->parts.marks);
+	int64_t began_us = clock_monotonic_us();
 	enum outcome outcome = cached(reader, ref, &question, &text);
 	struct flight *flight;
 	struct error e = {0};
 
 	if (outcome == USABLE) {
+		outdate(reader, ref);
 		request->mark = mark;
+		request->began_us = began_us;
 		request->fed = is_fed(reader, &question.proof);
 		request->done(request, text, &e);
 		return;
@@ -549,6 +479,8 @@ void reader_get(struct reader *reader, const struct rowref *ref, struct read_req
 		return;
 	}
 	flight->outcome = outcome;
+	flight->mark = mark;
+	flight->began_us = began_us;
 	flight->proof = question.proof;
 	flight->replace = question.value;
 	question.value = (struct buf){0};

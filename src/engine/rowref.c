@@ -25,6 +25,21 @@ int rowref_of_name(struct catalog *catalog, uint32_t oid, const char *name, stru
 	return 0;
 }
 
+int rowref_explain(struct catalog *catalog, uint32_t oid, const char *name, struct error *e)
+{
+	_cleanup_schema_ struct schema *schema = catalog_get(catalog);
+	const struct relation *relation = schema_relation(schema, oid);
+
+	if (name_is_reserved(name))
+		return error_set(e, EINVAL, "%s can be no row: names that end in .yaml, .csv or .tsv are reserved",
+				 name);
+	if (relation && relation->key_kind != KEY_COLUMNS)
+		return error_set(e, EINVAL, "%s can be no row: the table has no key, so its rows cannot be made or "
+				 "changed; give it a primary key", name);
+	return error_set(e, EINVAL, "%s can be no row of this table: the name is no key that PostgreSQL would "
+			 "print", name);
+}
+
 int rowref_copy(const struct rowref *from, struct rowref *ret)
 {
 	_cleanup_rowref_ struct rowref ref = {

@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -13,6 +14,7 @@
 #include "rowfs/base/clock.h"
 #include "rowfs/base/directory.h"
 #include "rowfs/base/log.h"
+#include "rowfs/base/options.h"
 #include "rowfs/engine/text.h"
 
 struct scratch {
@@ -32,8 +34,7 @@ struct scratch {
 
 /* nftw() has no argument for its callback; measuring and clearing away happen on one thread each. */
 static _Thread_local uint64_t walk_bytes;
-static _Thread_local unsigned walk_files, walk_names; /* names: with directories */
-static _Thread_local char walk_first[256]; /* name of the first file met */
+static _Thread_local unsigned walk_names; /* with directories */
 
 static uint64_t size_of(const struct stat *st)
 {
@@ -43,8 +44,6 @@ static uint64_t size_of(const struct stat *st)
 /* The folders of the tables are ours; what is below them is the users'. */
 static int visit_size(const char *path, const struct stat *st, int type, struct FTW *ftw)
 {
-	if (type != FTW_D && walk_files++ == 0)
-		snprintf(walk_first, sizeof walk_first, "%s", path + ftw->base);
 	if (type != FTW_D || ftw->level > 1) {
 		walk_bytes += size_of(st);
 		walk_names++;
@@ -56,12 +55,61 @@ static int visit_size(const char *path, const struct stat *st, int type, struct 
 static void measure(struct scratch *scratch)
 {
 	walk_bytes = 0;
-	walk_files = 0;
 	walk_names = 0;
 	nftw(scratch->path, visit_size, 16, FTW_PHYS);
 	scratch->bytes = walk_bytes;
 	scratch->files = walk_names;
 	scratch->measured_ms = clock_monotonic_ms();
+}
+
+/* Files that remain, by whether a table of this snapshot shows them. */
+struct remains {
+	unsigned files;
+	char first[256], folder[512]; /* of the first */
+};
+
+static _Thread_local struct remains walk_shown, walk_lost;
+static _Thread_local const struct schema *walk_schema;
+static _Thread_local size_t walk_root; /* length of the spool's path */
+
+static int visit_remains(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	struct remains *remains = &walk_lost;
+
+	if (type == FTW_D)
+		return 0;
+	/* A table's folder is named by its oid. */
+	if (schema_relation(walk_schema, (uint32_t)strtoul(path + walk_root + 1, NULL, 10)))
+		remains = &walk_shown;
+	if (remains->files++ == 0) {
+		snprintf(remains->first, sizeof remains->first, "%s", path + ftw->base);
+		snprintf(remains->folder, sizeof remains->folder, "%.*s", ftw->base - 1, path);
+	}
+	return 0;
+}
+
+static const char *plural(unsigned n)
+{
+	return n == 1 ? "" : "s";
+}
+
+void scratch_report(const struct scratch *scratch, const struct schema *schema, bool end)
+{
+	walk_shown = walk_lost = (struct remains){0};
+	walk_schema = schema;
+	walk_root = strlen(scratch->path);
+	nftw(scratch->path, visit_remains, 16, FTW_PHYS);
+	if (walk_shown.files && end)
+		log_warning("%u temporary file%s remain%s, the first is %s; the next mount shows them again (%s)",
+			    walk_shown.files, plural(walk_shown.files), walk_shown.files == 1 ? "s" : "",
+			    walk_shown.first, scratch->path);
+	else if (walk_shown.files)
+		log_warning("temporary files of an earlier mount are still in their places: %s%s (%s)",
+			    walk_shown.first, walk_shown.files > 1 ? " and more" : "", scratch->path);
+	if (walk_lost.files)
+		log_warning("no table of this mount shows %u temporary file%s any more, the first is %s; to be "
+			    "had, or removed, only below %s", walk_lost.files, plural(walk_lost.files),
+			    walk_lost.first, walk_lost.folder);
 }
 
 static int visit_clear(const char *path, const struct stat *st, int type, struct FTW *ftw)
@@ -127,9 +175,6 @@ int scratch_open(const struct settings *settings, const char *identity, struct s
 	scratch->max_files = most_files();
 	pthread_mutex_init(&scratch->lock, NULL);
 	measure(scratch);
-	if (walk_files)
-		log_warning("temporary files of an earlier mount are still in their places: %s%s (%s)",
-			    walk_first, walk_files > 1 ? " and more" : "", scratch->path);
 	*ret = scratch;
 	return 0;
 }
@@ -139,10 +184,6 @@ void scratch_close(struct scratch *scratch)
 	if (!scratch)
 		return;
 	nftw(scratch->path, visit_clear, 16, FTW_PHYS | FTW_DEPTH);
-	if (measure(scratch), walk_files)
-		log_warning("%u temporary file%s remain%s, the first is %s; the next mount shows them again (%s)",
-			    walk_files, walk_files == 1 ? "" : "s", walk_files == 1 ? "s" : "",
-			    walk_first, scratch->path);
 	close(scratch->dir);
 	pthread_mutex_destroy(&scratch->lock);
 	free(scratch->path);
@@ -164,10 +205,16 @@ int scratch_table(struct scratch *scratch, uint32_t relation, bool create)
 /* --- Bytes ----------------------------------------------------------------------------------- */
 
 /* With the lock held. */
+static bool has_room_for_names(const struct scratch *scratch, unsigned names)
+{
+	return scratch->files + names <= scratch->max_files;
+}
+
+/* With the lock held. */
 static bool has_room(const struct scratch *scratch, uint64_t bytes, unsigned names)
 {
 	return bytes <= scratch->max && scratch->bytes <= scratch->max - bytes &&
-	       scratch->files + names <= scratch->max_files;
+	       has_room_for_names(scratch, names);
 }
 
 /* Measuring walks over all that is there: not more often than this, however often there is no room. */
@@ -239,6 +286,27 @@ int scratch_resize(struct scratch *scratch, int fd, off_t size)
 	if (size < st.st_size)
 		give(scratch, (uint64_t)(st.st_size - size), 0);
 	return 0;
+}
+
+int scratch_full(struct scratch *scratch, uint64_t bytes, unsigned names, struct error *e)
+{
+	char size[OPTION_SIZE_TEXT];
+	bool room, room_for_names;
+
+	pthread_mutex_lock(&scratch->lock);
+	room = has_room(scratch, bytes, names);
+	room_for_names = has_room_for_names(scratch, names);
+	pthread_mutex_unlock(&scratch->lock);
+	option_print_size(scratch->max, size);
+	if (!room_for_names)
+		return error_set(e, ENOSPC, "there may be %u temporary files, links and directories together%s",
+				 scratch->max_files,
+				 scratch->max_files < SCRATCH_FILES_MAX ?
+					 ", a third of the descriptors that rowfs may have (ulimit -n)" :
+					 "");
+	if (!room)
+		return error_set(e, ENOSPC, "temporary files may take scratch_max=%s together", size);
+	return error_set(e, ENOSPC, "the disk is full that holds the temporary files: %s", scratch->path);
 }
 
 ssize_t scratch_write(struct scratch *scratch, int fd, const void *data, size_t len, off_t offset)

@@ -18,6 +18,9 @@
  * one WAIT. */
 enum { WAIT_MS = 250, PAUSE_MS = 500 };
 
+/* Where there can be no feed: until somebody has installed a change log, perhaps. */
+enum { HOPELESS_PAUSE_MS = 30000 };
+
 /* A step of preparing the feed, and of waiting for changes, so that a request to end is seen. */
 enum { BEGIN_MS = 100, NEXT_MS = 100 };
 
@@ -155,11 +158,14 @@ static int await_visible(struct sync *sync, struct error *e)
 	return r < 0 ? r : 0;
 }
 
+/* Until a heartbeat is due; one that is overdue because Redis is away is no reason to hurry. */
 static int wait_ms(const struct sync *sync)
 {
 	int64_t left = sync->beat_due_ms - clock_monotonic_ms();
 
-	return sync->marked || left > NEXT_MS ? NEXT_MS : left < 0 ? 0 : (int)left;
+	if (sync->marked || left > NEXT_MS || !publisher_ready(&sync->publisher))
+		return NEXT_MS;
+	return left < 0 ? 0 : (int)left;
 }
 
 static int take_changes(struct sync *sync, struct error *e)
@@ -381,6 +387,8 @@ static int64_t sync_step(void *arg)
 	if (r < 0)
 		note_error(sync, &e);
 	enter(sync, SYNC_PAUSING);
+	if (r == -EOPNOTSUPP)
+		return HOPELESS_PAUSE_MS;
 	/* Not in step with the others who wait. */
 	return PAUSE_MS + clock_monotonic_us() % PAUSE_MS;
 }

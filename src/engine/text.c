@@ -4,6 +4,7 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "rowfs/base/options.h"
 #include "rowfs/model/row.h"
 
 static _Atomic int64_t held;
@@ -44,6 +45,20 @@ int text_charge(int64_t bytes)
 	if (shed)
 		shed(shed_arg);
 	return shed && fits(bytes) ? 0 : -ENOMEM;
+}
+
+int text_too_long(struct error *e)
+{
+	return error_set(e, EFBIG, "a row's text may have %d MiB", TEXT_MAX >> 20);
+}
+
+int text_no_room(struct error *e)
+{
+	char size[OPTION_SIZE_TEXT];
+
+	option_print_size((uint64_t)limit, size);
+	return error_set(e, ENOMEM, "no memory for the row's text: those of all open files may take "
+				    "memory_max=%s together", size);
 }
 
 bool version_equal(const struct version *a, const struct version *b)

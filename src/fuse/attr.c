@@ -6,15 +6,27 @@
 #include <xxhash.h>
 
 #include "mount.h"
+#include "rowfs/base/clock.h"
 
 /* 1980-01-01: constant, so that rsync and tar see no change where there is none. */
 enum { DIRECTORY_MTIME = 315532800 };
 
-double mount_timeout(const struct mount *mount, enum belief belief)
+/* Until it is as old as anything may be. A copy may have been that already. */
+static double rest_of_staleness(const struct mount *mount, const struct look *look)
+{
+	double most = mount->engine.settings->max_staleness < 1 ? mount->engine.settings->max_staleness : 1;
+	double age = (double)(clock_monotonic_us() - look->began_us) / 1e6;
+
+	return look->copied || age > most ? 0 : most - age;
+}
+
+double mount_timeout(const struct mount *mount, enum belief belief, const struct look *look)
 {
 	if (belief == BELIEVE_NOT || mount->engine.settings->strong)
 		return 0;
-	return belief == BELIEVE_LONG && follow_live(mount->engine.follow) ? LONG_S : 1;
+	if (belief == BELIEVE_LONG && follow_live(mount->engine.follow))
+		return LONG_S;
+	return look && mount->engine.feed ? rest_of_staleness(mount, look) : 1;
 }
 
 enum belief mount_belief(const struct mount *mount)
@@ -107,16 +119,16 @@ void attr_report(const struct mount *mount, const struct node *node, struct stat
 }
 
 void attr_entry(const struct mount *mount, const struct node *node, const struct stat *attr, enum belief belief,
-		struct fuse_entry_param *ret)
+		const struct look *look, struct fuse_entry_param *ret)
 {
 	memset(ret, 0, sizeof *ret);
 	ret->ino = ino_of(mount, node);
 	ret->attr = *attr;
-	ret->attr_timeout = mount_timeout(mount, belief);
+	ret->attr_timeout = mount_timeout(mount, belief, look);
 	/* Names can be taken back only all at once, and not from every kernel (notify.h). */
 	if (belief == BELIEVE_LONG && !notifier_has_epochs(mount->notifier))
 		belief = BELIEVE_SHORTLY;
-	ret->entry_timeout = mount_timeout(mount, belief);
+	ret->entry_timeout = mount_timeout(mount, belief, look);
 	nodes_lock(mount->nodes);
 	if (node->kind == NODE_REPORT)
 		ret->attr_timeout = 0;
@@ -126,11 +138,11 @@ void attr_entry(const struct mount *mount, const struct node *node, const struct
 }
 
 void reply_entry(struct mount *mount, fuse_req_t req, struct node *node, const struct stat *attr,
-		 enum belief belief)
+		 enum belief belief, const struct look *look)
 {
 	struct fuse_entry_param entry;
 
-	attr_entry(mount, node, attr, belief, &entry);
+	attr_entry(mount, node, attr, belief, look, &entry);
 	if (fuse_reply_entry(req, &entry) < 0)
 		nodes_forget(mount->nodes, node, 1);
 }
@@ -139,7 +151,7 @@ void reply_pending(struct mount *mount, fuse_req_t req, struct node *node, const
 {
 	struct fuse_entry_param entry;
 
-	attr_entry(mount, node, attr, BELIEVE_SHORTLY, &entry);
+	attr_entry(mount, node, attr, BELIEVE_SHORTLY, NULL, &entry);
 	entry.entry_timeout = 0;
 	if (fuse_reply_entry(req, &entry) < 0)
 		nodes_forget(mount->nodes, node, 1);

@@ -157,12 +157,13 @@ void call_read(struct call *call, void (*then)(struct call *call, struct text *t
 	reader_get(call->mount->engine.reader, &call->ref, &call->read);
 }
 
-struct look call_look(const struct call *call)
+struct look call_look(const struct call *call, bool copied)
 {
 	return (struct look){
-		.began_us = call->began_us,
+		.began_us = call->read.began_us,
 		.mark = call->read.mark,
 		.fed = call->read.fed,
+		.copied = copied,
 		.pid = call->asker.pid,
 	};
 }

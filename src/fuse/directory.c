@@ -188,19 +188,25 @@ static void put(struct reply *reply, const char *name, const struct fuse_entry_p
 		reply->used += fuse_add_direntry(reply->call->req, at, rest, name, &entry->attr, next);
 }
 
-/* Names without attributes: the kernel looks them up if it wants them. */
+/* A name without attributes: the kernel looks it up if it wants them. */
+static bool put_name(struct reply *reply, unsigned char type, const char *name)
+{
+	struct fuse_entry_param entry = {0};
+
+	if (!fits(reply, name))
+		return false;
+	entry.attr.st_mode = (mode_t)DTTOIF(type);
+	entry.attr.st_ino = ino_of_name(reply->directory->node->relation, name);
+	put(reply, name, &entry);
+	return true;
+}
+
 static bool put_extra(struct reply *reply)
 {
 	const struct directory *directory = reply->directory;
 	const char *extra = directory->names.data + directory->starts[reply->offset];
-	struct fuse_entry_param entry = {0};
 
-	if (!fits(reply, extra + 1))
-		return false;
-	entry.attr.st_mode = (mode_t)DTTOIF((unsigned char)extra[0]);
-	entry.attr.st_ino = ino_of_name(directory->node->relation, extra + 1);
-	put(reply, extra + 1, &entry);
-	return true;
+	return put_name(reply, (unsigned char)extra[0], extra + 1);
 }
 
 static bool put_row(struct reply *reply, const struct listing_entry *row)
@@ -222,6 +228,9 @@ static bool put_row(struct reply *reply, const struct listing_entry *row)
 	/* A name that is detached is hidden; one that is pending was listed among the extras. */
 	if (names_state(mount->engine.names, oid, row->name, NULL) != NAME_PLAIN)
 		return true;
+	/* No file can hold it: stat says so, and ls -l what stat says. */
+	if (row->version.size > TEXT_MAX)
+		return put_name(reply, DT_REG, row->name);
 	if (!fits(reply, row->name))
 		return false;
 	if (reply->plus)
@@ -231,7 +240,7 @@ static bool put_row(struct reply *reply, const struct listing_entry *row)
 	if (node) {
 		struct stat attr = entry.attr;
 
-		attr_entry(mount, node, &attr, belief, &entry);
+		attr_entry(mount, node, &attr, belief, &look, &entry);
 	}
 	put(reply, row->name, &entry);
 	return true;

@@ -155,9 +155,9 @@ void file_list(struct file *file)
 	pthread_mutex_unlock(&file->mount->lock);
 }
 
-unsigned files_walk(struct mount *mount)
+uint64_t files_walk(struct mount *mount)
 {
-	unsigned walk;
+	uint64_t walk;
 
 	pthread_mutex_lock(&mount->lock);
 	walk = ++mount->walks;
@@ -165,7 +165,7 @@ unsigned files_walk(struct mount *mount)
 	return walk;
 }
 
-struct file *files_next(struct mount *mount, unsigned walk, file_match_fn *match, const void *what)
+struct file *files_next(struct mount *mount, uint64_t walk, file_match_fn *match, const void *what)
 {
 	struct file *file;
 
@@ -275,6 +275,27 @@ static ssize_t put_bytes(struct file *file, const char *data, size_t size, off_t
 	}
 }
 
+bool file_first_full(struct file *file)
+{
+	bool first;
+
+	pthread_mutex_lock(&file->lock);
+	first = !file->full;
+	file->full = true;
+	pthread_mutex_unlock(&file->lock);
+	return first;
+}
+
+/* A WRITE up to there that the spool has no room for. */
+static void refuse_full(fuse_req_t req, fuse_ino_t ino, struct file *file, uint64_t end)
+{
+	uint64_t size = file_size(file);
+	struct call *call = call_new(req, node_of(mount_of(req), ino), NULL);
+
+	if (call)
+		spool_full(call, CALL_OTHER, end > size ? end - size : 0, 0);
+}
+
 void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off_t offset,
 	      struct fuse_file_info *fi)
 {
@@ -284,7 +305,9 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off
 	pthread_mutex_lock(&file->lock);
 	n = put_bytes(file, data, size, offset);
 	pthread_mutex_unlock(&file->lock);
-	if (n < 0)
+	if (n == -ENOSPC && file_first_full(file))
+		refuse_full(req, ino, file, (uint64_t)offset + size);
+	else if (n < 0)
 		fuse_reply_err(req, (int)-n);
 	else
 		fuse_reply_write(req, (size_t)n);

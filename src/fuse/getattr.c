@@ -8,9 +8,9 @@
 
 /* --- GETATTR --------------------------------------------------------------------------------- */
 
-static void reply_attr(struct call *call, const struct stat *attr, enum belief belief)
+static void reply_attr(struct call *call, const struct stat *attr, enum belief belief, const struct look *look)
 {
-	fuse_reply_attr(call->req, attr, mount_timeout(call->mount, belief));
+	fuse_reply_attr(call->req, attr, mount_timeout(call->mount, belief, look));
 	call_free(call);
 }
 
@@ -28,7 +28,7 @@ static struct file *handle_of(const struct call *call)
 static void getattr_row_done(struct call *call, struct text *text, const struct error *e)
 {
 	struct mount *mount = call->mount;
-	struct look look = call_look(call);
+	struct look look = call_look(call, text && text->copied);
 	struct version told;
 	enum belief belief;
 	struct stat attr;
@@ -43,7 +43,7 @@ static void getattr_row_done(struct call *call, struct text *text, const struct 
 		belief = BELIEVE_SHORTLY;
 	else
 		attr_row(mount, call->ref.relation, call->ino, &told, &attr);
-	reply_attr(call, &attr, belief);
+	reply_attr(call, &attr, belief, &look);
 }
 
 /* The row is what its node was told; nobody needs to be asked. */
@@ -60,7 +60,7 @@ static bool getattr_known(struct call *call)
 		return false;
 	count(memory_lookups);
 	attr_row(mount, relation, call->ino, &version, &attr);
-	reply_attr(call, &attr, BELIEVE_LONG);
+	reply_attr(call, &attr, BELIEVE_LONG, NULL);
 	return true;
 }
 
@@ -71,7 +71,7 @@ static void getattr_row(struct call *call)
 	int r;
 
 	if (attr_of_open_row(mount, call->node, handle_of(call), &attr)) {
-		reply_attr(call, &attr, BELIEVE_SHORTLY);
+		reply_attr(call, &attr, BELIEVE_SHORTLY, NULL);
 		return;
 	}
 	if (getattr_known(call))
@@ -110,7 +110,7 @@ static void getattr(struct call *call)
 	if (r < 0)
 		call_error(call, r);
 	else
-		reply_attr(call, &attr, belief);
+		reply_attr(call, &attr, belief, NULL);
 }
 
 void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
@@ -137,6 +137,11 @@ static void truncate_row_done(struct call *call, struct text *text, const struct
 		call_fail(call, CALL_PATH, e);
 		return;
 	}
+	if (call->size > TEXT_MAX) {
+		r = text_too_long(&call->error);
+		call_refuse(call, CALL_PATH, r, NULL, 0);
+		return;
+	}
 	if (call->size != 0 && call->size != text->len) {
 		r = error_set(&call->error, EINVAL, "a row cut to %zu bytes is no row", call->size);
 		call_refuse(call, CALL_PATH, r, text->data,
@@ -148,7 +153,7 @@ static void truncate_row_done(struct call *call, struct text *text, const struct
 	/* The kernel believes this size now; the next who asks is told the row's own. */
 	nodes_spoil(call->mount->nodes, call->node);
 	notify_row(call->mount->notifier, call->node);
-	reply_attr(call, &attr, BELIEVE_SHORTLY);
+	reply_attr(call, &attr, BELIEVE_SHORTLY, NULL);
 }
 
 static void truncate_row(struct call *call)
@@ -200,6 +205,22 @@ static int set_scratch(const struct node *node, const struct stat *attr, int to_
 	return to_set & TIMES ? set_scratch_times(node->path_fd, attr, to_set) : 0;
 }
 
+/* The spool has no room for the size; ends the call. */
+static void size_full(struct call *call, struct file *file)
+{
+	struct stat st = {0};
+	uint64_t now;
+
+	if (file && !file_first_full(file)) {
+		call_error(call, -ENOSPC);
+		return;
+	}
+	if (!file && fstat(call->node->path_fd, &st) < 0)
+		st.st_size = 0;
+	now = file ? file_size(file) : (uint64_t)st.st_size;
+	spool_full(call, CALL_OTHER, call->size > now ? call->size - now : 0, 0);
+}
+
 /* A handle that is written to has its own idea of the file, whatever the node has become meanwhile. */
 static void set_size(struct call *call)
 {
@@ -210,11 +231,15 @@ static void set_size(struct call *call)
 		r = file_truncate(file, call->size);
 	else if (call->kind == NODE_SCRATCH)
 		r = scratch_resize(call->mount->engine.scratch, call->node->path_fd, (off_t)call->size);
+	else if (call->kind == NODE_REPORT)
+		r = -EACCES;
 	else if (call->kind == NODE_ROW) {
 		truncate_row(call);
 		return;
 	}
-	if (r < 0)
+	if (r == -ENOSPC)
+		size_full(call, file);
+	else if (r < 0)
 		call_error(call, r);
 	else
 		getattr(call);

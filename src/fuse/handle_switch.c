@@ -81,7 +81,7 @@ void handles_follow(struct mount *mount, uint32_t relation, const char *name, in
 		    const char *scratch_name)
 {
 	struct row_name row = {relation, name};
-	unsigned walk = files_walk(mount);
+	uint64_t walk = files_walk(mount);
 	struct file *file;
 
 	while ((file = files_next(mount, walk, file_edits_row, &row))) {
@@ -105,6 +105,20 @@ static bool is_writer_of(const struct backing *backing, const void *what)
 	       backing->spool_ino == scratch->st_ino && (fcntl(backing->fd, F_GETFL) & O_ACCMODE) != O_RDONLY;
 }
 
+/* A handle that cannot be the row's: which limit its text met. */
+static int refuse_handle(struct call *call, const struct file *file, int r)
+{
+	struct asker asker = file->opener;
+	struct error e;
+
+	if (r != -EFBIG && r != -ENOMEM)
+		return r;
+	(void)(r == -EFBIG ? text_too_long(&e) : text_no_room(&e));
+	asker.path = call_asker(call)->path;
+	refusals_add(call->mount->engine.refusals, &asker, &e, NULL, 0);
+	return r;
+}
+
 static int edit_of_row(struct call *call, const struct file *file, struct text *now, struct edit **ret)
 {
 	struct edit_options options = {
@@ -120,13 +134,16 @@ static int edit_of_row(struct call *call, const struct file *file, struct text *
 }
 
 /* What was written after the text was read for its commit is a change of the row. */
-static int take_over(struct edit *edit, int fd, const struct buf *saved)
+static int take_over(struct call *call, const struct file *file, struct edit *edit)
 {
 	_cleanup_buf_ struct buf bytes = {0};
-	int r = scratch_get(fd, &bytes);
+	const struct buf *saved = &call->buf;
+	int r = scratch_get(file->backing->fd, &bytes);
 
-	if (r < 0 || (bytes.len == saved->len && (!bytes.len || memcmp(bytes.data, saved->data, bytes.len) == 0)))
-		return r;
+	if (r < 0)
+		return refuse_handle(call, file, r);
+	if (bytes.len == saved->len && (!bytes.len || memcmp(bytes.data, saved->data, bytes.len) == 0))
+		return 0;
 	r = edit_truncate(edit, bytes.len);
 	return r < 0 ? r : edit_write(edit, 0, bytes.data, bytes.len);
 }
@@ -139,8 +156,8 @@ static int to_edit(struct call *call, struct file *file, struct text *now)
 	int r = edit_of_row(call, file, now, &edit);
 
 	if (r < 0)
-		return r;
-	r = take_over(edit, file->backing->fd, &call->buf);
+		return refuse_handle(call, file, r);
+	r = take_over(call, file, edit);
 	if (r < 0) {
 		edit_close(edit);
 		return r;
@@ -156,7 +173,7 @@ static int to_edit(struct call *call, struct file *file, struct text *now)
 
 void handles_return(struct call *call, const struct stat *scratch, struct text *now)
 {
-	unsigned walk = files_walk(call->mount);
+	uint64_t walk = files_walk(call->mount);
 	struct file *file;
 
 	while ((file = files_next(call->mount, walk, is_writer_of, scratch))) {

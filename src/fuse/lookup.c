@@ -18,7 +18,7 @@ static void reply_directory(struct mount *mount, fuse_req_t req, struct node *pa
 	}
 	attr_directory(mount, node, &attr);
 	/* What becomes of schemas and tables, the catalog's poll sees. */
-	reply_entry(mount, req, node, &attr, mount_belief(mount));
+	reply_entry(mount, req, node, &attr, mount_belief(mount), NULL);
 }
 
 static void lookup_table(struct mount *mount, fuse_req_t req, struct node *parent, const char *name,
@@ -47,15 +47,42 @@ static void lookup_root(struct mount *mount, fuse_req_t req, struct node *parent
 		fuse_reply_err(req, ENOENT);
 }
 
+/* A row that no file can hold is there all the same, and can be removed: the name has a node, whose attributes are
+ * refused to whoever asks. */
+static void lookup_too_large(struct call *call)
+{
+	struct mount *mount = call->mount;
+	uint64_t ino = ino_of_name(call->relation, call->name);
+	struct version none = version_of("", 0, NULL);
+	struct look look = {.began_us = INT64_MAX};
+	enum belief belief;
+	struct node *node;
+	struct stat attr;
+
+	node = nodes_get_row(mount->nodes, call->node, call->name, call->relation, ino, &none, NULL, &look,
+			     &belief);
+	if (!node) {
+		call_error(call, -ENOMEM);
+		return;
+	}
+	attr_row(mount, call->ref.relation, ino, &none, &attr);
+	reply_entry(mount, call->req, node, &attr, BELIEVE_NOT, NULL);
+	call_free(call);
+}
+
 static void lookup_row_done(struct call *call, struct text *text, const struct error *e)
 {
 	struct mount *mount = call->mount;
 	uint64_t ino = ino_of_name(call->relation, call->name);
-	struct look look = call_look(call);
+	struct look look = call_look(call, text && text->copied);
 	struct node *node;
 	struct stat attr;
 	enum belief belief;
 
+	if (!text && e->err == EFBIG) {
+		lookup_too_large(call);
+		return;
+	}
 	if (!text) {
 		call_fail(call, CALL_LOOKUP, e);
 		return;
@@ -67,7 +94,7 @@ static void lookup_row_done(struct call *call, struct text *text, const struct e
 		return;
 	}
 	attr_row(mount, call->ref.relation, ino, &text->version, &attr);
-	reply_entry(mount, call->req, node, &attr, belief);
+	reply_entry(mount, call->req, node, &attr, belief, &look);
 	call_free(call);
 }
 
@@ -132,7 +159,7 @@ static bool lookup_known(struct mount *mount, fuse_req_t req, struct node *paren
 		return false;
 	count(memory_lookups);
 	attr_row(mount, relation, node->ino, &version, &attr);
-	reply_entry(mount, req, node, &attr, BELIEVE_LONG);
+	reply_entry(mount, req, node, &attr, BELIEVE_LONG, NULL);
 	return true;
 }
 
@@ -180,7 +207,7 @@ static void lookup_scratch(struct mount *mount, fuse_req_t req, struct node *par
 		fuse_reply_err(req, -r);
 		return;
 	}
-	reply_entry(mount, req, node, &attr, BELIEVE_SHORTLY);
+	reply_entry(mount, req, node, &attr, BELIEVE_SHORTLY, NULL);
 }
 
 static void lookup_report(struct mount *mount, fuse_req_t req, struct node *parent, const char *name)
@@ -200,7 +227,7 @@ static void lookup_report(struct mount *mount, fuse_req_t req, struct node *pare
 	}
 	node->report = report;
 	attr_report(mount, node, &attr);
-	reply_entry(mount, req, node, &attr, BELIEVE_SHORTLY);
+	reply_entry(mount, req, node, &attr, BELIEVE_SHORTLY, NULL);
 }
 
 static void lookup_new(struct mount *mount, fuse_req_t req, struct node *parent, const char *name)
@@ -214,7 +241,7 @@ static void lookup_new(struct mount *mount, fuse_req_t req, struct node *parent,
 		return;
 	}
 	attr_report(mount, node, &attr);
-	reply_entry(mount, req, node, &attr, BELIEVE_SHORTLY);
+	reply_entry(mount, req, node, &attr, BELIEVE_SHORTLY, NULL);
 }
 
 void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)

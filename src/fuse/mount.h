@@ -24,7 +24,7 @@ struct mount {
 	void *ready_arg;
 	pthread_mutex_t lock;
 	struct file *files;   /* [lock] handles with an edit or a scratch file */
-	unsigned walks;       /* [lock] walks over them that have begun */
+	uint64_t walks;       /* [lock] walks over them that have begun */
 	struct interrupts *interrupts;
 };
 
@@ -32,8 +32,9 @@ struct mount {
  * mend itself. */
 enum { LONG_S = 3600 };
 
-/* How long that is, now: nothing is believed for long that no live feed would take back. */
-double mount_timeout(const struct mount *mount, enum belief belief);
+/* How long that is, now: nothing is believed for long that no live feed would take back; and with a feed, what is
+ * believed shortly is as old as its look already is. `look` NULL: it was not read, like a directory. */
+double mount_timeout(const struct mount *mount, enum belief belief, const struct look *look);
 
 /* The same for what the catalog's poll would take back: schemas and tables. */
 enum belief mount_belief(const struct mount *mount);
@@ -97,8 +98,8 @@ void call_fail(struct call *call, enum call_kind kind, const struct error *e);
  * NULL) that was. */
 void call_refuse(struct call *call, enum call_kind kind, int err, const char *text, size_t len);
 
-/* How the row that call_read() gave was read. */
-struct look call_look(const struct call *call);
+/* How the row that call_read() gave was read; `copied`: see struct text. */
+struct look call_look(const struct call *call, bool copied);
 
 /* Read the row of call->ref, then go on with `then` (text borrowed; NULL: e says why). The caller's
  * being killed answers EINTR. */
@@ -144,11 +145,11 @@ uint64_t ino_of_name(uint32_t relation, const char *name);
 
 /* An entry for fuse_reply_entry(). */
 void attr_entry(const struct mount *mount, const struct node *node, const struct stat *attr, enum belief belief,
-		struct fuse_entry_param *ret);
+		const struct look *look, struct fuse_entry_param *ret);
 
 /* Reply an entry for a node that was just given a lookup, or take the lookup back. */
 void reply_entry(struct mount *mount, fuse_req_t req, struct node *node, const struct stat *attr,
-		 enum belief belief);
+		 enum belief belief, const struct look *look);
 
 /* The same for a row name without a row, which may be gone at any moment: the kernel is not to remember it. */
 void reply_pending(struct mount *mount, fuse_req_t req, struct node *node, const struct stat *attr);
@@ -186,9 +187,10 @@ struct file {
 	pthread_mutex_t lock;    /* held over a WRITE, a truncation and a switch, never across PostgreSQL */
 	struct backing *backing; /* [lock and mount.lock to change, either to look] */
 	bool closed;             /* [lock] it has left its node */
+	bool full;               /* [lock] it was said that the spool has no room for what is written to it */
 	int error;               /* [lock] why what is written can go nowhere any more, -errno */
 	struct file *prev, *next; /* [mount.lock] those that a rename may change */
-	unsigned walked;          /* [mount.lock] the last walk that met it */
+	uint64_t walked;          /* [mount.lock] the last walk that met it */
 };
 
 static inline struct file *file_of(const struct fuse_file_info *fi)
@@ -216,6 +218,10 @@ void file_switch(struct file *file, struct backing *backing);
 /* The size that its holder sees. */
 uint64_t file_size(struct file *file);
 
+/* Is this the first time that the spool had no room for what its holder does? That is said once for each handle, since
+ * programs go on writing. */
+bool file_first_full(struct file *file);
+
 /* ftruncate(2). -EBADF if it is open for reading only. */
 int file_truncate(struct file *file, size_t size) _must_check_;
 
@@ -226,8 +232,8 @@ void files_end(struct mount *mount);
 typedef bool file_match_fn(const struct backing *backing, const void *what);
 
 /* A walk over the listed handles: each that matches is given once, with a reference; NULL after the last. */
-unsigned files_walk(struct mount *mount);
-struct file *files_next(struct mount *mount, unsigned walk, file_match_fn *match, const void *what);
+uint64_t files_walk(struct mount *mount);
+struct file *files_next(struct mount *mount, uint64_t walk, file_match_fn *match, const void *what);
 
 /* Does it edit the row of this name, and was not told to stop? */
 struct row_name {
@@ -263,6 +269,9 @@ struct node *spool_node(struct mount *mount, struct node *parent, const char *na
 
 /* unlinkat() there, which makes room; 0 or -errno. */
 int spool_remove(struct mount *mount, const struct node *parent, int dir, const char *name, int flags);
+
+/* Refuse what there was no room for in the spool, with the limit that was met: see scratch_full(). Ends the call. */
+void spool_full(struct call *call, enum call_kind kind, uint64_t bytes, unsigned names);
 
 /* A name is gone from there in another way; `st` is what it was. */
 void spool_gone(struct mount *mount, const struct node *parent, const char *name, const struct stat *st);

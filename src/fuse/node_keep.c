@@ -85,7 +85,7 @@ static bool looked_up_by(const struct nodes *nodes, const struct node *node, pid
 	int64_t age_us = clock_monotonic_us() - node->kept_us;
 
 	return pid && ((node->kept_for == pid && age_us <= KEPT_US) ||
-		       (node_repeats(nodes, node->ino, pid) && age_us <= CONTENDED_US));
+		       (node_repeats(nodes, node->ino, pid) && age_us <= REPEATED_US));
 }
 
 /* A text that is kept is of the version that the node was told. */

@@ -57,13 +57,21 @@ static void note_refusal(struct nodes *nodes, const struct node *node, pid_t pid
 
 bool node_repeats(const struct nodes *nodes, uint64_t ino, pid_t pid)
 {
-	int64_t since = clock_monotonic_us() - CONTENDED_US;
+	int64_t since = clock_monotonic_us() - REPEATED_US;
 
 	for (unsigned i = 0; pid && i < REFUSALS; i++)
 		if (nodes->refused[i].pid == pid && nodes->refused[i].ino == ino &&
 		    nodes->refused[i].us >= since)
 			return true;
 	return false;
+}
+
+/* He was let in: his next open is one of its own. */
+static void forget_refusal(struct nodes *nodes, const struct node *node, pid_t pid)
+{
+	for (unsigned i = 0; pid && i < REFUSALS; i++)
+		if (nodes->refused[i].pid == pid && nodes->refused[i].ino == node->ino)
+			nodes->refused[i].pid = 0;
 }
 
 /* --- LOOKUP and listings --------------------------------------------------------------------- */
@@ -205,11 +213,13 @@ enum admission nodes_admit(struct nodes *nodes, struct node *node, struct file *
 		admission = look->pid && node->refused == look->pid ? ADMIT_DIRECT : ADMIT_STALE;
 		node->refused = admission == ADMIT_STALE ? look->pid : 0;
 		note_refusal(nodes, node, look->pid);
-		contend(nodes, node, shared ? CONTENDED_US : REPEATED_US);
+		contend(nodes, node, shared ? CONTENDED_US : KEPT_US);
 	} else if (version) {
 		vouch(node, look);
 		admission = writer ? ADMIT : ADMIT_KEEP;
 	}
+	if (admission != ADMIT_STALE)
+		forget_refusal(nodes, node, look->pid);
 	if (admission != ADMIT_STALE) {
 		if (writer && !node->writer)
 			node->writer = writer;

@@ -84,9 +84,10 @@ struct node {
 	bool listing_stale;   /* TABLE: it changed while one was open, and the kernel may have kept what that read */
 };
 
-/* How long a LOOKUP's text serves the OPEN that belongs to it (a repeated one may have waited), and for how long
- * names are looked up one by one after an ESTALE: for the repetition; while readers and writers meet. */
-enum { NODE_MAGIC = 0x6e6f6465, KEPT_US = 100000, REPEATED_US = 200000, CONTENDED_US = 1000000 };
+/* How long a LOOKUP's text serves the OPEN that belongs to it; how long a caller who got ESTALE may take for the
+ * repetition, however slow the servers are; and for how long names are looked up one by one after an ESTALE, while
+ * readers and writers meet. */
+enum { NODE_MAGIC = 0x6e6f6465, KEPT_US = 100000, REPEATED_US = 10000000, CONTENDED_US = 1000000 };
 
 /* Does every LOOKUP of the node's name give another node now? The kernel then may not remember it. */
 bool node_contended(const struct node *node);
@@ -126,6 +127,7 @@ struct look {
 	int64_t began_us;
 	uint64_t mark; /* the marks' number from before the row was read */
 	bool fed;      /* changes of the row are marked by a live feed */
+	bool copied;   /* out of Redis, so that it may have been old already */
 	pid_t pid;
 	bool listing;
 };

@@ -66,7 +66,7 @@ static bool unchanged(const struct call *call)
 	bool same;
 
 	nodes_lock(call->mount->nodes);
-	same = call->kind == call->kind;
+	same = call->node->kind == call->kind;
 	nodes_unlock(call->mount->nodes);
 	return same;
 }
@@ -104,6 +104,17 @@ static void admit(struct call *call, struct file *file, const struct version *ve
 		reply_open(call, file);
 }
 
+/* No handle came about. Memory is refused by its bound, and that is worth a line. */
+static void open_failed(struct call *call, int r)
+{
+	if (r == -ENOMEM) {
+		r = text_no_room(&call->error);
+		call_refuse(call, CALL_OTHER, r, NULL, 0);
+	} else {
+		call_error(call, r);
+	}
+}
+
 /* Open a row whose text is known. */
 static void open_text(struct call *call, struct text *text, const struct look *look)
 {
@@ -113,12 +124,12 @@ static void open_text(struct call *call, struct text *text, const struct look *l
 	if (file)
 		admit(call, file, call->fi.flags & O_TRUNC ? NULL : &text->version, look);
 	else
-		call_error(call, r);
+		open_failed(call, r);
 }
 
 static void open_row_done(struct call *call, struct text *text, const struct error *e)
 {
-	struct look look = call_look(call);
+	struct look look = call_look(call, text && text->copied);
 
 	if (!text) {
 		call_fail(call, CALL_OTHER, e);
@@ -191,6 +202,10 @@ static void open_report(struct call *call)
 	struct version version;
 	struct file *file;
 
+	if (wants_write(&call->fi)) { /* default_permissions let root through */
+		call_error(call, -EACCES);
+		return;
+	}
 	report->print(&call->mount->engine, call->asker.uid, &call->buf);
 	version = version_of(call->buf.data ? call->buf.data : "", call->buf.len, NULL);
 	file = file_new(call->mount, NULL, &call->asker,
@@ -290,7 +305,7 @@ static void reply_create(struct call *call, struct file *file, const struct stat
 	struct fuse_entry_param entry;
 	struct node *node = file->node;
 
-	attr_entry(call->mount, node, attr, BELIEVE_SHORTLY, &entry);
+	attr_entry(call->mount, node, attr, BELIEVE_SHORTLY, NULL, &entry);
 	if (pending)
 		entry.entry_timeout = 0;
 	file_list(file);
@@ -334,6 +349,10 @@ static void create_scratch(struct call *call, mode_t mode)
 	struct node *node;
 	struct stat attr;
 
+	if (fd == -ENOSPC) {
+		spool_full(call, CALL_OTHER, SCRATCH_NAME_BYTES, 1);
+		return;
+	}
 	if (fd < 0) {
 		call_error(call, fd);
 		return;
@@ -411,8 +430,7 @@ static void create_row_checked(struct call *call)
 
 static void refuse_name(struct call *call)
 {
-	int r = error_set(&call->error, EINVAL, "%s can be no row of this table: the name is no key that "
-			  "PostgreSQL would print", call->name);
+	int r = rowref_explain(call->mount->engine.catalog, call->relation, call->name, &call->error);
 
 	call_refuse(call, CALL_OTHER, r, NULL, 0);
 }

@@ -108,6 +108,30 @@ void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 		call_work(call, unlink_row);
 }
 
+/* --- RENAME: what is refused ----------------------------------------------------------------- */
+
+/* Whether the name is free is a question (mv -n), and that it is not is the answer: no refusal. */
+static void rename_failed(struct call *call, int err, const char *text, size_t len)
+{
+	if ((call->flags & RENAME_NOREPLACE) && err == -EEXIST && !call->error.sqlstate[0])
+		call_error(call, -EEXIST);
+	else
+		call_refuse(call, CALL_PATH, err, text, len);
+}
+
+static void refuse_new_name(struct call *call)
+{
+	int r;
+
+	if (call->target->kind == NODE_TABLE && strcmp(call->new_name, REPORT_NEW_ROW) != 0)
+		r = rowref_explain(call->mount->engine.catalog, call->target->relation, call->new_name,
+				   &call->error);
+	else
+		r = error_set(&call->error, EINVAL, "%s can be no row and no temporary file here",
+			      call->new_name);
+	call_refuse(call, CALL_PATH, r, NULL, 0);
+}
+
 /* --- RENAME: scratch to scratch -------------------------------------------------------------- */
 
 static void reply_renamed(struct call *call, struct node *node)
@@ -234,7 +258,7 @@ static void commit_scratch(struct call *call)
 	if (r == 0)
 		r = commit_scratch_text(call, &now);
 	if (r < 0)
-		call_refuse(call, CALL_PATH, r, call->buf.data, call->buf.len);
+		rename_failed(call, r, call->buf.data, call->buf.len);
 	else
 		scratch_is_row(call, now);
 }
@@ -243,10 +267,14 @@ static void rename_scratch_to_row(struct call *call)
 {
 	int r = get_scratch(call);
 
-	if (r < 0)
+	if (r == -EFBIG) {
+		r = text_too_long(&call->error);
+		call_refuse(call, CALL_PATH, r, NULL, 0);
+	} else if (r < 0) {
 		call_error(call, r);
-	else
+	} else {
 		call_work(call, commit_scratch);
+	}
 }
 
 /* --- RENAME: row to scratch ------------------------------------------------------------------ */
@@ -300,7 +328,10 @@ static void detach(struct call *call, enum name_state before)
 	if (r < 0) {
 		names_event(mount->engine.names, call->relation, call->name,
 			    before == NAME_PLAIN ? NAME_COMMITTED : NAME_CREATED, NULL);
-		call_error(call, r);
+		if (r == -ENOSPC)
+			spool_full(call, CALL_PATH, SCRATCH_NAME_BYTES + (call->text ? call->text->len : 0), 1);
+		else
+			call_error(call, r);
 		return;
 	}
 	/* In this order: a handle that is being opened sees that the node has changed, or is found here. */
@@ -345,18 +376,24 @@ static void rename_row_to_scratch(struct call *call)
 static void rekey(struct call *call)
 {
 	struct mount *mount = call->mount;
+	struct names *names = mount->engine.names;
+	uint32_t oid = call->relation;
 	struct node *node;
-	int r = read_target(call);
+	int r;
 
+	if (names_state(names, oid, call->new_name, NULL) == NAME_DETACHED)
+		call->flags &= ~(unsigned)RENAME_NOREPLACE; /* hidden, so it is free */
+	r = read_target(call);
 	if (r == 0 && !call->text)
 		r = commit_check_name(&mount->engine, &call->new_ref, &call->error);
 	if (r == 0)
 		r = commit_rename(&mount->engine, &call->ref, &call->new_ref, call->text != NULL,
 				  &call->error);
 	if (r < 0) {
-		call_refuse(call, CALL_PATH, r, NULL, 0);
+		rename_failed(call, r, NULL, 0);
 		return;
 	}
+	names_event(names, oid, call->new_name, NAME_COMMITTED, NULL); /* hidden it may have been, or pending */
 	node = nodes_find(mount->nodes, call->node, call->name);
 	if (node) {
 		/* Handles that are open on it go on seeing, and being told, what they opened. */
@@ -383,7 +420,7 @@ static void rename_pending(struct call *call)
 	if (r == 0 && names_event(names, oid, call->new_name, NAME_CREATED, NULL) < 0)
 		r = error_set(e, EEXIST, "there is a file %s already", call->new_name);
 	if (r < 0) {
-		call_refuse(call, CALL_PATH, r, NULL, 0);
+		rename_failed(call, r, NULL, 0);
 		return;
 	}
 	names_event(names, oid, call->name, NAME_REMOVED, NULL);
@@ -441,9 +478,7 @@ static void rename_call(struct call *call)
 	if (from == SIDE_NEITHER) {
 		call_error(call, -EPERM);
 	} else if (to == SIDE_NEITHER) {
-		(void)error_set(&call->error, EINVAL, "%s can be no row and no temporary file here",
-				call->new_name);
-		call_refuse(call, CALL_PATH, -EINVAL, NULL, 0);
+		refuse_new_name(call);
 	} else if (from == SIDE_SCRATCH) {
 		if (to == SIDE_SCRATCH)
 			rename_in_spool(call);

@@ -117,6 +117,13 @@ int spool_remove(struct mount *mount, const struct node *parent, int dir, const 
 	return 0;
 }
 
+void spool_full(struct call *call, enum call_kind kind, uint64_t bytes, unsigned names)
+{
+	int r = scratch_full(call->mount->engine.scratch, bytes, names, &call->error);
+
+	call_refuse(call, kind, r, NULL, 0);
+}
+
 /* Where a new name may go, or -errno after replying. */
 static int place(fuse_req_t req, struct node *parent, const char *name)
 {
@@ -145,12 +152,24 @@ static int not_made(fuse_req_t req, int err, mode_t type)
 	return -err;
 }
 
+static void refuse_made(fuse_req_t req, struct node *parent, const char *name)
+{
+	struct call *call = call_new(req, parent, name);
+
+	if (call)
+		spool_full(call, CALL_OTHER, SCRATCH_NAME_BYTES, 1);
+}
+
 static void reply_made(fuse_req_t req, struct node *parent, const char *name, int r)
 {
 	struct mount *mount = mount_of(req);
 	struct node *node = r < 0 ? NULL : spool_node(mount, parent, name, &r);
 	struct stat attr;
 
+	if (r == -ENOSPC) {
+		refuse_made(req, parent, name);
+		return;
+	}
 	if (!node) {
 		fuse_reply_err(req, -r);
 		return;
@@ -160,7 +179,7 @@ static void reply_made(fuse_req_t req, struct node *parent, const char *name, in
 		nodes_forget(mount->nodes, node, 1);
 		fuse_reply_err(req, -r);
 	} else {
-		reply_entry(mount, req, node, &attr, BELIEVE_SHORTLY);
+		reply_entry(mount, req, node, &attr, BELIEVE_SHORTLY, NULL);
 	}
 }
 

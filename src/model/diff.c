@@ -31,7 +31,8 @@ static int check_key(const struct relation *relation, const struct cells *key,
 		                     key->at[i]))
 			return refuse(e, relation, patch, column,
 			              "is the key, and not the one in the file's name",
-			              "Rename the file to change a row's key.");
+			              "Leave the key out, or let it be the name's; mv of the row's file "
+			              "changes its key.");
 	}
 	return 0;
 }

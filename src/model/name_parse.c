@@ -270,8 +270,10 @@ static enum name_kind parse_hashed(const struct relation *relation, const char *
 	return NAME_HASHED;
 }
 
-static bool is_reserved(const char *name, size_t len)
+bool name_is_reserved(const char *name)
 {
+	size_t len = strlen(name);
+
 	return has_suffix(name, len, ".yaml") || has_suffix(name, len, ".csv") ||
 	       has_suffix(name, len, ".tsv");
 }
@@ -283,7 +285,7 @@ enum name_kind name_parse(const struct relation *relation, const char *name, str
 
 	if (name[0] == '.')
 		return NAME_SCRATCH;
-	if (is_reserved(name, len))
+	if (name_is_reserved(name))
 		return NAME_INVALID;
 	if (!has_suffix(name, len, NAME_SUFFIX))
 		return NAME_SCRATCH;

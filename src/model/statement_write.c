@@ -84,7 +84,9 @@ static void same_output(struct build *b, const struct column *column, size_t num
 	        " AND pg_catalog.concat(pg_catalog.array_dims(@)) OPERATOR(pg_catalog.=)"
 	        " pg_catalog.concat(pg_catalog.array_dims(#)) AND @ IS NOT NULL";
 	/* A composite of NULLs IS NULL, but is not one; with the word NULL this looks no operator up. */
-	static const char other[] = "pg_catalog.concat(@) OPERATOR(pg_catalog.=) pg_catalog.concat(#)"
+	/* By bytes, since the column's own collation may take what differs in case for equal. */
+	static const char other[] = "pg_catalog.concat(@) COLLATE pg_catalog.\"C\""
+	                            " OPERATOR(pg_catalog.=) pg_catalog.concat(#)"
 	                            " AND @ IS DISTINCT FROM NULL";
 	const struct type *type = column->type;
 
@@ -117,12 +119,34 @@ static void still_equals(struct build *b, const struct column *column, struct ce
 	buf_addf(&b->sql, " IS NOT DISTINCT FROM NULL AND $%zu IS NULL)", number);
 }
 
+/* Whether each column has its base's text after all: parameters from `number` on. Not by the operator, for
+ * which a change of case or of scale may be none. */
+static void returning_kept(struct build *b, const struct relation *relation, const bool *changed,
+                           size_t number)
+{
+	const char *between = ", ";
+
+	for (size_t i = 0; i < relation->n_columns; i++) {
+		const struct column *column = &relation->columns[i];
+
+		if (!changed[i])
+			continue;
+		build_sql(b, between);
+		build_sql(b, "(");
+		same_output(b, column, number);
+		fill_in(b, " OR @ IS NOT DISTINCT FROM NULL AND # IS NULL)", column, number);
+		between = " AND ";
+		number++;
+	}
+}
+
 int statement_patch(const struct relation *relation, const struct cells *key,
                     const struct cell *base, const struct patch *patch, const bool *changed,
                     struct statement *ret)
 {
 	_cleanup_build_ struct build b = {.writes = true};
 	bool first = true;
+	size_t bases;
 
 	update(&b, relation);
 	for (size_t i = 0; i < relation->n_columns; i++) {
@@ -133,6 +157,7 @@ int statement_patch(const struct relation *relation, const struct cells *key,
 	}
 	build_sql(&b, " WHERE ");
 	only_row(&b, relation, key);
+	bases = b.n + 1;
 	for (size_t i = 0; i < relation->n_columns; i++) {
 		if (!changed[i])
 			continue;
@@ -140,6 +165,7 @@ int statement_patch(const struct relation *relation, const struct cells *key,
 		still_equals(&b, &relation->columns[i], base[i]);
 	}
 	returning_id(&b, relation);
+	returning_kept(&b, relation, changed, bases);
 	return build_finish(&b, ret);
 }
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "rowfs/base/buf.h"
 #include "rowfs/base/clock.h"
 #include "rowfs/model/sqlstate.h"
 
@@ -164,24 +165,27 @@ int answer_error(const PGresult *result, struct error *e)
 	copy_field(result, PG_DIAG_MESSAGE_DETAIL, e->detail, sizeof(e->detail));
 	copy_field(result, PG_DIAG_MESSAGE_HINT, e->hint, sizeof(e->hint));
 	copy_field(result, PG_DIAG_COLUMN_NAME, e->field, sizeof(e->field));
+	if (strcmp(e->sqlstate, "55P03") == 0 && !e->hint[0])
+		error_copy_text(e->hint, sizeof(e->hint),
+		                "somebody's open transaction holds the row: try again when it has ended");
 	return r;
 }
 
+/* libpq puts each host, and its advice, on a line of its own, the advice with a tab in front. */
 void answer_one_line(const char *message, char *ret, size_t size)
 {
-	size_t len = 0;
+	_cleanup_buf_ struct buf line = {0};
+	const char *between = "";
 
-	error_copy_text(ret, size, message);
-	/* libpq puts its advice on lines of its own, with a tab in front. */
-	for (const char *p = ret; *p; p++) {
-		bool blank = *p == '\n' || *p == '\t' || *p == ' ';
+	while (*(message += strspn(message, "\n\t ")) != '\0') {
+		size_t len = strcspn(message, "\n");
 
-		if (!blank || (len > 0 && ret[len - 1] != ' '))
-			ret[len++] = blank ? ' ' : *p;
+		buf_adds(&line, between);
+		buf_add(&line, message, len);
+		between = "; ";
+		message += len;
 	}
-	if (len > 0 && ret[len - 1] == ' ')
-		len--;
-	ret[len] = '\0';
+	error_copy_text(ret, size, line.failed || !line.len ? "" : line.data);
 }
 
 void answer_clear(PGresult **result)

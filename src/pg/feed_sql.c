@@ -203,7 +203,8 @@ const char feed_allows_sql[] =
         " AND current_setting('max_wal_senders')::int > 0,"
         " has_database_privilege(current_database(), 'CREATE'),"
         " coalesce(has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')"
-        " AND has_table_privilege(c.oid, 'DELETE'), false)"
+        " AND has_table_privilege(c.oid, 'DELETE'), false),"
+        " current_setting('synchronous_standby_names') !~ '[*]'"
         " FROM pg_roles AS r LEFT JOIN pg_namespace AS n ON n.nspname = 'rowfs'"
         " LEFT JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relname = 'changes'"
         " WHERE r.rolname = current_user";

@@ -42,7 +42,7 @@ extern const char feed_publication_sql[];
 
 /* What this server and role allow: wal_level, "replication" role, slots and senders configured, the role may create
  * a publication here. */
-enum { ALLOWS_WAL_LEVEL, ALLOWS_ROLE, ALLOWS_SLOTS, ALLOWS_CREATE, ALLOWS_LOG };
+enum { ALLOWS_WAL_LEVEL, ALLOWS_ROLE, ALLOWS_SLOTS, ALLOWS_CREATE, ALLOWS_LOG, ALLOWS_STANDBYS };
 extern const char feed_allows_sql[];
 
 /* Open transactions that a new slot waits for, oldest first, as one text for people. */

@@ -95,6 +95,41 @@ static int load_relations(struct load *load)
 	return 0;
 }
 
+/* Does an answer have the relation that this entry of the configuration is for? */
+static bool is_there(const struct load *load, const struct table_settings *table)
+{
+	for (int row = 0; row < PQntuples(load->relations); row++)
+		if (load_table_settings(load->settings, load_text(load->relations, row, RELATION_SPACE),
+		                        load_text(load->relations, row, RELATION_NAME)) == table)
+			return true;
+	return false;
+}
+
+/* With schema= the other schemas' entries are only not wanted now. */
+static bool is_wanted(const struct settings *settings, const struct table_settings *table)
+{
+	size_t len = settings->schema ? strlen(settings->schema) : 0;
+
+	return !len || (strncmp(table->relation, settings->schema, len) == 0 && table->relation[len] == '.');
+}
+
+/* What the configuration says and nothing answers to. */
+static void say_unused(const struct load *load)
+{
+	const struct settings *settings = load->settings;
+
+	for (size_t i = 0; i < settings->n_tables; i++)
+		if (is_wanted(settings, &settings->tables[i]) && !is_there(load, &settings->tables[i]))
+			said_once(load->said, LEVEL_WARNING,
+			          "table \"%s\" of the configuration is ignored: there is no such table or "
+			          "view that this role may read (a partition is shown in its table)",
+			          settings->tables[i].relation);
+	if (settings->mtime && !load->has_mtime)
+		said_once(load->said, LEVEL_WARNING,
+		          "mtime=%s is ignored: no table has such a column that holds a time",
+		          settings->mtime);
+}
+
 static int by_space_name(const void *a, const void *b)
 {
 	return strcmp(((const struct space *)a)->dir_name, ((const struct space *)b)->dir_name);
@@ -130,6 +165,7 @@ static int build(struct load *load)
 	load->schema->commit_timestamps = load_flag(load->fingerprint, 0, 1);
 	if (load_types(load) < 0 || load_spaces(load) < 0 || load_relations(load) < 0)
 		return -ENOMEM;
+	say_unused(load);
 	sort(load->schema);
 	return 0;
 }

@@ -16,6 +16,7 @@ struct load {
 	struct said *said;
 	PGresult *spaces, *relations, *columns, *keys, *types, *fingerprint;
 	int column, key;
+	bool has_mtime; /* some relation has the column of mtime= */
 	struct schema *schema;
 };
 

@@ -103,24 +103,31 @@ static bool is_time(const struct type *type)
 	}
 }
 
+/* `name` may be NULL. */
+static size_t time_column(const struct relation *relation, const char *name)
+{
+	size_t column = name ? relation_column(relation, name, strlen(name)) : SIZE_MAX;
+
+	return column != SIZE_MAX && is_time(relation->columns[column].type) ? column : SIZE_MAX;
+}
+
 /* The column of the table's own entry, else of the option for all tables that happen to have it. */
 static size_t mtime_column(struct load *load, const struct relation *relation)
 {
 	const struct table_settings *table =
 	        load_table_settings(load->settings, relation->space, relation->name);
 	bool own = table && table->mtime;
-	const char *name = own ? table->mtime : load->settings->mtime;
-	size_t column = name ? relation_column(relation, name, strlen(name)) : SIZE_MAX;
+	size_t common = time_column(relation, load->settings->mtime);
+	size_t column = own ? time_column(relation, table->mtime) : common;
 
-	if (column != SIZE_MAX && is_time(relation->columns[column].type))
-		return column;
-	if (own)
+	load->has_mtime = load->has_mtime || common != SIZE_MAX;
+	if (own && column == SIZE_MAX)
 		said_once(
 		        load->said, LEVEL_WARNING,
 		        "table \"%s\": mtime = %s is ignored: there is no such column that holds a "
 		        "time",
 		        table->relation, table->mtime);
-	return SIZE_MAX;
+	return column;
 }
 
 static int load_names(struct load *load, struct relation *relation, int row)

@@ -65,6 +65,8 @@ void said_once(struct said *said, enum log_level level, const char *format, ...)
 	pthread_mutex_lock(&said->lock);
 	new = remember(said, text);
 	pthread_mutex_unlock(&said->lock);
-	if (new)
+	if (new && level <= LEVEL_WARNING)
+		log_aloud(level, "%s", text);
+	else if (new)
 		log_line(level, "%s", text);
 }

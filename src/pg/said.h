@@ -18,5 +18,5 @@ struct said {
 void said_init(struct said *said);
 void said_done(struct said *said);
 
-/* Log it, unless it has been. */
+/* Log it, unless it has been; a warning aloud, since it is about what the user has configured. */
 void said_once(struct said *said, enum log_level level, const char *format, ...) _printf_(3, 4);

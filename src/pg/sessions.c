@@ -113,11 +113,12 @@ static int open_new(struct sessions *sessions, enum store_set set, struct sessio
 {
 	struct error failure = {0};
 	int r = breaker_enter(&sessions->breaker, e);
+	int64_t began_us = clock_monotonic_us();
 
 	if (r < 0)
 		return r;
 	r = open_patiently(sessions, set, ret, &failure);
-	breaker_report(&sessions->breaker, r < 0 ? &failure : NULL);
+	breaker_report(&sessions->breaker, began_us, r < 0 ? &failure : NULL);
 	if (r < 0 && e)
 		*e = failure;
 	return r;

@@ -1,6 +1,7 @@
 /* Where Redis is and how to get in: what `redis=` says, taken apart.
  *
  *   redis://[user:password@]host[:port][/db]      "%40" for an @ and so on, IPv6 as [::1]
+ *   rediss://…                                    the same, through TLS (tls.h)
  *   unix:PATH[?db=N]
  *   none
  *
@@ -23,11 +24,12 @@ struct address {
 	char *user;     /* NULL: Redis' default user */
 	char *password; /* NULL: no AUTH */
 	unsigned db;
+	struct ssl_ctx_st *tls; /* NULL: plain */
 	char label[256];
 };
 
-/* Returns 0, -EINVAL for what cannot be understood, -errno for a password file that cannot be read,
- * -ENOMEM. */
+/* Returns 0, -EINVAL for what cannot be understood, -errno for a file that cannot be read (password,
+ * certificates), -ENOMEM. */
 int address_parse(const struct settings *settings, struct address *ret,
                   struct error *e) _must_check_;
 void address_done(struct address *address);

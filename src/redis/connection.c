@@ -1,9 +1,6 @@
 #include "connection.h"
 
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -20,87 +17,15 @@ void command_adds(struct command *command, const char *string)
 	command_add(command, string, strlen(string));
 }
 
-/* 0 when the socket is ready; -ETIMEDOUT at the deadline. */
-static int await(int fd, short events, int64_t deadline_us)
-{
-	struct pollfd p = {.fd = fd, .events = events};
-
-	for (;;) {
-		int64_t left = deadline_us - clock_monotonic_us();
-		struct timespec timeout = {.tv_sec = left / 1000000,
-		                           .tv_nsec = left % 1000000 * 1000};
-		int n;
-
-		if (left <= 0)
-			return -ETIMEDOUT;
-		n = ppoll(&p, 1, &timeout, NULL);
-		if (n > 0)
-			return 0;
-		if (n < 0 && errno != EINTR)
-			return -errno;
-	}
-}
-
-static int socket_connect(const struct endpoint *endpoint, int64_t deadline_us, int *ret)
-{
-	_cleanup_close_ int fd =
-	        socket(endpoint->at.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	int error = 0, on = 1, r;
-	socklen_t len = sizeof(error);
-
-	if (fd < 0)
-		return -errno;
-	if (connect(fd, (const struct sockaddr *)&endpoint->at, endpoint->len) < 0) {
-		/* A unix socket whose backlog is full says EAGAIN: as good as a timeout. */
-		if (errno != EINPROGRESS)
-			return errno == EAGAIN ? -ETIMEDOUT : -errno;
-		r = await(fd, POLLOUT, deadline_us);
-		if (r)
-			return r;
-		if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
-			return -errno;
-		if (error)
-			return -error;
-	}
-	if (endpoint->at.ss_family != AF_UNIX)
-		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	*ret = fd;
-	fd = -1;
-	return 0;
-}
-
 struct connection *connection_close(struct connection *connection)
 {
 	if (!connection)
 		return NULL;
-	if (connection->fd >= 0)
-		close(connection->fd);
+	transport_close(&connection->transport);
 	if (connection->reader)
 		redisReaderFree(connection->reader);
 	free(connection);
 	return NULL;
-}
-
-static int send_all(int fd, const char *bytes, size_t len, int64_t deadline_us)
-{
-	while (len) {
-		ssize_t n = send(fd, bytes, len, MSG_NOSIGNAL | MSG_DONTWAIT);
-		int r;
-
-		if (n >= 0) {
-			bytes += n;
-			len -= (size_t)n;
-			continue;
-		}
-		if (errno == EINTR)
-			continue;
-		if (errno != EAGAIN)
-			return errno == EPIPE ? -ECONNRESET : -errno;
-		r = await(fd, POLLOUT, deadline_us);
-		if (r)
-			return r;
-	}
-	return 0;
 }
 
 int connection_send(struct connection *connection, const struct command *command,
@@ -113,7 +38,7 @@ int connection_send(struct connection *connection, const struct command *command
 
 	if (len < 0)
 		return -ENOMEM;
-	r = send_all(connection->fd, bytes, (size_t)len, deadline_us);
+	r = transport_send(&connection->transport, bytes, (size_t)len, deadline_us);
 	redisFreeCommand(bytes);
 	if (!r && !connection->unasked)
 		connection->owed++;
@@ -124,7 +49,8 @@ int connection_send_printed(struct connection *connection, const struct buf *byt
                             int64_t deadline_us)
 {
 	int r = bytes->failed ? -ENOMEM
-	                      : send_all(connection->fd, bytes->data, bytes->len, deadline_us);
+	                      : transport_send(&connection->transport, bytes->data, bytes->len,
+	                                       deadline_us);
 
 	if (!r)
 		connection->owed++;
@@ -135,15 +61,10 @@ int connection_send_printed(struct connection *connection, const struct buf *byt
 static int receive(struct connection *connection)
 {
 	char bytes[16384];
-	ssize_t n;
+	ssize_t n = transport_receive(&connection->transport, bytes, sizeof(bytes));
 
-	do
-		n = recv(connection->fd, bytes, sizeof(bytes), MSG_DONTWAIT);
-	while (n < 0 && errno == EINTR);
 	if (n < 0)
-		return -errno;
-	if (n == 0)
-		return -ECONNRESET;
+		return (int)n;
 	connection->received += (size_t)n;
 	/* The last read may have brought the beginning of the next replies with it. */
 	if (connection->received > connection->reply_max + sizeof(bytes))
@@ -192,7 +113,7 @@ int connection_reply(struct connection *connection, int64_t deadline_us, redisRe
 		if (!r)
 			r = receive(connection);
 		if (r == -EAGAIN)
-			r = await(connection->fd, POLLIN, deadline_us);
+			r = transport_await(&connection->transport, deadline_us);
 		if (r)
 			return r;
 	}
@@ -261,7 +182,8 @@ static int enter(struct connection *connection, const struct command *command,
 	if (!r)
 		r = connection_reply(connection, deadline_us, &reply);
 	if (r)
-		return error_set(e, -r, "Redis at %s: %s", address->label, strerror(-r));
+		return error_set(e, -r, "Redis at %s: %s", address->label,
+		                 transport_why(&connection->transport, -r));
 	if (reply->type != REDIS_REPLY_ERROR)
 		return 0;
 	if (refused(reply->str))
@@ -307,14 +229,11 @@ int connection_ping(struct connection *connection, const struct address *address
 	return enter(connection, &command, address, deadline_us, e);
 }
 
-bool connection_alive(const struct connection *connection)
+bool connection_alive(struct connection *connection)
 {
-	char byte;
-	ssize_t n = recv(connection->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+	ssize_t n = transport_peek(&connection->transport);
 
-	if (n < 0)
-		return errno == EAGAIN || errno == EINTR;
-	return n > 0 && connection->owed;
+	return n == -EAGAIN || (n > 0 && connection->owed);
 }
 
 static void cleanup_connection(struct connection **connection)
@@ -331,16 +250,14 @@ int connection_open(const struct address *address, const struct endpoint *endpoi
 
 	if (!connection)
 		return error_set(e, ENOMEM, "out of memory");
-	connection->fd = -1;
+	connection->transport.fd = -1;
 	connection->reply_max = REPLY_MAX;
 	connection->reader = redisReaderCreate();
 	if (!connection->reader)
 		return error_set(e, ENOMEM, "out of memory");
-	r = socket_connect(endpoint, deadline_us, &connection->fd);
-	if (r)
-		return error_set(e, -r, "Redis at %s cannot be reached: %s", address->label,
-		                 strerror(-r));
-	r = authenticate(connection, address, deadline_us, e);
+	r = transport_open(&connection->transport, address, endpoint, deadline_us, e);
+	if (!r)
+		r = authenticate(connection, address, deadline_us, e);
 	if (!r)
 		r = select_db(connection, address, deadline_us, e);
 	if (r)
@@ -350,27 +267,44 @@ int connection_open(const struct address *address, const struct endpoint *endpoi
 	return 0;
 }
 
+/* connection_open() and a PING. */
+static int reach(const struct address *address, const struct endpoint *endpoint,
+                 int64_t deadline_us, struct connection **ret, struct error *e)
+{
+	_cleanup_(cleanup_connection) struct connection *connection = NULL;
+	int r = connection_open(address, endpoint, deadline_us, &connection, e);
+
+	if (!r)
+		r = connection_ping(connection, address, deadline_us, e);
+	if (r)
+		return r;
+	*ret = connection;
+	connection = NULL;
+	return 0;
+}
+
+/* A Redis that is offered TLS where it speaks none waits for more; one that is not offered any
+ * where it wants that hangs up. */
+static bool looks_mismatched(const struct address *address, int r)
+{
+	return address->tls ? r == -ETIMEDOUT || r == -EPROTO : r == -ECONNRESET;
+}
+
 int connection_reach(const struct address *address, int timeout_ms, struct connection **ret,
                      struct endpoint *ret_endpoint, struct error *e)
 {
 	struct endpoint endpoints[ADDRESS_ENDPOINTS];
 	int n = address_resolve(address, endpoints, e), r = n < 0 ? n : -EHOSTUNREACH;
+	int64_t timeout_us = timeout_ms * INT64_C(1000);
 
 	for (int i = 0; i < n; i++) {
-		struct connection *connection;
-		int64_t deadline = clock_monotonic_us() + timeout_ms * INT64_C(1000);
-
-		r = connection_open(address, &endpoints[i], deadline, &connection, e);
-		if (r)
-			continue;
-		r = connection_ping(connection, address, deadline, e);
-		if (r) {
-			connection_close(connection);
-			continue;
+		r = reach(address, &endpoints[i], clock_monotonic_us() + timeout_us, ret, e);
+		if (!r) {
+			*ret_endpoint = endpoints[i];
+			return 0;
 		}
-		*ret = connection;
-		*ret_endpoint = endpoints[i];
-		return 0;
+		if (looks_mismatched(address, r) && transport_mismatch(address, &endpoints[i], e))
+			r = -EPROTO;
 	}
 	return r;
 }

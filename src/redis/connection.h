@@ -16,17 +16,17 @@
 
 #include <hiredis/hiredis.h>
 
-#include "address.h"
 #include "rowfs/base/buf.h"
 #include "rowfs/base/cleanup.h"
 #include "rowfs/base/error.h"
 #include "rowfs/engine/cache.h"
+#include "transport.h"
 
 /* Larger replies are not read; the slack is for what surrounds the value. */
 enum { REPLY_MAX = CACHE_VALUE_MAX + 1024 };
 
 struct connection {
-	int fd;
+	struct transport transport;
 	unsigned owed;       /* replies not yet read, to commands whose sender did not wait */
 	bool unasked;        /* subscribed: what comes answers nothing, and nothing is owed */
 	unsigned scripts;    /* bit i: Redis knows script i by its hash (see call.c) */
@@ -66,7 +66,7 @@ int connection_ping(struct connection *connection, const struct address *address
 
 /* Is the other side still there, as far as one can tell without asking it? For a connection that
  * has been idle: a Redis that restarted meanwhile has closed it. */
-bool connection_alive(const struct connection *connection);
+bool connection_alive(struct connection *connection);
 
 /* Send and owe a reply. 0 or -errno; after a failure, close. */
 int connection_send(struct connection *connection, const struct command *command,

@@ -84,7 +84,7 @@ stuck() {
 	echo "# the slowest took $worst ms" >&3
 	((worst < 500))
 	all_told() { (($(grep -c 'Device or resource busy' "$BATS_TEST_TMPDIR/readers") == 40)); }
-	wait_until 20 all_told
+	wait_until 60 all_told
 	release_locks
 	cat "$MNT/public/locked/1.json" >/dev/null
 }

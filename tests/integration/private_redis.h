@@ -14,6 +14,7 @@
 enum { START_MS = 10000 };
 
 extern char directory[], socket_path[64], address[80];
+extern bool over_tls; /* ROWFS_TEST_TLS is set: the same must hold through rediss:// */
 extern pid_t server;
 extern struct cache *cache;
 extern struct settings settings;
@@ -25,6 +26,9 @@ int redis_suite_run(Suite *suite);
 void redis_setup(void);
 void redis_teardown(void);
 
+/* A TCP port that nobody has. */
+int free_port(void);
+
 /* `more`: further arguments, ended by NULL, or NULL. */
 void server_start(const char *const more[]);
 void server_end(int signal);
@@ -35,6 +39,12 @@ const char *ask(const char *format, ...);
 
 /* Leave that connection for a new one. */
 void ask_anew(void);
+
+/* What docs/redis-acl.txt allows that user, for ACL SETUSER: its line without name and password. */
+const char *documented_rights(const char *user);
+
+/* Make `user` one who may do that and nothing else. `password`: "nopass" or ">…". */
+void allow(const char *user, const char *password, const char *rights);
 
 uint64_t counted(enum counter counter);
 

@@ -131,7 +131,7 @@ START_TEST(a_subscriber_notices_a_killed_redis)
 	ck_assert_int_eq(subscription_next(subscription, START_MS, &(struct buf){0}, &error),
 	                 -ECONNRESET);
 	ck_assert_int_lt(clock_monotonic_ms() - start, START_MS);
-	ck_assert_ptr_nonnull(strstr(error.message, socket_path));
+	ck_assert_ptr_nonnull(strstr(error.message, address));
 	ck_assert_int_eq(subscription_next(subscription, 100, &(struct buf){0}, &error), -ENOTCONN);
 	subscription_close(subscription);
 }
@@ -143,12 +143,13 @@ START_TEST(a_subscriber_that_is_cut_off_notices)
 	struct subscription *subscription = subscribe();
 	size_t len = 1 << 20;
 	_cleanup_free_ char *bytes = calloc(1, len);
+	_cleanup_buf_ struct buf got = {0};
 	int r = 1, heard = -1;
 
 	for (int i = 0; i < 64; i++)
 		publish(bytes, len);
 	for (; r == 1; heard++)
-		r = subscription_next(subscription, START_MS, &(struct buf){0}, &error);
+		r = subscription_next(subscription, START_MS, &got, &error);
 	ck_assert_int_eq(r, -ECONNRESET);
 	ck_assert_int_lt(heard, 64);
 	subscription_close(subscription);
@@ -161,7 +162,7 @@ START_TEST(databases_of_one_redis_hear_their_own)
 	struct subscription *first = subscribe(), *other;
 	char redis[100];
 
-	snprintf(redis, sizeof(redis), "%s?db=3", address);
+	snprintf(redis, sizeof(redis), over_tls ? "%s/3" : "%s?db=3", address);
 	broker_close(broker);
 	broker = NULL;
 	subscription_close(first);

@@ -73,7 +73,8 @@ sql() {
 
 # database_new [TEMPLATE]: a fresh database for this test; psql and mounts use it from now on.
 database_new() {
-	export PGDATABASE="test_${BATS_TEST_NUMBER:-0}_$RANDOM"
+	# In setup_file the number is missing, or negative.
+	export PGDATABASE="test_${BATS_TEST_NUMBER#-}_$RANDOM"
 	psql -X -q -d postgres -c "CREATE DATABASE $PGDATABASE TEMPLATE ${1:-template0}"
 }
 

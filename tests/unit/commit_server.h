@@ -51,7 +51,7 @@ static inline void close_all(void)
 
 /* --- What the server does -------------------------------------------------------------------- */
 
-enum fate { DONE, NOTHING, REFUSED, LOST, LOST_THEN_DONE, LOST_THEN_NOTHING };
+enum fate { DONE, KEPT, NOTHING, REFUSED, LOST, LOST_THEN_DONE, LOST_THEN_NOTHING };
 
 /* The fate of writes, and what the row is after the first. */
 struct server {
@@ -100,6 +100,8 @@ static inline int serve(void *arg, const struct fake_call *call)
 	if (server->gone_after)
 		fake_store_remove("42");
 	switch (server->fate) {
+	case KEPT:
+		return fake_line(call, 2, "900", "t");
 	case NOTHING:
 		return 0;
 	case REFUSED:

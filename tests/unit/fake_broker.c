@@ -3,13 +3,13 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
 #include "events.h"
 #include "fake_redis.h"
+#include "hook.h"
 
 enum { EPOCH_LIFE_MS = 3600000 };
 
@@ -19,19 +19,17 @@ struct broker {
 
 /* Its lock is Redis'. */
 static struct {
-	_Atomic(void (*)(void *arg, const char *command)) fn;
-	void *arg;
+	struct hook hook;
 	unsigned commands; /* [lock] ever */
 	unsigned fail_at;  /* [lock] the command that fails; 0: none */
 	const char *at;    /* [lock] the next of this name fails; NULL: none */
 	int err;           /* [lock] how */
 	bool lost;         /* [lock] only its reply */
-} faults;
+} faults = {.hook = HOOK_INIT};
 
 void fake_broker_on(void (*fn)(void *arg, const char *command), void *arg)
 {
-	faults.arg = arg;
-	atomic_store(&faults.fn, fn);
+	hook_set(&faults.hook, fn, arg);
 }
 
 void fake_broker_fail(unsigned n, int err, bool lost)
@@ -77,12 +75,10 @@ static bool fails(const char *command)
 /* Ends with the lock held. 0 or -errno, which the command returns; *ret_effective: it is done all the same. */
 static int begin(struct broker *broker, const char *command, bool *ret_effective, struct error *e)
 {
-	void (*fn)(void *arg, const char *command) = atomic_load(&faults.fn);
 	int err = 0;
 
 	event_add(command);
-	if (fn)
-		fn(faults.arg, command);
+	hook_call(&faults.hook, command);
 	fake_redis_lock();
 	faults.commands++;
 	*ret_effective = true;

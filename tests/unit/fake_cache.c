@@ -1,24 +1,22 @@
 #include "fake_cache.h"
 
 #include <inttypes.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "events.h"
 #include "fake_redis.h"
+#include "hook.h"
 #include "rowfs/base/clock.h"
 
 /* Its lock is Redis'. */
 struct cache {
 	unsigned tokens; /* [lock] handed out */
 	bool lose_drops; /* [lock] */
-	_Atomic(void (*)(void *arg, const char *command)) fn;
-	void *arg;
+	struct hook hook;
 };
 
-static struct cache cache;
+static struct cache cache = {.hook = HOOK_INIT};
 
 struct cache *fake_cache(void)
 {
@@ -54,11 +52,8 @@ static enum cache_answer look_up(const char *key, size_t key_len, struct buf *re
 
 static void begin(const char *command)
 {
-	void (*fn)(void *arg, const char *command) = atomic_load(&cache.fn);
-
 	event_add(command);
-	if (fn)
-		fn(cache.arg, command);
+	hook_call(&cache.hook, command);
 	fake_redis_lock();
 }
 
@@ -225,8 +220,7 @@ void fake_cache_lose_drops(bool lose)
 
 void fake_cache_on(void (*fn)(void *arg, const char *command), void *arg)
 {
-	cache.arg = arg;
-	atomic_store(&cache.fn, fn);
+	hook_set(&cache.hook, fn, arg);
 }
 
 void fake_cache_put(const char *key, const void *value, size_t len)

@@ -3,17 +3,17 @@
 #include <assert.h>
 #include <errno.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
 #include "events.h"
+#include "hook.h"
 
 /* feed_next() may come back early; a test need not wait for as long as a server may be asked to. */
 enum { TABLES_MAX = 16, NEXT_MAX_MS = 10 };
 
-static const char *const words[FEED_CALLS] = {"check", "open",   "start",  NULL,     "visible",
+static const char *const words[FEED_CALLS] = {"check", "open",   "start",  "next",   "visible",
                                               "mark",  "passed", "missed", "inspect"};
 
 struct feed {
@@ -23,18 +23,18 @@ struct feed {
 static struct {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
-	_Atomic(void (*)(void *arg, enum fake_feed_call call)) fn;
-	void *arg;
+	struct hook hook;
 	/* [lock] from here */
 	int always[FEED_CALLS], once[FEED_CALLS];
 	unsigned times[FEED_CALLS], counts[FEED_CALLS];
 	struct batch pushed, inspected;
 	struct feed_table tables[TABLES_MAX];
 	size_t n_tables;
-	unsigned opened;
+	unsigned opened, hasty;
 	uint64_t xid;
 } fake = {.lock = PTHREAD_MUTEX_INITIALIZER,
           .changed = PTHREAD_COND_INITIALIZER,
+          .hook = HOOK_INIT,
           .always = {[FEED_BEGIN] = 1, [FEED_VISIBLE] = 1, [FEED_PASSED] = 1}};
 
 static void lock(void)
@@ -76,10 +76,19 @@ unsigned fake_feed_count(enum fake_feed_call call)
 	return n;
 }
 
-void fake_feed_on(void (*fn)(void *arg, enum fake_feed_call call), void *arg)
+void fake_feed_on(void (*fn)(void *arg, const char *call), void *arg)
 {
-	fake.arg = arg;
-	atomic_store(&fake.fn, fn);
+	hook_set(&fake.hook, fn, arg);
+}
+
+unsigned fake_feed_hasty(void)
+{
+	unsigned n;
+
+	lock();
+	n = fake.hasty;
+	unlock();
+	return n;
 }
 
 /* With the lock held. */
@@ -149,14 +158,12 @@ static int next_answer(enum fake_feed_call call)
 	return fake.once[call];
 }
 
+/* Ends with the lock held. What is asked all the time is no event. */
 static void begin(enum fake_feed_call call)
 {
-	void (*fn)(void *arg, enum fake_feed_call call) = atomic_load(&fake.fn);
-
-	if (words[call])
+	if (call != FEED_NEXT && call != FEED_PASSED)
 		event_add(words[call]);
-	if (fn)
-		fn(fake.arg, call);
+	hook_call(&fake.hook, words[call]);
 	lock();
 }
 
@@ -247,6 +254,7 @@ int feed_next(struct feed *feed, int timeout_ms, struct batch *batch, struct err
 	int r;
 
 	begin(FEED_NEXT);
+	fake.hasty += timeout_ms <= 0;
 	wait_ms(timeout_ms < NEXT_MAX_MS ? timeout_ms : NEXT_MAX_MS, has_news);
 	r = next_answer(FEED_NEXT);
 	if (r == 0 && (fake.pushed.n_changes || fake.pushed.n_transactions)) {
@@ -271,7 +279,7 @@ bool feed_passed(const struct feed *feed)
 {
 	bool passed;
 
-	lock();
+	begin(FEED_PASSED);
 	passed = next_answer(FEED_PASSED) && !fake.pushed.n_transactions;
 	unlock();
 	return passed;

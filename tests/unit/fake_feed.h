@@ -19,8 +19,12 @@ void fake_feed_answer_once(enum fake_feed_call call, int r, unsigned times);
 /* How often it was called. */
 unsigned fake_feed_count(enum fake_feed_call call);
 
-/* Called at the beginning of each call but feed_passed(), without locks held; NULL: nobody. */
-void fake_feed_on(void (*fn)(void *arg, enum fake_feed_call call), void *arg);
+/* Called at the beginning of each call, without locks held, with its event ("next" and "passed" are none, but are told here);
+ * NULL: nobody. */
+void fake_feed_on(void (*fn)(void *arg, const char *call), void *arg);
+
+/* How often feed_next() was told not to wait. */
+unsigned fake_feed_hasty(void);
 
 /* One transaction with this change for feed_next(), which takes it at once. The mark that is under way is not passed before
  * it was taken. */

@@ -1,7 +1,6 @@
 #include "fake_kernel.h"
 
 #include <pthread.h>
-#include <stdatomic.h>
 #include <string.h>
 
 #include "events.h"
@@ -10,25 +9,30 @@
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct buf told; /* [lock] "event/oid/name\n" for each */
-static _Atomic(void (*)(void *arg, const char *event, uint32_t relation, const char *name)) listener;
-static void *listener_arg;
+static void (*listener)(void *arg, const char *event, uint32_t relation, const char *name); /* [lock] */
+static void *listener_arg;                                                                  /* [lock] */
 
 void fake_kernel_on(void (*fn)(void *arg, const char *event, uint32_t relation, const char *name), void *arg)
 {
+	pthread_mutex_lock(&lock);
 	listener_arg = arg;
-	atomic_store(&listener, fn);
+	listener = fn;
+	pthread_mutex_unlock(&lock);
 }
 
 static void note(const char *event, uint32_t relation, const char *name)
 {
-	void (*fn)(void *arg, const char *event, uint32_t relation, const char *name) = atomic_load(&listener);
+	void (*fn)(void *arg, const char *event, uint32_t relation, const char *name);
+	void *arg;
 
 	event_add(event);
 	pthread_mutex_lock(&lock);
 	buf_addf(&told, "%s/%u/%s\n", event, relation, name);
+	fn = listener;
+	arg = listener_arg;
 	pthread_mutex_unlock(&lock);
 	if (fn)
-		fn(listener_arg, event, relation, name);
+		fn(arg, event, relation, name);
 }
 
 void kernel_row_changed(uint32_t relation, const char *name)

@@ -26,6 +26,7 @@ struct store {
 	unsigned counts[VERBS];         /* [lock] */
 	int gone;                       /* [lock] */
 	unsigned not_gone_first;        /* [lock] */
+	bool may_lag;                   /* [lock] */
 	struct schema *schema;
 	fake_load_fn *load;
 	void *load_arg;
@@ -290,14 +291,26 @@ int store_size(struct store *s, uint64_t *ret, struct error *e)
 	return 0;
 }
 
-const char *store_identity(const struct store *s)
+void fake_store_lag(bool may_lag)
 {
-	return "7000000000000000001.5";
+	pthread_mutex_lock(&store.lock);
+	store.may_lag = may_lag;
+	pthread_mutex_unlock(&store.lock);
 }
 
 bool store_may_lag(const struct store *s)
 {
-	return false;
+	bool may_lag;
+
+	pthread_mutex_lock(&store.lock);
+	may_lag = store.may_lag;
+	pthread_mutex_unlock(&store.lock);
+	return may_lag;
+}
+
+const char *store_identity(const struct store *s)
+{
+	return "7000000000000000001.5";
 }
 
 const char *store_label(const struct store *s)

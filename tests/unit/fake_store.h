@@ -48,6 +48,9 @@ int fake_store_line(const struct fake_call *call, const struct fake_row *row);
 /* What store_backend_gone() says from now on: `answer` after `first` times 0. */
 void fake_store_gone(int answer, unsigned first);
 
+/* It is a standby. */
+void fake_store_lag(bool may_lag);
+
 /* What store_load_schema() gives; a reference is taken. */
 void fake_store_schema(struct schema *schema);
 

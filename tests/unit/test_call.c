@@ -48,13 +48,16 @@ void __wrap_refusals_add_read(struct refusals *refusals, const struct asker *ask
 	records++;
 }
 
+static struct marks *marks;
+
 static struct call *call_begun(void)
 {
 	struct call *call;
 
 	replied = -1;
 	records = 0;
-	ck_assert_int_eq(nodes_new(NULL, 0, &mount.nodes), 0);
+	ck_assert_int_eq(marks_new(&marks), 0);
+	ck_assert_int_eq(nodes_new(marks, 0, &mount.nodes), 0);
 	call = call_new(NULL, nodes_root(mount.nodes), NULL);
 	ck_assert_ptr_nonnull(call);
 	return call;
@@ -72,6 +75,7 @@ START_TEST(what_was_refused_without_a_word_was_refused)
 	ck_assert_int_eq(recorded.err, ENOMEM);
 	ck_assert_str_ne(recorded.message, "");
 	nodes_free(mount.nodes);
+	marks_free(marks);
 }
 END_TEST
 
@@ -84,6 +88,7 @@ START_TEST(the_errno_is_what_the_caller_says_and_the_words_are_for_people)
 	ck_assert_int_eq(replied, EIO);
 	ck_assert_str_eq(recorded.message, "the auditor says no");
 	nodes_free(mount.nodes);
+	marks_free(marks);
 }
 END_TEST
 
@@ -96,6 +101,7 @@ START_TEST(a_read_that_failed_without_a_word_failed)
 	ck_assert_int_eq(replied, EIO);
 	ck_assert_uint_eq(records, 1);
 	nodes_free(mount.nodes);
+	marks_free(marks);
 }
 END_TEST
 
@@ -109,6 +115,7 @@ START_TEST(a_name_that_is_not_there_is_no_trouble)
 	ck_assert_int_eq(replied, ENOENT);
 	ck_assert_uint_eq(records, 0);
 	nodes_free(mount.nodes);
+	marks_free(marks);
 }
 END_TEST
 

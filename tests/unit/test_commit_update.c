@@ -1,3 +1,4 @@
+#include "../../src/engine/commit_run.h"
 #include "commit_server.h"
 #include "rowfs/base/clock.h"
 #include "rowfs/base/counters.h"
@@ -92,6 +93,46 @@ START_TEST(no_row_matched_and_it_is_as_it_was)
 	ck_assert_int_eq(save((struct server){NOTHING}, our_text), -EPERM);
 	check_error(EPERM, "trigger or rule");
 	check_events("update fetch drop");
+}
+END_TEST
+
+/* RETURNING tells that a trigger put back what was there. */
+START_TEST(a_row_that_was_kept_is_refused)
+{
+	ck_assert_int_eq(save((struct server){KEPT}, our_text), -EPERM);
+	check_error(EPERM, "kept the row as it was");
+	check_events("update fetch drop");
+	/* Whoever changes it at that moment is not to blame. */
+	ck_assert_int_eq(save((struct server){KEPT, .row_after = &their_row}, our_text), -EPERM);
+	check_error(EPERM, "kept the row as it was");
+	events_take();
+	/* A view's trigger may do what was asked and return the old row all the same. */
+	ck_assert_int_eq(save((struct server){KEPT, .row_after = &our_row}, our_text), 0);
+	check_events("update fetch drop tell");
+}
+END_TEST
+
+START_TEST(columns_without_a_grant_are_named)
+{
+	static struct column columns[] = {
+	        {.name = (char *)"a", .can_update = true},
+	        {.name = (char *)"b", .can_insert = true},
+	        {.name = (char *)"c"},
+	};
+	static const struct relation relation = {.columns = columns, .n_columns = 3};
+	static const bool all[] = {true, true, true}, first[] = {true, false, false};
+
+	e = (struct error){.err = EACCES, .sqlstate = "42501"};
+	commit_forbidden(&relation, all, false, &e);
+	ck_assert_str_eq(e.detail, "column \"b\", column \"c\": this role may not change it");
+	ck_assert_str_eq(e.field, "b");
+	e = (struct error){.err = EACCES, .sqlstate = "42501"};
+	commit_forbidden(&relation, all, true, &e);
+	ck_assert_str_eq(e.detail, "column \"a\", column \"c\": this role may not give it a value");
+	/* Row security has the same code. */
+	e = (struct error){.err = EACCES, .sqlstate = "42501"};
+	commit_forbidden(&relation, first, false, &e);
+	ck_assert_str_eq(e.detail, "");
 }
 END_TEST
 
@@ -349,6 +390,8 @@ int main(void)
 	tcase_add_test(test, no_row_matched_and_it_is_gone);
 	tcase_add_test(test, no_row_matched_and_others_changed_it);
 	tcase_add_test(test, no_row_matched_and_it_is_as_it_was);
+	tcase_add_test(test, a_row_that_was_kept_is_refused);
+	tcase_add_test(test, columns_without_a_grant_are_named);
 	tcase_add_test(test, no_row_matched_because_it_is_as_we_want_it);
 	tcase_add_loop_test(test, no_row_matched_because_the_key_is_two_rows, 0, 2);
 	tcase_add_loop_test(test, the_column_in_conflict_is_named, 0, 5);

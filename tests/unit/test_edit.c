@@ -58,7 +58,67 @@ START_TEST(it_is_bounded)
 	ck_assert_int_eq(edit_write(edit, 99, "x", 1), 0);
 	ck_assert_int_eq(edit_truncate(edit, 0), 0);
 	edit_close(edit);
-	check_kept(0, "");
+	check_events("");
+	/* One line for the writes, and one for each truncation; nothing is kept. */
+	ck_assert_uint_eq(refusals_told(), 3);
+	ck_assert_int_eq(sample_files(&sample, "rejected"), 0);
+}
+END_TEST
+
+/* A text that lacks what did not fit is never saved, and is no use to keep. */
+START_TEST(a_text_that_was_cut_off_is_refused_for_that)
+{
+	struct edit *edit = open_row(true);
+	_cleanup_buf_ struct buf last = {0};
+
+	write_at(edit, 0, our_text);
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_eq(edit_write(edit, TEXT_MAX, "x", 1), -EFBIG);
+	write_at(edit, 0, our_text);
+	for (int i = 0; i < 2; i++)
+		ck_assert_int_eq(flush_by(edit, ME), -EFBIG);
+	ck_assert(!edit_is_clean(edit));
+	edit_close(edit);
+	check_events("");
+	ck_assert_uint_eq(refusals_told(), 1);
+	ck_assert_int_eq(sample_files(&sample, "rejected"), 0);
+	refusals_print_last(sample.engine.refusals, 1000, &last);
+	ck_assert_ptr_nonnull(strstr(last.data, "EFBIG: a row's text may have 64 MiB"));
+	ck_assert_ptr_nonnull(strstr(last.data, "not kept"));
+}
+END_TEST
+
+START_TEST(what_was_missing_may_come_after_all)
+{
+	struct edit *edit = open_row(true);
+
+	use_server((struct server){LATCH_INIT});
+	write_at(edit, 0, "{\"price\"");
+	if (_i == 0) { /* the memory is there the second time */
+		text_set_limit(text_bytes() + 1);
+		ck_assert_int_eq(edit_write(edit, 8, ": 99.00}\n", 9), -ENOMEM);
+		ck_assert_int_eq(flush_by(edit, ME), -ENOMEM);
+		text_set_limit(text_bytes() + 100);
+		write_at(edit, 8, ": 99.00}\n");
+	} else { /* or it begins anew */
+		ck_assert_int_eq(edit_write(edit, TEXT_MAX, "x", 1), -EFBIG);
+		ck_assert_int_eq(edit_truncate(edit, 0), 0);
+		write_at(edit, 0, our_text);
+	}
+	ck_assert_int_eq(flush_by(edit, ME), 0);
+	ck_assert_uint_eq(server.writes, 1);
+	edit_close(edit);
+	ck_assert_uint_eq(refusals_told(), 1);
+}
+END_TEST
+
+START_TEST(a_name_whose_first_bytes_did_not_fit_goes)
+{
+	struct edit *edit = create_row();
+
+	ck_assert_int_eq(edit_write(edit, TEXT_MAX, "x", 1), -EFBIG);
+	edit_close(edit);
+	ck_assert_int_eq(name_now(), NAME_PLAIN);
 }
 END_TEST
 
@@ -552,6 +612,9 @@ int main(void)
 	tcase_add_test(test, it_begins_as_the_row_or_empty);
 	tcase_add_test(test, bytes_go_where_they_are_written);
 	tcase_add_test(test, it_is_bounded);
+	tcase_add_test(test, a_text_that_was_cut_off_is_refused_for_that);
+	tcase_add_loop_test(test, what_was_missing_may_come_after_all, 0, 2);
+	tcase_add_test(test, a_name_whose_first_bytes_did_not_fit_goes);
 	test = add_case(suite, "saving");
 	tcase_add_test(test, a_handle_that_wrote_nothing_never_fails);
 	tcase_add_test(test, an_empty_buffer_changes_nothing);

@@ -182,7 +182,7 @@ END_TEST
 
 /* --- Threads --------------------------------------------------------------------------------- */
 
-enum { WRITERS = 3, READERS = 2, SHARED_ROWS = 64, VERSIONS = 30000 };
+enum { WRITERS = 3, READERS = 2, SHARED_ROWS = 64, VERSIONS = 30000, NUMBERS = 500000 };
 
 /* The rows: a version each, written before it is marked, as a commit comes before its announcement. */
 static _Atomic unsigned versions[SHARED_ROWS];
@@ -260,6 +260,32 @@ START_TEST(a_change_marked_between_the_number_and_the_question_is_never_missed)
 }
 END_TEST
 
+static void *change_one_row(void *arg)
+{
+	for (unsigned n = 0; n < NUMBERS; n++)
+		marks_row(marks, ITEMS, "42.json");
+	over = true;
+	return NULL;
+}
+
+/* A number is not given out before what it stands for can be seen. */
+START_TEST(who_has_seen_a_number_sees_its_mark)
+{
+	pthread_t thread;
+
+	ck_assert_int_eq(pthread_create(&thread, NULL, change_one_row, NULL), 0);
+	while (!over) {
+		uint64_t since = marks_now(marks);
+
+		if (marks_now(marks) == since)
+			continue;
+		ck_assert(marks_touched(marks, ITEMS, "42.json", since));
+		ck_assert(marks_relation_touched(marks, ITEMS, since));
+	}
+	pthread_join(thread, NULL);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("marks");
@@ -276,6 +302,7 @@ int main(void)
 	tcase_add_test(test, everything_touches_everything);
 	tcase_add_test(test, none_can_be_freed);
 	tcase_add_test(test, no_change_of_many_is_missed_whenever_one_asks);
+	tcase_add_test(test, who_has_seen_a_number_sees_its_mark);
 	tcase_add_test(test, a_change_marked_between_the_number_and_the_question_is_never_missed);
 	suite_add_tcase(suite, test);
 	return suite_run(suite);

@@ -286,10 +286,12 @@ END_TEST
 START_TEST(a_name_whose_grace_has_run_out_is_let_go_once_with_its_relation)
 {
 	struct names *names = names_of(GRACE_MS);
+	struct text *base = text_of("{}");
 	uint32_t relation = 0;
 
 	ck_assert(!names_expire(names, &relation));
-	ck_assert_int_eq(names_event(names, 16388, "42.json", NAME_MOVED_AWAY, NULL), NAME_DETACHED);
+	ck_assert_int_eq(names_event(names, 16388, "42.json", NAME_MOVED_AWAY, base), NAME_DETACHED);
+	text_unref(base);
 	while (names_state(names, 16388, "42.json", NULL) != NAME_PLAIN)
 		nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
 	ck_assert(names_expire(names, &relation));

@@ -61,7 +61,7 @@ END_TEST
 START_TEST(sets_every_type)
 {
 	accept("redis=none,redis_required,ttl=0.25,consistency=strong,schema=shop,ro,uid=17,gid=0,"
-	       "umask=027,scratch_max=3K,rejected_max=2m,memory_max=77,detach_grace=1.5,namespace="
+	       "umask=027,scratch_max=3K,rejected_max=2m,memory_max=77M,detach_grace=1.5,namespace="
 	       "b,changes=log,max_staleness=0.1,publication=shop,noworker,direct=host=h port=5433");
 	ck_assert_str_eq(settings.redis, "none");
 	ck_assert(settings.redis_required);
@@ -74,7 +74,7 @@ START_TEST(sets_every_type)
 	ck_assert_uint_eq(settings.umask, 027);
 	ck_assert_uint_eq(settings.scratch_max, 3 << 10);
 	ck_assert_uint_eq(settings.rejected_max, 2 << 20);
-	ck_assert_uint_eq(settings.memory_max, 77);
+	ck_assert_uint_eq(settings.memory_max, 77 << 20);
 	ck_assert_uint_eq(settings.detach_grace_ms, 1500);
 	ck_assert_str_eq(settings.name_space, "b");
 	ck_assert_int_eq(settings.changes, CHANGES_LOG);
@@ -114,10 +114,12 @@ START_TEST(paths_become_absolute)
 	char directory[4096], expected[4200];
 
 	ck_assert_ptr_nonnull(getcwd(directory, sizeof(directory)));
-	accept("state_dir=here,config=/there,redis=unix:run/redis.sock");
+	accept("state_dir=here,config=/there,redis=unix:run/redis.sock,redis_ca=ca.pem");
 	snprintf(expected, sizeof(expected), "%s/here", directory);
 	ck_assert_str_eq(settings.state_dir, expected);
 	ck_assert_str_eq(settings.config, "/there");
+	snprintf(expected, sizeof(expected), "%s/ca.pem", directory);
+	ck_assert_str_eq(settings.redis_ca, expected);
 	snprintf(expected, sizeof(expected), "unix:%s/run/redis.sock", directory);
 	ck_assert_str_eq(settings.redis, expected);
 }
@@ -176,6 +178,8 @@ static const char *const bad_values[] = {
         "scratch_max=",
         "scratch_max=-1",
         "memory_max=M",
+        "memory_max=0",
+        "memory_max=1048575",
         "memory_max=1X",
         "memory_max=1MM",
         "memory_max=9223372036854775808",
@@ -298,6 +302,7 @@ static const struct {
          "postgres:///db?user=ada&password=******&x=y"},
         {"postgres:///db?password=a?b@c", "postgres:///db?password=*****"},
         {"redis://:sesame@h", "redis://:******@h"},
+        {"rediss://ada:sesame@h/1", "rediss://ada:******@h/1"},
         {"host=h options=a://b password=c", "host=h options=a://b password=*"},
 };
 

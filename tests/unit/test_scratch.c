@@ -381,6 +381,36 @@ START_TEST(there_are_fewer_names_than_descriptors)
 }
 END_TEST
 
+/* The limit that was met is named: bytes, names, or the disk behind them. */
+START_TEST(what_is_full_is_named)
+{
+	struct rlimit limit = {300, 300};
+	struct error e;
+	uint64_t left;
+
+	room_for(2);
+	ck_assert_int_eq(scratch_add(scratch), 0);
+	left = SCRATCH_NAME_BYTES + ROOM;
+	ck_assert_int_eq(scratch_full(scratch, left + 1, 0, &e), -ENOSPC);
+	ck_assert_ptr_nonnull(strstr(e.message, "scratch_max=9192 together"));
+	ck_assert_int_eq(scratch_full(scratch, left, 0, &e), -ENOSPC);
+	ck_assert_ptr_nonnull(strstr(e.message, "the disk is full"));
+	ck_assert_ptr_nonnull(strstr(e.message, identity));
+	ck_assert_int_eq(scratch_full(scratch, UINT64_MAX, 0, &e), -ENOSPC);
+	ck_assert_ptr_nonnull(strstr(e.message, "scratch_max"));
+
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	room_for(1000);
+	for (int i = 0; i < 100; i++)
+		ck_assert_int_eq(scratch_add(scratch), 0);
+	ck_assert_int_eq(scratch_full(scratch, SCRATCH_NAME_BYTES, 1, &e), -ENOSPC);
+	ck_assert_ptr_nonnull(strstr(e.message, "100 temporary files, links and directories together"));
+	ck_assert_ptr_nonnull(strstr(e.message, "descriptors"));
+	ck_assert_int_eq(scratch_full(scratch, 1, 0, &e), -ENOSPC);
+	ck_assert_ptr_nonnull(strstr(e.message, "the disk is full"));
+}
+END_TEST
+
 /* With no room left every WRITE walked over all that was there. */
 START_TEST(what_is_full_is_not_measured_again_and_again)
 {
@@ -458,9 +488,12 @@ END_TEST
 
 /* --- From one mount to the next -------------------------------------------------------------- */
 
-/* What the log says while the spool is closed and opened again. */
+/* What the log says while the spool is closed and opened again, by mounts that show the tables 1 and 2. */
 static const char *log_of_restart(void)
 {
+	static struct relation relations[] = {{.oid = 1}, {.oid = 2}};
+	static struct space space = {.relations = relations, .n_relations = 2};
+	static const struct schema schema = {.spaces = &space, .n_spaces = 1};
 	static char text[4096];
 	char path[200];
 	FILE *file;
@@ -468,8 +501,10 @@ static const char *log_of_restart(void)
 	snprintf(path, sizeof(path), "%s/log", sample.dir);
 	unlink(path);
 	ck_assert_int_eq(log_open(path), 0);
+	scratch_report(scratch, &schema, true);
 	scratch_close(scratch);
 	open_scratch();
+	scratch_report(scratch, &schema, false);
 	ck_assert_int_eq(log_open("stderr"), 0);
 	file = fopen(path, "r");
 	ck_assert_ptr_nonnull(file);
@@ -497,6 +532,30 @@ START_TEST(files_outlive_the_mount_and_are_told)
 	text = log_of_restart();
 	ck_assert_ptr_nonnull(strstr(text, "2 temporary files remain"));
 	ck_assert_ptr_nonnull(strstr(text, " and more ("));
+}
+END_TEST
+
+/* Their table was dropped: no mount will show them. */
+START_TEST(files_that_no_table_shows_are_told_with_their_place)
+{
+	_cleanup_close_ int lost = table(3), shown = -1;
+	const char *text;
+	char place[200];
+
+	snprintf(place, sizeof(place), "%s/spool/%s/3\n", sample.dir, identity);
+	ck_assert_int_eq(put(lost, "draft", "x"), 0);
+	text = log_of_restart();
+	ck_assert_ptr_nonnull(strstr(text, "1 temporary file any more, the first is draft;"));
+	ck_assert_ptr_nonnull(strstr(text, place));
+	ck_assert_ptr_null(strstr(text, "next mount"));
+	ck_assert_ptr_null(strstr(text, "in their places"));
+
+	shown = table(1);
+	ck_assert_int_eq(put(shown, "a", "x"), 0);
+	text = log_of_restart();
+	ck_assert_ptr_nonnull(strstr(text, "1 temporary file remains, the first is a; the next mount"));
+	ck_assert_ptr_nonnull(strstr(text, place));
+	check_content(lost, "draft", "x");
 }
 END_TEST
 
@@ -585,11 +644,13 @@ int main(void)
 	tcase_add_test(test, growing_by_truncation_takes_room);
 	tcase_add_test(test, every_name_takes_a_block);
 	tcase_add_test(test, there_are_fewer_names_than_descriptors);
+	tcase_add_test(test, what_is_full_is_named);
 	tcase_add_test(test, what_is_full_is_not_measured_again_and_again);
 	tcase_add_test(test, tables_and_folders_share_the_room);
 	tcase_add_test(test, putting_keeps_to_the_room);
 	tcase_add_test(test, a_failed_write_says_why);
 	tcase_add_test(test, files_outlive_the_mount_and_are_told);
+	tcase_add_test(test, files_that_no_table_shows_are_told_with_their_place);
 	tcase_add_test(test, empty_folders_go_without_a_word);
 	tcase_add_test(test, threads_fill_the_room_and_no_more);
 	suite_add_tcase(suite, test);

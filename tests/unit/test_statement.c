@@ -296,7 +296,15 @@ START_TEST(test_patch)
 	   " OPERATOR(pg_catalog.=) pg_catalog.btrim(pg_catalog.concat($5), E' \\t\\n\\r')"
 	   " AND t.\"doc\" IS NOT NULL AND $5 IS DISTINCT FROM NULL"
 	   " OR t.\"doc\" IS NOT DISTINCT FROM NULL AND $5 IS NULL)"
-	   " RETURNING pg_catalog.pg_current_xact_id()::pg_catalog.xid",
+	   " RETURNING pg_catalog.pg_current_xact_id()::pg_catalog.xid,"
+	   " (pg_catalog.concat(t.\"na\"\"me\") COLLATE pg_catalog.\"C\""
+	   " OPERATOR(pg_catalog.=) pg_catalog.concat($4)"
+	   " AND t.\"na\"\"me\" IS DISTINCT FROM NULL AND $4 IS DISTINCT FROM NULL"
+	   " OR t.\"na\"\"me\" IS NOT DISTINCT FROM NULL AND $4 IS NULL)"
+	   " AND (pg_catalog.btrim(pg_catalog.concat(t.\"doc\"), E' \\t\\n\\r')"
+	   " OPERATOR(pg_catalog.=) pg_catalog.btrim(pg_catalog.concat($5), E' \\t\\n\\r')"
+	   " AND t.\"doc\" IS NOT NULL AND $5 IS DISTINCT FROM NULL"
+	   " OR t.\"doc\" IS NOT DISTINCT FROM NULL AND $5 IS NULL)",
 	   "25=new 114=NULL 23=1 25=old 114={}");
 	ck_assert(statement.writes);
 }

@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "../../src/engine/publisher.h"
 #include "events.h"
@@ -125,7 +126,7 @@ END_TEST
 START_TEST(alone_it_is_elected_and_begins_with_an_epoch)
 {
 	start();
-	expect("read connect id open start tables begin publish time inspect mark missed beat publish");
+	expect("read connect id open start tables begin publish time mark inspect missed beat publish");
 	ck_assert_int_eq(status().state, SYNC_LEADING);
 	ck_assert(*held("epoch"));
 	ck_assert(*held("t:1001") && *held("t:1002"));
@@ -142,7 +143,7 @@ START_TEST(while_somebodys_heart_beats_it_does_not_even_ask)
 	ck_assert_uint_eq(fake_feed_count(FEED_OPEN), 0);
 	ck_assert_uint_eq(fake_broker_commands(), 0);
 	fake_redis_remove("hb");
-	events_await("connect id open start begin");
+	events_await("connect id open start begin publish");
 	ck_assert_str_ne(held("epoch"), "0/other");
 }
 END_TEST
@@ -156,7 +157,7 @@ START_TEST(while_another_is_elected_it_waits)
 	ck_assert_str_eq(held("epoch"), "");
 	ck_assert_str_eq(status().last_error, "");
 	fake_feed_answer(FEED_OPEN, 0);
-	events_await("read connect id open start begin");
+	events_await("start begin");
 }
 END_TEST
 
@@ -177,7 +178,7 @@ END_TEST
 static const struct {
 	enum fake_feed_call call;
 	int err;
-} refusals[] = {{FEED_OPEN, EOPNOTSUPP}, {FEED_OPEN, EIO}, {FEED_BEGIN, EIO}};
+} refusals[] = {{FEED_OPEN, EIO}, {FEED_BEGIN, EIO}};
 
 static void look_at_the_second_try(void *arg, const char *command)
 {
@@ -200,6 +201,19 @@ START_TEST(one_that_cannot_begin_says_why_and_tries_again)
 	start();
 	events_await("open read connect id open start begin publish beat publish");
 	ck_assert_int_eq(status().state, SYNC_LEADING);
+}
+END_TEST
+
+/* Trying costs a connection each time, and only somebody's command can change the answer. */
+START_TEST(where_there_can_be_no_feed_it_waits_long)
+{
+	fake_feed_answer_once(FEED_OPEN, -EOPNOTSUPP, 1);
+	start();
+	expect("read connect id open");
+	usleep(1500000); /* after another refusal it would have tried again */
+	ck_assert_ptr_null(strstr(events_take(), "read"));
+	ck_assert_int_eq(status().state, SYNC_PAUSING);
+	ck_assert(strstr(status().last_error, "fake feed"));
 }
 END_TEST
 
@@ -285,11 +299,11 @@ END_TEST
 /* --- Heartbeats ------------------------------------------------------------------------------ */
 
 /* Between a mark and its heartbeat. */
-static void push_at_the_mark(void *arg, enum fake_feed_call call)
+static void push_at_the_mark(void *arg, const char *call)
 {
 	bool *pushed = arg;
 
-	if (call != FEED_MARK || *pushed)
+	if (strcmp(call, "mark") != 0 || *pushed)
 		return;
 	*pushed = true;
 	fake_feed_push(&update);
@@ -303,7 +317,7 @@ START_TEST(a_heartbeat_follows_what_came_before_its_mark)
 	fake_feed_on(push_at_the_mark, &pushed);
 	start();
 	expect("read connect id open start tables begin publish "
-	       "time inspect mark changes visible unlink publish missed beat publish");
+	       "time mark inspect changes visible unlink publish missed beat publish");
 }
 END_TEST
 
@@ -317,7 +331,7 @@ START_TEST(before_the_stream_has_passed_the_mark_no_heart_beats)
 	before = fake_feed_count(FEED_NEXT);
 	while (fake_feed_count(FEED_NEXT) < before + 4)
 		sched_yield();
-	check_story("read connect id open start tables begin publish time inspect mark");
+	check_story("read connect id open start tables begin publish time mark inspect");
 	ck_assert_str_eq(held("hb"), "");
 	ck_assert_uint_eq(fake_feed_count(FEED_MARK), 1); /* one mark at a time */
 	fake_feed_answer(FEED_PASSED, 1);
@@ -326,13 +340,13 @@ START_TEST(before_the_stream_has_passed_the_mark_no_heart_beats)
 }
 END_TEST
 
-static void move_the_clock(void *arg, enum fake_feed_call call)
+static void move_the_clock(void *arg, const char *call)
 {
-	if (call == FEED_INSPECT)
+	if (strcmp(call, "mark") == 0)
 		fake_redis_clock(T0 + 40000);
-	else if (call == FEED_MARK)
+	else if (strcmp(call, "inspect") == 0)
 		fake_redis_clock(T0 + 80000);
-	else if (call == FEED_MISSED)
+	else if (strcmp(call, "missed") == 0)
 		fake_redis_clock(T0 + 120000);
 }
 
@@ -353,9 +367,9 @@ START_TEST(a_heartbeat_lasts_from_before_its_mark)
 END_TEST
 
 /* A worker that was stopped in between sets nothing. */
-static void stop_for_long(void *arg, enum fake_feed_call call)
+static void stop_for_long(void *arg, const char *call)
 {
-	if (call == FEED_MISSED)
+	if (strcmp(call, "missed") == 0)
 		fake_redis_clock(T0 + LIFE_US + 1);
 }
 
@@ -372,14 +386,14 @@ START_TEST(the_heart_goes_on_beating)
 {
 	lead();
 	events_take();
-	expect("time inspect mark missed beat publish time inspect mark missed beat publish");
+	expect("time mark inspect missed beat publish time mark inspect missed beat publish");
 	ck_assert_int_ge(status().lag_ms, 0);
 	ck_assert_str_eq(status().epoch, held("epoch"));
 }
 END_TEST
 
-/* What the catalog says is dropped and announced before the mark, so the heartbeat covers it. */
-START_TEST(a_table_that_changed_is_said_before_the_mark)
+/* What the catalog says is looked at after the mark, and dropped and announced before the heartbeat that covers it. */
+START_TEST(a_table_that_changed_is_said_before_the_heartbeat)
 {
 	struct batch batch = {0};
 
@@ -387,7 +401,7 @@ START_TEST(a_table_that_changed_is_said_before_the_mark)
 	fake_feed_push_inspected(&batch);
 	start();
 	expect("read connect id open start tables begin publish "
-	       "time inspect tables publish mark missed beat publish");
+	       "time mark inspect tables publish missed beat publish");
 	batch_done(&batch);
 }
 END_TEST
@@ -410,8 +424,8 @@ START_TEST(a_transaction_that_the_feed_missed_begins_another_epoch_before_any_be
 	fake_feed_answer_once(FEED_MISSED, 1, 1);
 	fake_broker_on(no_beat_in_the_first, NULL);
 	start();
-	expect("read connect id open start tables begin publish time inspect mark missed "
-	       "tables begin publish time inspect mark missed beat publish");
+	expect("read connect id open start tables begin publish time mark inspect missed "
+	       "tables begin publish time mark inspect missed beat publish");
 	ck_assert_str_ne(held("epoch"), first_epoch);
 }
 END_TEST
@@ -426,7 +440,7 @@ START_TEST(after_redis_trouble_the_feed_goes_on_under_another_epoch)
 	snprintf(epoch, sizeof epoch, "%s", held("epoch"));
 	events_take();
 	fake_broker_fail(1, EIO, _i);
-	events_await("connect id tables begin publish time inspect mark missed beat publish");
+	events_await("connect id tables begin publish time mark inspect missed beat publish");
 	ck_assert_ptr_null(strstr(events_take(), "close"));
 	ck_assert_str_ne(held("epoch"), epoch);
 	ck_assert_int_eq(status().state, SYNC_LEADING);
@@ -444,16 +458,16 @@ START_TEST(a_mark_from_before_an_epoch_makes_no_heartbeat_in_it)
 	fake_feed_push(&update);
 	events_await("unlink");
 	fake_feed_answer(FEED_PASSED, 1);
-	expect("changes visible unlink connect id tables begin publish time inspect mark missed beat publish");
+	expect("changes visible unlink connect id tables begin publish time mark inspect missed beat publish");
 }
 END_TEST
 
-/* Redis was lost on the way to the mark, and is back so soon that the worker has not looked yet. */
-static void linger_at_the_mark(void *arg, enum fake_feed_call call)
+/* Redis is back so soon that the worker has not looked yet. */
+static void linger_after_the_loss(void *arg, const char *call)
 {
 	int64_t until = clock_monotonic_ms() + PUBLISHER_PAUSE_MS;
 
-	while (call == FEED_MARK && clock_monotonic_ms() <= until)
+	while (strcmp(call, "passed") == 0 && clock_monotonic_ms() <= until)
 		sched_yield();
 }
 
@@ -462,14 +476,32 @@ START_TEST(a_mark_during_which_redis_was_lost_makes_no_heartbeat)
 	struct batch batch = {0};
 
 	lead();
-	fake_feed_on(linger_at_the_mark, NULL);
+	fake_feed_answer(FEED_PASSED, 0);
+	fake_feed_on(linger_after_the_loss, NULL);
 	batch_add(&batch, &(struct batch_change){ITEMS, BATCH_INSERT, "44.json"});
 	events_take();
 	fake_broker_fail_at("unlink", EIO, false);
 	fake_feed_push_inspected(&batch);
-	events_await("unlink mark connect id tables begin publish beat");
-	ck_assert_ptr_nonnull(strstr(events_take(), "begin publish time inspect mark missed beat"));
+	events_await("unlink connect id tables begin publish");
+	fake_feed_answer(FEED_PASSED, 1);
+	events_await("unlink connect id tables begin publish beat");
+	ck_assert_ptr_nonnull(strstr(events_take(), "begin publish time mark inspect"));
 	batch_done(&batch);
+}
+END_TEST
+
+/* A heartbeat is overdue all the while, and that is no reason not to sleep. */
+START_TEST(without_redis_it_does_not_spin)
+{
+	unsigned hasty;
+
+	lead();
+	fake_redis_down(true);
+	events_take();
+	events_await("connect connect");
+	hasty = fake_feed_hasty();
+	events_await("connect connect connect connect");
+	ck_assert_uint_eq(fake_feed_hasty(), hasty);
 }
 END_TEST
 
@@ -522,7 +554,7 @@ START_TEST(a_feed_that_fails_is_closed_and_another_opened_under_another_epoch)
 	fake_feed_push(&update);
 	events_await("close");
 	fake_redis_clock(T0 + 2 * LIFE_US); /* its heartbeat's end */
-	events_await("close read connect id open start tables begin publish time inspect mark missed beat publish");
+	events_await("close read connect id open start tables begin publish time mark inspect missed beat publish");
 	ck_assert_str_ne(held("epoch"), epoch);
 	ck_assert_uint_eq(fake_feed_opened(), 1);
 }
@@ -649,7 +681,8 @@ int main(void)
 	tcase_add_test(test, while_somebodys_heart_beats_it_does_not_even_ask);
 	tcase_add_test(test, while_another_is_elected_it_waits);
 	tcase_add_test(test, while_the_feed_prepares_nothing_is_said);
-	tcase_add_loop_test(test, one_that_cannot_begin_says_why_and_tries_again, 0, 3);
+	tcase_add_loop_test(test, one_that_cannot_begin_says_why_and_tries_again, 0, 2);
+	tcase_add_test(test, where_there_can_be_no_feed_it_waits_long);
 	tcase_add_test(test, without_redis_nobody_is_elected);
 	tcase_add_test(test, no_copy_is_dropped_before_the_change_can_be_seen);
 	tcase_add_test(test, nothing_is_said_while_a_change_cannot_be_seen);
@@ -660,11 +693,12 @@ int main(void)
 	tcase_add_test(test, a_heartbeat_lasts_from_before_its_mark);
 	tcase_add_test(test, a_heartbeat_that_is_late_is_none);
 	tcase_add_test(test, the_heart_goes_on_beating);
-	tcase_add_test(test, a_table_that_changed_is_said_before_the_mark);
+	tcase_add_test(test, a_table_that_changed_is_said_before_the_heartbeat);
 	tcase_add_test(test, a_transaction_that_the_feed_missed_begins_another_epoch_before_any_beat);
 	tcase_add_loop_test(test, after_redis_trouble_the_feed_goes_on_under_another_epoch, 0, 2);
 	tcase_add_test(test, a_mark_from_before_an_epoch_makes_no_heartbeat_in_it);
 	tcase_add_test(test, a_mark_during_which_redis_was_lost_makes_no_heartbeat);
+	tcase_add_test(test, without_redis_it_does_not_spin);
 	tcase_add_test(test, another_redis_has_another_worker);
 	tcase_add_test(test, an_epoch_that_another_began_ends_this_workers_lead);
 	tcase_add_loop_test(test, a_feed_that_fails_is_closed_and_another_opened_under_another_epoch, 0,

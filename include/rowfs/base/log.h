@@ -17,6 +17,10 @@ void log_reopen(void);
 
 void log_line(enum log_level level, const char *format, ...) _printf_(2, 3);
 
+/* The same, and on stderr too if the log is elsewhere: for what somebody who mounts should see. A daemon's stderr
+ * leads nowhere once it has left the terminal. */
+void log_aloud(enum log_level level, const char *format, ...) _printf_(2, 3);
+
 #define log_error(...) log_line(LEVEL_ERROR, __VA_ARGS__)
 #define log_warning(...) log_line(LEVEL_WARNING, __VA_ARGS__)
 #define log_info(...) log_line(LEVEL_INFO, __VA_ARGS__)

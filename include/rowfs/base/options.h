@@ -40,6 +40,7 @@ struct option_entry {
 	const char *argument; /* placeholder for --help; NULL for flags */
 	const char *initial;  /* the default, as one would write it; NULL: see `help` */
 	const char *help;     /* one line */
+	const char *least;    /* OPTION_SIZE: the smallest that will do, as one would write it; NULL: 0 */
 };
 
 /* Ends with a NULL name. */
@@ -67,6 +68,10 @@ const struct option_entry *option_find(const char *name);
 
 /* The known name that `name` was probably meant to be, or NULL. */
 const char *option_nearest(const char *name);
+
+/* A size as one would write it: 64M, 1000. */
+enum { OPTION_SIZE_TEXT = 24 };
+void option_print_size(uint64_t bytes, char ret[OPTION_SIZE_TEXT]);
 
 /* The table, for --help. */
 void options_help(struct buf *out);

@@ -29,7 +29,8 @@ struct settings {
 	char *mountpoint; /* absolute */
 	bool foreground;
 
-	char *redis;          /* redis://…, unix:PATH, or none */
+	char *redis;          /* redis://…, rediss://…, unix:PATH, or none */
+	char *redis_ca;       /* absolute; the certificates that count for rediss://, or NULL */
 	char *redis_passfile; /* absolute; its first line is the password, or NULL */
 	bool redis_required;
 	char *name_space; /* `namespace=`: keeps cloned clusters apart in one Redis, or NULL */

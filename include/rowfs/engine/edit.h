@@ -46,7 +46,9 @@ void edit_close(struct edit *edit);
 /* Append at most `len` bytes from `offset` to `out`. */
 void edit_read(struct edit *edit, size_t offset, size_t len, struct buf *out);
 
-/* 0; -EFBIG beyond TEXT_MAX; -ENOMEM. */
+/* 0; -EFBIG beyond TEXT_MAX; -ENOMEM. Either is recorded. A write that was refused sticks to the handle, whose
+ * text is not whole until those bytes have come or it was truncated before them: it is recorded once, close
+ * says so too, and the rest is not kept. */
 int edit_write(struct edit *edit, size_t offset, const void *data, size_t len) _must_check_;
 int edit_truncate(struct edit *edit, size_t size) _must_check_;
 size_t edit_size(struct edit *edit);

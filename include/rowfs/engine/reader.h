@@ -7,7 +7,8 @@
  *
  * Rules that keep a copy from outliving what it copies: the lease stands before the SELECT begins; a fill
  * goes in only while the lease does; a save drops the copy, lease included, and *supersedes* a flight
- * that began before it, so that no later reader joins it and its fill is not made.
+ * that began before it, so that no later reader joins it and its fill is not made. Nor does anybody join one that
+ * began before the row was marked, or before a copy of it was used: it may be older than what was read since.
  *
  * Under a feed of changes (engine/follow.h) a copy is used, and made, only under the epochs that stood in the same
  * moment, together with a heartbeat, when Redis was asked for it (R5). Without one, copies count by their age. */
@@ -31,9 +32,10 @@ struct read_request {
 	struct read_request *next; /* the reader's own, zeroed by the caller */
 	struct flight *flight;     /* the same */
 	bool abandoned;            /* the same */
-	/* The answer's, valid in `done`: the marks' number from before the row was read (K1), and whether the feed
-	 * that this mount hears tells when it changes. */
+	/* The answer's, valid in `done`: the marks' number from before the row was read (K1), when that was, and whether
+	 * the feed that this mount hears tells when it changes. */
 	uint64_t mark;
+	int64_t began_us;
 	bool fed;
 };
 

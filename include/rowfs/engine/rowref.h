@@ -17,6 +17,9 @@ struct rowref {
 int rowref_of_name(struct catalog *catalog, uint32_t oid, const char *name, struct rowref *ret,
 		   enum name_kind *ret_kind) _must_check_;
 
+/* Why a name without a dot in front that is no row's can be none: -EINVAL, and the reason. */
+int rowref_explain(struct catalog *catalog, uint32_t oid, const char *name, struct error *e);
+
 int rowref_copy(const struct rowref *from, struct rowref *ret) _must_check_;
 void rowref_done(struct rowref *ref); /* leaves a zeroed struct; safe to repeat */
 

@@ -14,6 +14,7 @@
 #include "rowfs/base/buf.h"
 #include "rowfs/base/error.h"
 #include "rowfs/base/settings.h"
+#include "rowfs/model/schema.h"
 
 struct scratch;
 
@@ -25,7 +26,11 @@ enum { SCRATCH_NAME_BYTES = 4096, SCRATCH_FILES_MAX = 20000 };
 int scratch_open(const struct settings *settings, const char *identity, struct scratch **ret,
 		 struct error *e) _must_check_;
 
-/* Removes the folders that are empty; says in the log what remains. */
+/* Say in the log which files there are: at the start of a mount, or at its `end`. Those of tables that are not in
+ * the snapshot cannot be reached through any mount, so their place on the disk is named. */
+void scratch_report(const struct scratch *scratch, const struct schema *schema, bool end);
+
+/* Removes the folders that are empty. */
 void scratch_close(struct scratch *scratch);
 
 /* Descriptor of a table's folder, for the caller to close. -ENOENT if nothing was ever put there and
@@ -46,6 +51,10 @@ void scratch_removed(struct scratch *scratch, const struct stat *st);
 
 /* A file of this size was emptied, as O_TRUNC does. */
 void scratch_cut(struct scratch *scratch, const struct stat *st);
+
+/* Why so many bytes more, SCRATCH_NAME_BYTES of them for each of so many new names, were refused with -ENOSPC, which
+ * is returned. */
+int scratch_full(struct scratch *scratch, uint64_t bytes, unsigned names, struct error *e);
 
 /* A file with this content, in place of what has the name; that stays as it is on failure. 0 or -errno. */
 int scratch_put(struct scratch *scratch, int dir, const char *name, const void *data, size_t len,

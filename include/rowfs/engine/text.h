@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "rowfs/base/cleanup.h"
+#include "rowfs/base/error.h"
 
 /* What the kernel is told about a version. Two versions are the same if all of it is. */
 struct version {
@@ -30,6 +31,10 @@ struct text {
  * row is held whole while it is open, and 64 MiB covers a 60 MB value with its hexadecimal digits
  * already doubled by the user. */
 enum { TEXT_MAX = 64 << 20 };
+
+/* Why a text is refused that would be longer, or that the budget has no room for: -EFBIG, -ENOMEM. */
+int text_too_long(struct error *e);
+int text_no_room(struct error *e);
 
 bool version_equal(const struct version *a, const struct version *b);
 

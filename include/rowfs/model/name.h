@@ -36,6 +36,9 @@ enum name_kind {
 enum name_kind name_parse(const struct relation *relation, const char *name, struct cells *ret_key,
 			  char ret_hash[NAME_HASH_HEX + 1]);
 
+/* Does it end in .yaml, .csv or .tsv, which are to be rows in other formats one day? */
+bool name_is_reserved(const char *name);
+
 /* Append the file name of a key, suffix and all. */
 void name_print(const struct cell *key, size_t n, struct buf *out);
 

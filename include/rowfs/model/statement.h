@@ -37,7 +37,9 @@ void statement_done(struct statement *statement);
  * patch, delete, rekey, replace:
  *                of one row, or of none where a configured key is several rows'; one line: the transaction id (32 bits), or NULL for relations
  *                without xmin
- * insert:        the same, then the key's parts as stored */
+ * patch:         then whether every changed column has the base's value after all, which a trigger or
+ *                rule can do
+ * insert:        the id, then the key's parts as stored */
 int statement_fetch(const struct schema *schema, const struct relation *relation,
 		    const struct cells *key, struct statement *ret) _must_check_;
 
