@@ -213,3 +213,11 @@ partitioned() {
 	sql "UPDATE pages SET n = 90; DELETE FROM pages WHERE id = 2"
 	for _ in 1 2 3; do sql "UPDATE pages SET n = n + 1 WHERE id = 1"; done
 }
+
+@test "what a type prints changes: a label of an enum is renamed" {
+	sql "CREATE TYPE mood AS ENUM ('good', 'bad'); ALTER TABLE pages ADD COLUMN mood mood DEFAULT 'good'"
+	two_mounts
+	text_is a public/pages/1.json '{"id":1,"n":0,"mood":"good"}'
+	sql "ALTER TYPE mood RENAME VALUE 'good' TO 'fine'"
+	for id in 1 8; do on_both text_is "public/pages/$id.json" "{\"id\":$id,\"n\":0,\"mood\":\"fine\"}"; done
+}
