@@ -158,7 +158,7 @@ assert_numbers() {
 @test "COPY of 20,000 rows: the listing has them all" {
 	two_mounts
 	lists() { [[ $(ls "$HARNESS/$1/public/pages" | wc -l) == "$2" ]]; }
-	lists a 8 && lists b 8
+	for _ in 1 2 3; do lists a 8 && lists b 8; done
 	seq 1001 21000 | awk '{print $1 "\t" $1}' | psql -X -q -c "COPY pages FROM STDIN"
 	seen_by public/pages/21000.json n 21000 a b
 	wait_until 3 lists a 20008
