@@ -78,7 +78,7 @@ static int no_row(const struct rowref *ref, struct error *e)
 
 static int explain(const struct fetch_from *from, const struct rowref *ref, int r, struct error *e)
 {
-	if (r == -ESTALE)
+	if (r == -ESTALE || r == -EACCES)
 		catalog_suspect(from->catalog);
 	if (r == -EINVAL && is_bad_key(from->store, ref, from->set))
 		return no_row(ref, e);

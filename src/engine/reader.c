@@ -362,7 +362,7 @@ static void flight_run(struct lane_task *task)
 	}
 	superseded = flight->superseded;
 	/* Noted under the lock, so that a save that comes now notes its own after it. */
-	if ((r == 0 || r == -ENOENT) && !superseded)
+	if ((r == 0 || r == -ENOENT || r == -EACCES) && !superseded)
 		own_note(reader->own, flight->ref.relation->oid, flight->ref.name, text ? text->xid : 0);
 	pthread_mutex_unlock(&reader->lock);
 

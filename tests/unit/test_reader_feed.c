@@ -380,6 +380,21 @@ START_TEST(after_a_row_was_missed_no_copy_of_it_is_used)
 }
 END_TEST
 
+static int refuse(void *arg, const struct fake_call *call)
+{
+	return strcmp(call->verb, "fetch") == 0 ? fake_refuse(call, EACCES, "42501") : FAKE_PASS;
+}
+
+/* Another role's mount may put one there, before this mount has read of the REVOKE in the catalog. */
+START_TEST(after_a_refusal_no_copy_of_the_row_is_used)
+{
+	fake_store_on(refuse, NULL);
+	ck_assert_int_eq(get(&ref), -EACCES);
+	put_good(&old_row);
+	ck_assert_int_eq(get(&ref), -EACCES);
+}
+END_TEST
+
 START_TEST(a_save_marks_the_row)
 {
 	uint64_t since = marks_now(marks);
@@ -736,6 +751,7 @@ int main(void)
 	tcase_add_test(test, after_a_save_only_its_own_copy_is_used);
 	tcase_add_test(test, after_a_read_nothing_older_is_used);
 	tcase_add_test(test, after_a_row_was_missed_no_copy_of_it_is_used);
+	tcase_add_test(test, after_a_refusal_no_copy_of_the_row_is_used);
 	tcase_add_test(test, a_save_marks_the_row);
 	tcase_add_test(test, a_hit_is_told_with_the_number_from_before_redis_was_asked);
 	tcase_add_test(test, a_read_is_told_with_the_number_from_before_its_select);
