@@ -243,6 +243,7 @@ for record in sys.stdin.buffer.read().split(b"\0")[:-1]:
 		CREATE TABLE deep (id int PRIMARY KEY, p pair[]);
 		INSERT INTO refers VALUES (1, 'public.refers');
 		INSERT INTO deep VALUES (1, ARRAY[ROW(1, '{public.refers}')::pair])"
+	redis FLUSHALL >/dev/null
 	mount_rowfs near ttl=60 "$(source_string) options='-c search_path=public'"
 	mount_rowfs far ttl=60 "$(source_string) options='-c search_path=pg_catalog'"
 	for round in 1 2; do
