@@ -32,6 +32,8 @@ void commit_tell(struct engine *engine, const struct rowref *ref, uint32_t xid)
 {
 	reader_saved(engine->reader, ref, xid);
 	kernel_row_changed(ref->relation->oid, ref->name);
+	/* Others may have inserted the row so lately that a listing that the kernel keeps does not have it. */
+	kernel_listing_changed(ref->relation->oid);
 }
 
 void commit_announce(struct engine *engine, const struct rowref *ref, uint32_t xid)

@@ -160,6 +160,10 @@ installed() {
 		umount '$MNT'"
 }
 
+daemon_gone() {
+	[[ -z $(daemon_pid) ]]
+}
+
 @test "uid, gid, umask and allow_other: who may look" {
 	((EUID == 0)) || skip "needs another user"
 	chmod 755 "$HARNESS"
@@ -167,7 +171,7 @@ installed() {
 	assert_equal "$(stat -c '%a %u' "$MNT/public/pages")" "700 0"
 	fails_with "Permission denied" as_server cat "$MNT/public/pages/7.json"
 	fusermount3 -u "$MNT"
-	wait_until 10 test -z "$(daemon_pid)"
+	wait_until 10 daemon_gone
 	start "allow_other,uid=postgres,gid=postgres,umask=027"
 	assert_equal "$(stat -c '%a %U %G' "$MNT/public/pages/7.json")" "640 postgres postgres"
 	as_server grep -q 'page 7' "$MNT/public/pages/7.json"

@@ -622,6 +622,7 @@ START_TEST(test_cost)
 	rig_in(session,
 	       "DO $$BEGIN FOR i IN 1..2000 LOOP EXECUTE format('CREATE TABLE m%s"
 	       " (a int PRIMARY KEY, b text, c text, d text, e int, f int, g int, h text)', i);"
+	       " IF i % 100 = 0 THEN COMMIT; END IF;" /* there is a limit to the locks of a transaction */
 	       " END LOOP; END$$");
 	start = clock_monotonic_us();
 	while (feed_tables(rig_feed, &n) && n < TABLES + 2)

@@ -31,7 +31,7 @@ START_TEST(an_insert_takes_its_key_from_the_name)
 {
 	ck_assert_int_eq(insert((struct server){DONE}, new_text), 0);
 	ck_assert_str_eq(server.values, "43|Plane|5|");
-	check_events("insert drop tell");
+	check_events("insert drop tell list");
 	ck_assert_uint_eq(fake_kernel_told(ITEMS, "43.json"), 1);
 	ck_assert_int_eq(insert((struct server){DONE}, "{\"id\": 43}"), 0);
 	ck_assert_str_eq(server.values, "43|");
@@ -79,14 +79,14 @@ END_TEST
 START_TEST(an_insert_lost_and_there)
 {
 	ck_assert_int_eq(insert((struct server){LOST, .row_after = &inserted}, new_text), 0);
-	check_events("insert gone? fetch drop tell");
+	check_events("insert gone? fetch drop tell list");
 }
 END_TEST
 
 START_TEST(an_insert_lost_and_not_there_is_sent_once_more)
 {
 	ck_assert_int_eq(insert((struct server){LOST_THEN_DONE}, new_text), 0);
-	check_events("insert gone? fetch insert drop tell");
+	check_events("insert gone? fetch insert drop tell list");
 	ck_assert_int_eq(insert((struct server){LOST_THEN_NOTHING}, new_text), -EPERM);
 	check_events("insert gone? fetch insert");
 }
@@ -131,7 +131,7 @@ START_TEST(a_long_key_must_be_in_the_text_that_is_inserted)
 	buf_reset(&text);
 	buf_addf(&text, "{\"id\": 1, \"name\": \"%s\"}", long_key);
 	ck_assert_int_eq(save_over(&long_ref, NULL, text.data, NULL), 0);
-	check_events("insert drop tell");
+	check_events("insert drop tell list");
 }
 END_TEST
 
@@ -151,7 +151,7 @@ START_TEST(a_new_row_gets_the_servers_key)
 	check_last_insert("");
 	ck_assert_int_eq(insert_new((struct server){DONE}, new_text), 0);
 	ck_assert_str_eq(server.values, "Plane|5|");
-	check_events("insert drop tell");
+	check_events("insert drop tell list");
 	check_last_insert("public/items/77.json\n");
 	ck_assert_uint_eq(fake_kernel_told(ITEMS, "77.json"), 1);
 	sample.settings.schema = strdup("public");

@@ -21,7 +21,7 @@ START_TEST(a_delete_is_one_statement)
 {
 	ck_assert_int_eq(delete_row((struct server){DONE}), 0);
 	ck_assert_str_eq(server.values, "42|");
-	check_events("delete drop tell");
+	check_events("delete drop tell list");
 }
 END_TEST
 
@@ -39,11 +39,11 @@ END_TEST
 START_TEST(a_delete_that_was_lost_is_settled)
 {
 	ck_assert_int_eq(delete_row((struct server){LOST, .gone_after = true}), 0);
-	check_events("delete gone? fetch drop tell");
+	check_events("delete gone? fetch drop tell list");
 	fake_store_put(&base_row);
 	know_row();
 	ck_assert_int_eq(delete_row((struct server){LOST_THEN_DONE}), 0);
-	check_events("delete gone? fetch delete drop tell");
+	check_events("delete gone? fetch delete drop tell list");
 	know_row();
 	check_unknown(delete_row((struct server){LOST}));
 	events_take();
@@ -105,12 +105,12 @@ START_TEST(a_rename_is_one_statement_and_two_names)
 	ck_assert_int_eq(rename_row((struct server){DONE}, false), 0);
 	ck_assert_ptr_nonnull(strstr(server.sql, "SET \"id\" = $1 WHERE"));
 	ck_assert_str_eq(server.values, "43|42|");
-	check_events("update drop tell drop tell");
+	check_events("update drop tell list drop tell list");
 	ck_assert_uint_eq(fake_kernel_told(ITEMS, "42.json"), 1);
 	ck_assert_uint_eq(fake_kernel_told(ITEMS, "43.json"), 1);
 	ck_assert_uint_eq(counters[COUNTER_commits], before + 1);
 	ck_assert_int_eq(rename_row((struct server){DONE}, true), 0);
-	check_events("replace drop tell drop tell");
+	check_events("replace drop tell list drop tell list");
 }
 END_TEST
 
@@ -128,11 +128,11 @@ START_TEST(a_rename_that_was_lost_is_settled)
 
 	know_row();
 	ck_assert_int_eq(rename_row((struct server){LOST_THEN_DONE}, false), 0);
-	check_events("update gone? fetch update drop tell drop tell");
+	check_events("update gone? fetch update drop tell list drop tell list");
 	ck_assert_int_eq(
 	        rename_row((struct server){LOST, .row_after = &renamed, .gone_after = true}, false),
 	        0);
-	check_events("update gone? fetch fetch drop tell drop tell");
+	check_events("update gone? fetch fetch drop tell list drop tell list");
 }
 END_TEST
 
@@ -176,10 +176,10 @@ START_TEST(a_long_key_is_taken_from_the_rows_text)
 
 	ck_assert_int_eq(save_over(&long_ref, long_base, our_text, NULL),
 	                 0);
-	check_events("update drop tell");
+	check_events("update drop tell list");
 	ck_assert_ptr_nonnull(strstr(server.values, long_key));
 	ck_assert_int_eq(commit_delete(&sample.engine, &long_ref, &e), 0);
-	check_events("fetch delete drop tell");
+	check_events("fetch delete drop tell list");
 	ck_assert_ptr_nonnull(strstr(server.values, long_key));
 }
 END_TEST
@@ -192,7 +192,7 @@ START_TEST(a_row_is_not_renamed_to_a_hash)
 	check_events("");
 	/* Onto a row that is there, its key can be asked for. */
 	ck_assert_int_eq(commit_rename(&sample.engine, &from, &long_ref, true, &e), 0);
-	check_events("fetch replace drop tell drop tell");
+	check_events("fetch replace drop tell list drop tell list");
 	rowref_done(&from);
 }
 END_TEST

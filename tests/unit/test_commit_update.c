@@ -31,7 +31,7 @@ START_TEST(a_change_is_one_statement_of_that_column)
 	uint64_t before = counters[COUNTER_commits];
 
 	ck_assert_int_eq(save((struct server){DONE}, our_text), 0);
-	check_events("update drop tell");
+	check_events("update drop tell list");
 	ck_assert_ptr_nonnull(strstr(server.sql, "SET \"price\" = $1 WHERE"));
 	ck_assert_ptr_null(strstr(server.sql, "\"name\""));
 	ck_assert_str_eq(server.values, "99.00|42|129.00|");
@@ -108,7 +108,7 @@ START_TEST(a_row_that_was_kept_is_refused)
 	events_take();
 	/* A view's trigger may do what was asked and return the old row all the same. */
 	ck_assert_int_eq(save((struct server){KEPT, .row_after = &our_row}, our_text), 0);
-	check_events("update fetch drop tell");
+	check_events("update fetch drop tell list");
 }
 END_TEST
 
@@ -139,7 +139,7 @@ END_TEST
 START_TEST(no_row_matched_because_it_is_as_we_want_it)
 {
 	ck_assert_int_eq(save((struct server){NOTHING, .row_after = &our_row}, our_text), 0);
-	check_events("update fetch drop tell");
+	check_events("update fetch drop tell list");
 }
 END_TEST
 
@@ -296,14 +296,14 @@ END_TEST
 START_TEST(lost_and_ours_is_there)
 {
 	ck_assert_int_eq(save((struct server){LOST, .row_after = &our_row}, our_text), 0);
-	check_events("update gone? fetch drop tell");
+	check_events("update gone? fetch drop tell list");
 }
 END_TEST
 
 START_TEST(lost_and_the_base_is_there_is_sent_once_more)
 {
 	ck_assert_int_eq(save((struct server){LOST_THEN_DONE}, our_text), 0);
-	check_events("update gone? fetch update drop tell");
+	check_events("update gone? fetch update drop tell list");
 }
 END_TEST
 
@@ -342,7 +342,7 @@ START_TEST(lost_and_read_again_once_it_is_back)
 {
 	ck_assert_int_eq(save((struct server){LOST, .row_after = &our_row, .blind = 2}, our_text),
 	                 0);
-	check_events("update gone? fetch fetch fetch drop tell");
+	check_events("update gone? fetch fetch fetch drop tell list");
 }
 END_TEST
 
@@ -358,7 +358,7 @@ START_TEST(lost_and_the_server_process_takes_its_time)
 {
 	fake_store_gone(1, 3);
 	ck_assert_int_eq(save((struct server){LOST, .row_after = &our_row}, our_text), 0);
-	check_events("update gone? gone? gone? gone? fetch drop tell");
+	check_events("update gone? gone? gone? gone? fetch drop tell list");
 }
 END_TEST
 

@@ -150,7 +150,7 @@ START_TEST(an_empty_buffer_changes_nothing)
 	check_events("");
 	write_at(edit, 0, our_text);
 	ck_assert_int_eq(flush_by(edit, ME), 0);
-	check_events("update drop tell");
+	check_events("update drop tell list");
 	edit_close(edit);
 	check_kept(0, "");
 }
@@ -167,7 +167,7 @@ START_TEST(what_was_written_is_saved_once)
 	ck_assert_int_eq(flush_by(edit, ME), 0);
 	ck_assert_int_eq(flush_by(edit, MY_CHILD), 0);
 	edit_close(edit);
-	check_events("update drop tell");
+	check_events("update drop tell list");
 }
 END_TEST
 
@@ -203,12 +203,12 @@ START_TEST(an_insert_makes_its_name_a_row)
 	ck_assert_int_eq(name_now(), NAME_PENDING);
 	write_at(edit, 0, our_text);
 	ck_assert_int_eq(flush_by(edit, ME), 0);
-	check_events("insert drop tell");
+	check_events("insert drop tell list");
 	ck_assert_int_eq(name_now(), NAME_PLAIN);
 	/* From here on it is there. */
 	write_at(edit, 0, "{\"price\": 98.00}\n");
 	ck_assert_int_eq(flush_by(edit, ME), 0);
-	check_events("fetch update drop tell");
+	check_events("fetch update drop tell list");
 	edit_close(edit);
 }
 END_TEST
@@ -226,7 +226,7 @@ START_TEST(a_replacement_is_an_update_of_what_was_moved_away)
 	events_take();
 	write_at(edit, 0, our_text);
 	ck_assert_int_eq(flush_by(edit, ME), 0);
-	check_events("update drop tell");
+	check_events("update drop tell list");
 	ck_assert_int_eq(name_now(), NAME_PLAIN);
 	edit_close(edit);
 }
@@ -251,7 +251,7 @@ START_TEST(an_edit_of_what_was_saved_goes_on_from_there)
 	check_events("");
 	write_at(edit, 11, "8");
 	ck_assert_int_eq(flush_by(edit, ME), 0);
-	check_events("fetch update drop tell");
+	check_events("fetch update drop tell list");
 	edit_close(edit);
 }
 END_TEST
@@ -266,7 +266,7 @@ START_TEST(whoever_cannot_keep_a_surrendered_text_gives_it_back)
 	edit_resume(edit);
 	ck_assert(edit_is_of(edit, ITEMS, "42.json"));
 	ck_assert_int_eq(flush_by(edit, ME), 0);
-	check_events("update drop tell");
+	check_events("update drop tell list");
 	edit_close(edit);
 }
 END_TEST
@@ -277,7 +277,7 @@ START_TEST(a_new_row_is_inserted_once)
 
 	write_at(edit, 0, our_text);
 	ck_assert_int_eq(flush_by(edit, ME), 0);
-	check_events("insert drop tell");
+	check_events("insert drop tell list");
 	ck_assert_int_eq(flush_by(edit, ME), 0);
 	write_at(edit, strlen(our_text), "\n");
 	ck_assert_int_eq(flush_by(edit, ME), 0);
@@ -290,7 +290,7 @@ START_TEST(a_new_row_is_inserted_once)
 	ck_assert_int_eq(flush_by(edit, ME), 0);
 	write_at(edit, strlen(our_text), "{\"price\": 5}");
 	ck_assert_int_eq(flush_by(edit, ME), -EINVAL);
-	check_events("insert drop tell");
+	check_events("insert drop tell list");
 	edit_close(edit);
 }
 END_TEST
@@ -308,7 +308,7 @@ START_TEST(a_childs_flush_of_half_a_text_says_nothing)
 	write_at(edit, 9, " 99.00}");
 	/* A whole one it may well save: `(cat) >42.json`. */
 	ck_assert_int_eq(flush_by(edit, MY_CHILD), 0);
-	check_events("update drop tell");
+	check_events("update drop tell list");
 	edit_close(edit);
 	check_kept(0, "");
 }
@@ -420,7 +420,7 @@ START_TEST(closing_saves_what_came_after_the_last_flush)
 	ck_assert_int_eq(flush_by(edit, ME), 0);
 	write_at(edit, 0, our_text);
 	edit_close(edit);
-	check_events(_i ? "insert drop tell" : "update drop tell");
+	check_events(_i ? "insert drop tell list" : "update drop tell list");
 	check_kept(0, "");
 	ck_assert_int_eq(name_now(), NAME_PLAIN);
 }
@@ -479,7 +479,7 @@ START_TEST(closing_waits_for_a_seat_without_a_thread)
 	latch_open(&seats);
 	lane_free(sample.engine.writes);
 	sample.engine.writes = NULL;
-	check_events("update drop tell");
+	check_events("update drop tell list");
 	check_kept(0, "");
 	for (int i = 0; i < STORE_WRITERS; i++)
 		pthread_join(sitters[i].thread, NULL);

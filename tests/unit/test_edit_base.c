@@ -14,11 +14,11 @@ START_TEST(the_next_save_is_compared_with_the_row_as_it_is_then)
 	use_server((struct server){LATCH_INIT});
 	write_at(edit, 0, our_text);
 	ck_assert_int_eq(flush_by(edit, ME), 0);
-	check_events("update drop tell");
+	check_events("update drop tell list");
 	fake_store_put(&row);
 	write_at(edit, 0, "{\"price\": 98.00}\n");
 	ck_assert_int_eq(flush_by(edit, ME), 0);
-	check_events("fetch update drop tell");
+	check_events("fetch update drop tell list");
 	ck_assert_str_eq(server.values, "98.00|42|99.99|");
 	edit_close(edit);
 }
@@ -37,7 +37,7 @@ START_TEST(the_next_save_takes_nothing_that_others_wrote_between)
 	write_at(edit, 11, "8");
 	ck_assert_int_eq(flush_by(edit, ME), -ESTALE);
 	ck_assert_str_eq(server.values, "98.00|42|99.00|");
-	check_events("update drop tell fetch update fetch drop");
+	check_events("update drop tell list fetch update fetch drop");
 	edit_close(edit);
 	check_kept(1, "{\"price\": 98.00}\n");
 }
@@ -144,7 +144,7 @@ START_TEST(a_row_that_went_after_a_save_is_a_conflict)
 	fake_store_remove("42");
 	write_at(edit, 11, "8");
 	ck_assert_int_eq(flush_by(edit, ME), -ESTALE);
-	check_events("update drop tell fetch");
+	check_events("update drop tell list fetch");
 	edit_close(edit);
 	check_kept(1, "{\"price\": 98.00}\n");
 }
@@ -180,7 +180,7 @@ START_TEST(what_equals_an_old_copy_is_saved_all_the_same)
 	write_at(edit, 0, "{\"price\": 129.00}");
 	ck_assert_int_eq(flush_by(edit, ME), 0);
 	ck_assert_str_eq(server.values, "129.00|42|1.00|");
-	check_events("fetch update drop tell");
+	check_events("fetch update drop tell list");
 	edit_close(edit);
 }
 END_TEST

@@ -39,7 +39,7 @@ START_TEST(what_is_written_meanwhile_is_saved_after_it)
 	latch_open(&server.latch);
 	ck_assert_int_eq(flush_end(&second), 0);
 	ck_assert_int_eq(flush_slowly_end(&first), 0);
-	check_events("update drop tell fetch update drop tell");
+	check_events("update drop tell list fetch update drop tell list");
 	ck_assert_str_eq(server.values, "98.00|42|99.00|");
 	edit_close(edit);
 }
