@@ -69,7 +69,7 @@ stuck() {
 	ls "$MNT/public/locked" >/dev/null
 	hold_locks 'LOCK TABLE locked'
 	for id in $(seq 1 40); do
-		cat "$MNT/public/locked/$id.json" >/dev/null 2>>"$BATS_TEST_TMPDIR/readers" 3>&- &
+		cat "$MNT/public/locked/$id.json" >/dev/null 2>"$BATS_TEST_TMPDIR/reader.$id" 3>&- &
 	done
 	readers_stuck() { (($(stuck) >= 3)); }
 	wait_until 10 readers_stuck
@@ -83,7 +83,7 @@ stuck() {
 	done
 	echo "# the slowest took $worst ms" >&3
 	((worst < 500))
-	all_told() { (($(grep -c 'Device or resource busy' "$BATS_TEST_TMPDIR/readers") == 40)); }
+	all_told() { (($(cat "$BATS_TEST_TMPDIR"/reader.* | grep -c 'Device or resource busy') == 40)); }
 	wait_until 60 all_told
 	release_locks
 	cat "$MNT/public/locked/1.json" >/dev/null

@@ -18,7 +18,8 @@ absence of a row is a version like any other. Of a stat or a listing only the si
 of some version that all of the above allows. They may
 go back within the bound: replies to two listings may cross, and the kernel keeps the one that came last
 until it is told; how often that was is counted. And while a program is writing the file, its mount shows the size
-that it has written, or no text, where there was no row.
+that it has written, or no text, where there was no row; after a save that was refused, also until the kernel has told
+the mount that the file was closed, which it does after close() has returned.
 
 Times are CLOCK_MONOTONIC, which all processes of a machine share, in seconds.
 """
@@ -44,6 +45,7 @@ State = collections.namedtuple("State", "version who size sent acked")      # si
 Violation = collections.namedtuple("Violation", "promise read text")
 
 NEVER = math.inf
+RELEASE_SECONDS = 0.25      # measured: up to 8 ms on a machine that is busy
 SEEDED = Write(0, -NEVER, -NEVER, -NEVER, 0, -1, 0, 0)
 UNKNOWN = Write(-1, -NEVER, NEVER, NEVER, 0, -1, 0, 0)
 
@@ -121,7 +123,8 @@ class History:
         self.writes, self.keys = {}, {}
         self.saved = collections.defaultdict(Floor)     # by saves, which all reads must follow
         self.shown = collections.defaultdict(Floor)     # by contents, too, which contents must
-        self.saving = collections.defaultdict(dict)     # mount, life, key → who → save
+        # mount, key → who → save; of any life, since a save may begin in one and open the file in the next
+        self.saving = collections.defaultdict(dict)
         self.unplaced = []          # saves whose line of the journal has not come yet
         self.places = {}            # who → [(key, version)]
         self.stale_by = []          # how old the versions were that had been superseded
@@ -139,7 +142,7 @@ class History:
         """Saves twice: when they begin, and when they have ended."""
         self.writes[write.who] = write
         if write.mount >= 0:
-            self.saving[(write.mount, write.life, write.key)][write.who] = write
+            self.saving[(write.mount, write.key)][write.who] = write
         if write.acked < NEVER:
             self.unplaced.append(write)
 
@@ -212,8 +215,9 @@ class History:
         return self.judge_size(read, key, -1 if read.errno else read.version)
 
     def is_being_saved(self, read):
-        saves = self.saving.get((read.mount, read.life, read.key), {}).values()
-        return any(save.sent < read.ended and read.began < save.ended for save in saves)
+        saves = self.saving.get((read.mount, read.key), {}).values()
+        return any(save.sent < read.ended and read.began < save.ended + (RELEASE_SECONDS if save.acked == NEVER else 0)
+                   for save in saves)
 
     def judge_content(self, read, key):
         state = key.states.get(read.version)
@@ -282,7 +286,7 @@ def explain(violation, history, reads, faults):
             there = "" if state.size >= 0 else ", absent"
             acked = f"acknowledged {write.acked:.4f}" if write.acked < NEVER else "outcome not told"
             events.append((write.sent, f"version {version}{there} sent {by}, {acked} (write {state.who})"))
-    for save in history.saving.get((read.mount, read.life, read.key), {}).values():
+    for save in history.saving.get((read.mount, read.key), {}).values():
         if save.acked == NEVER and start < save.ended and save.sent < end:
             events.append((save.sent, f"a save of this mount, refused or without an answer {save.ended:.4f} "
                            f"(write {save.who})"))
