@@ -297,9 +297,18 @@ bool listing_ended(const struct listing *listing, uint64_t row)
 	       row >= listing->first + listing->n_entries;
 }
 
-void listing_rewind(struct listing *listing)
+int listing_start(struct listing *listing, uint64_t row, const struct cells *after)
 {
+	if (after && after->n != relation_key_len(listing->relation))
+		return -ESTALE;
 	clear(listing);
+	forget_starts(listing, 0);
+	return add_start(listing, row, after, LISTING_FIRST_ROWS);
+}
+
+bool listing_follows(const struct listing *listing, uint64_t row)
+{
+	return listing->first != UINT64_MAX && row == listing->first + listing->n_entries;
 }
 
 int64_t listing_began_us(const struct listing *listing)

@@ -3,7 +3,9 @@
  *
  *   offset   0   1   2 … n-1   n  n+1 …
  *            .   ..   extras   rows            (an offset is the number of the next entry)
- */
+ *
+ * Under a live feed the kernel keeps what one handle of a table has read, and gives it to the next (nodes.h). Where it
+ * has lost its copy in the middle, that handle goes on after the name of the entry it had come to. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -16,11 +18,13 @@
 struct directory {
 	struct node *node;
 	uid_t reader;
-	struct buf names;   /* extras: a type byte, then the name with its NUL, one after the other */
-	size_t *starts;     /* of each extra in `names` */
-	size_t n_extras;
 	struct listing *listing; /* tables */
-	int error;          /* while gathering */
+	struct entries *entries; /* the extras, and if it holds the kernel's copy, the rows; NULL: nothing was read */
+	int error;               /* while gathering */
+	bool holds;              /* it uses the kernel's copy, or fills it */
+	bool filling;            /* the kernel keeps what this handle has read from the beginning on */
+	bool named;              /* all of that is in `entries` */
+	bool fed;                /* and was read under a live feed */
 };
 
 static struct directory *directory_of(const struct fuse_file_info *fi)
@@ -31,8 +35,7 @@ static struct directory *directory_of(const struct fuse_file_info *fi)
 static void directory_free(struct directory *directory)
 {
 	listing_free(directory->listing);
-	buf_done(&directory->names);
-	free(directory->starts);
+	entries_unref(directory->entries);
 	free(directory);
 }
 
@@ -40,18 +43,10 @@ static void directory_free(struct directory *directory)
 
 static void add(struct directory *directory, unsigned char type, const char *name)
 {
-	size_t *grown = realloc(directory->starts, (directory->n_extras + 1) * sizeof *grown);
+	int r = entries_add(directory->entries, type, name);
 
-	if (!grown) {
-		directory->error = -ENOMEM;
-		return;
-	}
-	directory->starts = grown;
-	grown[directory->n_extras++] = directory->names.len;
-	buf_addc(&directory->names, (char)type);
-	buf_add(&directory->names, name, strlen(name) + 1);
-	if (directory->names.failed)
-		directory->error = -ENOMEM;
+	if (r < 0)
+		directory->error = r;
 }
 
 static void add_tables(struct directory *directory, const struct space *space)
@@ -130,8 +125,10 @@ static void add_reports(struct directory *directory)
 
 static int gather(struct mount *mount, struct directory *directory)
 {
-	buf_reset(&directory->names);
-	directory->n_extras = 0;
+	entries_unref(directory->entries);
+	directory->entries = entries_new();
+	if (!directory->entries)
+		return -ENOMEM;
 	directory->error = 0;
 	add(directory, DT_DIR, ".");
 	add(directory, DT_DIR, "..");
@@ -152,7 +149,64 @@ static int gather(struct mount *mount, struct directory *directory)
 	default:
 		add_spool(mount, directory);
 	}
+	directory->entries->n_extras = directory->entries->n;
 	return directory->error;
+}
+
+/* --- What the kernel keeps ------------------------------------------------------------------- */
+
+/* A handle that holds the kernel's copy begins at the beginning, and fills it. */
+static void begin_to_fill(struct mount *mount, struct directory *directory)
+{
+	if (!directory->holds)
+		return;
+	directory->filling = directory->named = directory->fed = true;
+	nodes_fill_listing(mount->nodes, directory->node);
+}
+
+/* The kernel may ask twice for an entry, but keeps what it was first. */
+static void remember(struct directory *directory, uint64_t offset, const char *name)
+{
+	struct entries *entries = directory->entries;
+
+	if (!directory->filling || !directory->named || offset < entries->n)
+		return;
+	directory->named = entries_bytes(entries) < ENTRIES_BYTES_MAX && !name_is_hashed(name) &&
+			   entries_add(entries, DT_REG, name) == 0;
+}
+
+/* The kernel learns that there is no entry after the one before `offset`, and believes its copy to be whole. */
+static void end_filling(struct mount *mount, struct directory *directory, uint64_t offset)
+{
+	bool known = directory->named && directory->fed && offset == directory->entries->n &&
+		     follow_live(mount->engine.follow);
+
+	if (!directory->filling)
+		return;
+	directory->filling = false;
+	if (!nodes_keep_listing(mount->nodes, directory->node, known ? directory->entries : NULL))
+		notify_inode(mount->notifier, directory->node, 0);
+}
+
+/* Where the rows that come next begin: at the page that this handle has found there, unless the numbers may be those
+ * of the kernel's copy, which is another handle's, or of pages that have changed since. */
+static int find_place(struct mount *mount, struct directory *directory, uint64_t number)
+{
+	_cleanup_rowref_ struct rowref ref = {0};
+	struct entries *entries = directory->entries;
+	int r;
+
+	if (!directory->holds || listing_follows(directory->listing, number))
+		return 0;
+	if (number == 0)
+		return listing_start(directory->listing, 0, NULL);
+	if (number > entries->n - entries->n_extras)
+		return 0;
+	r = rowref_of_name(mount->engine.catalog, directory->node->relation,
+			   entries_name(entries, entries->n_extras + number - 1), &ref, NULL);
+	if (r == 0)
+		r = listing_start(directory->listing, number, &ref.key);
+	return r == -ENOMEM ? r : r < 0 ? -EIO : 0;
 }
 
 /* --- A reply --------------------------------------------------------------------------------- */
@@ -203,10 +257,9 @@ static bool put_name(struct reply *reply, unsigned char type, const char *name)
 
 static bool put_extra(struct reply *reply)
 {
-	const struct directory *directory = reply->directory;
-	const char *extra = directory->names.data + directory->starts[reply->offset];
+	const struct entries *entries = reply->directory->entries;
 
-	return put_name(reply, (unsigned char)extra[0], extra + 1);
+	return put_name(reply, entries_type(entries, reply->offset), entries_name(entries, reply->offset));
 }
 
 static bool put_row(struct reply *reply, const struct listing_entry *row)
@@ -273,34 +326,51 @@ static void sought(struct listing_request *request, const struct error *e)
 		call_fail(reply->call, CALL_PATH, e);
 		free(reply);
 	} else {
+		reply->directory->fed &= listing_is_fed(reply->directory->listing);
 		proceed(reply);
 	}
+}
+
+static void seek(struct reply *reply, uint64_t number)
+{
+	int r = find_place(reply->call->mount, reply->directory, number);
+
+	if (r < 0) {
+		fail(reply, r);
+		return;
+	}
+	reply->request.done = sought;
+	listing_seek(reply->directory->listing, number, &reply->request);
 }
 
 /* Fill the reply with rows; one page at most, since the kernel may come back for an entry that its
  * caller had no room for. */
 static void proceed_rows(struct reply *reply)
 {
-	struct listing *listing = reply->directory->listing;
+	struct directory *directory = reply->directory;
+	struct listing *listing = directory->listing;
 
 	for (;; reply->offset++) {
-		uint64_t number = reply->offset - reply->directory->n_extras;
+		uint64_t number = reply->offset - directory->entries->n_extras;
 		const struct listing_entry *row = listing_at(listing, number);
+		bool ended = listing_ended(listing, number);
 
-		if (!row && !reply->used && !listing_ended(listing, number)) {
-			reply->request.done = sought;
-			listing_seek(listing, number, &reply->request);
+		if (!row && !reply->used && !ended) {
+			seek(reply, number);
 			return;
 		}
+		if (ended && !reply->used)
+			end_filling(reply->call->mount, directory, reply->offset);
 		if (!row || !put_row(reply, row))
 			break;
+		remember(directory, reply->offset, row->name);
 	}
 	answer(reply);
 }
 
 static void proceed(struct reply *reply)
 {
-	for (; reply->offset < reply->directory->n_extras; reply->offset++)
+	for (; reply->offset < reply->directory->entries->n_extras; reply->offset++)
 		if (!put_extra(reply)) {
 			answer(reply);
 			return;
@@ -333,11 +403,12 @@ static void read_directory(fuse_req_t req, size_t size, off_t offset, struct fus
 	reply->directory = directory;
 	reply->plus = plus;
 	reply->offset = (uint64_t)offset;
-	if (offset == 0) {
+	if (offset == 0)
+		begin_to_fill(call->mount, directory);
+	if (offset == 0 || !directory->entries)
 		r = gather(call->mount, directory);
-		if (directory->listing)
-			listing_rewind(directory->listing);
-	}
+	if (r == 0 && offset == 0 && directory->listing)
+		r = listing_start(directory->listing, 0, NULL);
 	if (r == 0 && directory->listing) {
 		call->ref.schema = catalog_get(call->mount->engine.catalog);
 		call->ref.relation = schema_relation(call->ref.schema, directory->node->relation);
@@ -351,24 +422,20 @@ static void read_directory(fuse_req_t req, size_t size, off_t offset, struct fus
 
 /* --- Operations ------------------------------------------------------------------------------ */
 
-/* The kernel may keep the names that it reads while somebody tells of those that come and go. */
+/* Who does not hold the kernel's copy leaves it alone; without a feed the kernel drops it. */
 static void open_listing(struct mount *mount, struct directory *directory, struct fuse_file_info *fi)
 {
-	bool keep = nodes_open_listing(mount->nodes, directory->node);
-
-	if (keep && follow_live(mount->engine.follow) && listing_is_fed(directory->listing))
-		fi->cache_readdir = fi->keep_cache = 1;
+	if (!follow_live(mount->engine.follow) || !listing_is_fed(directory->listing))
+		return;
+	directory->holds = nodes_hold_listing(mount->nodes, directory->node, &directory->entries);
+	fi->cache_readdir = directory->holds;
+	fi->keep_cache = !directory->holds || directory->entries;
 }
 
-/* What changed while it was open, the kernel may have read before and kept: it drops the listing once more. */
 static void close_directory(struct mount *mount, struct directory *directory)
 {
-	struct node *node = directory->node;
-
-	if (node->kind == NODE_TABLE && nodes_close_listing(mount->nodes, node)) {
-		notify_inode(mount->notifier, node, 0);
-		nodes_listing_dropped(mount->nodes, node);
-	}
+	if (directory->holds)
+		nodes_release_listing(mount->nodes, directory->node);
 	directory_free(directory);
 }
 

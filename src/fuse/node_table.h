@@ -14,6 +14,9 @@ enum { KEEPING = 4096 };
 /* Larger texts are not kept: they are read again by the OPEN. */
 enum { KEPT_TEXT_MAX = 1 << 20 };
 
+/* Listings that the kernel may keep at the same time: their names' bytes. */
+enum { LISTINGS_BYTES_MAX = 16 << 20 };
+
 /* Who got ESTALE, for which name: his next OPEN of it is the repetition, after a LOOKUP of his own. */
 struct refusal {
 	pid_t pid;
@@ -44,6 +47,7 @@ struct nodes {
 	struct node *keeping[KEEPING]; /* ring, [keep_from, keep_to); each holds a reference */
 	unsigned keep_from, keep_to;
 	size_t kept_bytes, kept_bytes_max;
+	size_t listing_bytes; /* of the names of all listings that the kernel keeps */
 };
 
 struct node *node_find(struct nodes *nodes, const struct node *parent, const char *name);

@@ -132,6 +132,14 @@ struct node *node_new(struct nodes *nodes, struct node *parent, const char *name
 	return node;
 }
 
+static void drop_listing(struct nodes *nodes, struct node *node)
+{
+	if (node->listing)
+		nodes->listing_bytes -= entries_bytes(node->listing);
+	entries_unref(node->listing);
+	node->listing = NULL;
+}
+
 void node_maybe_free(struct nodes *nodes, struct node *node)
 {
 	while (node && node->lookups == 0 && node->refs == 0) {
@@ -142,6 +150,7 @@ void node_maybe_free(struct nodes *nodes, struct node *node)
 		if (node->kind == NODE_TABLE)
 			unlist_table(nodes, node);
 		node_drop_kept(nodes, node);
+		drop_listing(nodes, node);
 		if (node->path_fd >= 0)
 			close(node->path_fd);
 		free(node->key);
@@ -316,42 +325,53 @@ struct node *nodes_find_row(struct nodes *nodes, uint32_t relation, const char *
 
 /* --- Tables' listings ------------------------------------------------------------------------ */
 
-bool nodes_open_listing(struct nodes *nodes, struct node *node)
+bool nodes_hold_listing(struct nodes *nodes, struct node *node, struct entries **ret)
 {
-	bool keep;
+	bool held;
 
 	nodes_lock(nodes);
-	node->listings++;
-	keep = !node->listing_stale;
+	held = node->listing_held;
+	node->listing_held = true;
+	*ret = !held && node->listing ? entries_ref(node->listing) : NULL;
 	nodes_unlock(nodes);
-	return keep;
+	return !held;
 }
 
-/* The last one stays counted until the kernel has dropped its pages: who opens meanwhile must not use them. */
-bool nodes_close_listing(struct nodes *nodes, struct node *node)
+void nodes_release_listing(struct nodes *nodes, struct node *node)
 {
-	bool drop;
-
 	nodes_lock(nodes);
-	drop = node->listings == 1 && node->listing_stale;
-	if (!drop)
-		node->listings--;
+	node->listing_held = false;
 	nodes_unlock(nodes);
-	return drop;
 }
 
-void nodes_listing_dropped(struct nodes *nodes, struct node *node)
+void nodes_fill_listing(struct nodes *nodes, struct node *node)
 {
 	nodes_lock(nodes);
-	if (--node->listings == 0)
-		node->listing_stale = false;
+	node->listing_changed = false;
+	drop_listing(nodes, node);
 	nodes_unlock(nodes);
+}
+
+bool nodes_keep_listing(struct nodes *nodes, struct node *node, struct entries *names)
+{
+	bool valid;
+
+	nodes_lock(nodes);
+	drop_listing(nodes, node);
+	valid = !node->listing_changed;
+	if (valid && names && nodes->listing_bytes + entries_bytes(names) <= LISTINGS_BYTES_MAX) {
+		node->listing = entries_ref(names);
+		nodes->listing_bytes += entries_bytes(names);
+	}
+	nodes_unlock(nodes);
+	return valid;
 }
 
 void nodes_change_listing(struct nodes *nodes, struct node *node)
 {
 	nodes_lock(nodes);
-	node->listing_stale = node->listings > 0;
+	node->listing_changed = true;
+	drop_listing(nodes, node);
 	nodes_unlock(nodes);
 }
 

@@ -29,6 +29,7 @@
 #include <sys/types.h>
 #include <uthash.h>
 
+#include "entries.h"
 #include "rowfs/engine/marks.h"
 #include "rowfs/engine/text.h"
 
@@ -80,8 +81,10 @@ struct node {
 	int64_t kept_us;
 	bool keeping;         /* in the ring of those with a kept text */
 
-	unsigned listings;    /* TABLE: open directory handles */
-	bool listing_stale;   /* TABLE: it changed while one was open, and the kernel may have kept what that read */
+	/* TABLE */
+	bool listing_held;    /* a directory handle is open that uses the kernel's copy of the listing, or fills it */
+	bool listing_changed; /* since that handle began to read */
+	struct entries *listing; /* what the kernel keeps, whole and unchanged */
 };
 
 /* How long a LOOKUP's text serves the OPEN that belongs to it; how long a caller who got ESTALE may take for the
@@ -223,12 +226,19 @@ void nodes_drop_kept(struct nodes *nodes);
 
 /* --- Listings -------------------------------------------------------------------------------- */
 
-/* A directory handle on a table comes and goes. While one is open that was open when the listing changed, the kernel
- * may be keeping pages of before the change, and no handle may use them. */
-bool nodes_open_listing(struct nodes *nodes, struct node *node); /* may the kernel keep what it reads? */
-/* True: the kernel must drop the listing now; then nodes_listing_dropped(). */
-bool nodes_close_listing(struct nodes *nodes, struct node *node);
-void nodes_listing_dropped(struct nodes *nodes, struct node *node);
+/* The kernel keeps one copy of a directory's listing, and looks in it for the offset at which a handle goes on. But
+ * handles that read a changing table number its rows differently, and one that went on in another's copy would miss
+ * rows or see them twice. So at any time one handle at most of a table has to do with the copy: it uses what one
+ * before it has left, whose names it knows (*ret, a reference; NULL: there is no copy), or fills another. False:
+ * there is such a handle already. */
+bool nodes_hold_listing(struct nodes *nodes, struct node *node, struct entries **ret);
+void nodes_release_listing(struct nodes *nodes, struct node *node);
+
+/* The handle begins to fill the copy, before it reads the table; */
+void nodes_fill_listing(struct nodes *nodes, struct node *node);
+/* and has come to the end, with these names (NULL: they are not known). False: the listing has changed meanwhile, and
+ * the kernel must drop what it has. */
+bool nodes_keep_listing(struct nodes *nodes, struct node *node, struct entries *names);
 
 /* The listing changed: note it, before the kernel is told. */
 void nodes_change_listing(struct nodes *nodes, struct node *node);

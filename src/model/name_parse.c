@@ -278,6 +278,11 @@ bool name_is_reserved(const char *name)
 	       has_suffix(name, len, ".tsv");
 }
 
+bool name_is_hashed(const char *name)
+{
+	return strstr(name, "%~");
+}
+
 enum name_kind name_parse(const struct relation *relation, const char *name, struct cells *ret_key,
                           char ret_hash[NAME_HASH_HEX + 1])
 {

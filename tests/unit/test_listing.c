@@ -296,10 +296,24 @@ START_TEST(rewinding_shows_the_table_as_it_is_then)
 	ck_assert_uint_eq(read_all(listing, 0, 0), 20);
 	put_ids(0, 100);
 	ck_assert_uint_eq(listing_at(listing, 0) ? id_of(listing_at(listing, 0)) : 0, 1000);
-	listing_rewind(listing);
+	ck_assert_int_eq(listing_start(listing, 0, NULL), 0);
 	ck_assert_ptr_null(listing_at(listing, 0));
 	ck_assert(!listing_ended(listing, 5000));
 	ck_assert_uint_eq(read_all(listing, 0, 0), 120);
+	listing_free(listing);
+}
+END_TEST
+
+START_TEST(a_reader_goes_on_after_a_key)
+{
+	struct listing *listing = open_listing(ITEMS);
+	struct cell pair[2] = {{"1041", 4}, {"1041", 4}};
+
+	put_ids(1000, 3000);
+	ck_assert_int_eq(listing_start(listing, 42, &(struct cells){1, pair}), 0);
+	ck_assert(!listing_follows(listing, 42));
+	ck_assert_uint_eq(read_all(listing, 42, 1042), 3000 - 42);
+	ck_assert_int_eq(listing_start(listing, 42, &(struct cells){2, pair}), -ESTALE);
 	listing_free(listing);
 }
 END_TEST
@@ -313,17 +327,17 @@ START_TEST(what_moved_over_a_pages_edge_is_neither_missed_nor_repeated)
 	put_ids(1000, 3000);
 	ck_assert_uint_eq(read_all(listing, 0, 0), 3000);
 	put_ids(500, 10);
-	listing_rewind(listing);
+	ck_assert_int_eq(listing_start(listing, 0, NULL), 0);
 	ck_assert_uint_eq(read_all(listing, 0, 0), 3010);
 	/* And without rewinding: a seek to the beginning. */
 	put_ids(0, 10);
 	ck_assert_int_eq(seek_to(listing, 0), 0);
 	ck_assert_uint_eq(read_all(listing, 0, 0), 3020);
 	memset(there, 0, 600);
-	listing_rewind(listing);
+	ck_assert_int_eq(listing_start(listing, 0, NULL), 0);
 	ck_assert_uint_eq(read_all(listing, 0, 0), 3000);
 	memset(there, 0, sizeof(there));
-	listing_rewind(listing);
+	ck_assert_int_eq(listing_start(listing, 0, NULL), 0);
 	ck_assert_uint_eq(read_all(listing, 0, 0), 0);
 	listing_free(listing);
 }
@@ -368,7 +382,7 @@ START_TEST(a_table_that_changes_is_never_cut_short)
 	for (size_t id = 0; id < IDS_MAX; id++)
 		there[id] = random_below(&random, 10) < 7;
 	for (int pass = 0; pass < 5; pass++) {
-		listing_rewind(listing);
+		ck_assert_int_eq(listing_start(listing, 0, NULL), 0);
 		read_changing(listing, &random);
 	}
 	listing_free(listing);
@@ -545,6 +559,7 @@ int main(void)
 	tcase_add_test(test, an_entry_has_the_version_that_its_text_has);
 	tcase_add_loop_test(test, pages_are_bounded_by_bytes, 0, 3);
 	tcase_add_test(test, a_seek_goes_back_to_where_a_page_began);
+	tcase_add_test(test, a_reader_goes_on_after_a_key);
 	tcase_add_test(test, rewinding_shows_the_table_as_it_is_then);
 	tcase_add_test(test, what_moved_over_a_pages_edge_is_neither_missed_nor_repeated);
 	tcase_add_test(test, a_table_that_changes_is_never_cut_short);

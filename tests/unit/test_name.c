@@ -220,6 +220,7 @@ START_TEST(long_names_are_cut_and_hashed)
 	ck_assert_uint_eq(name.len, NAME_LONG);
 	ck_assert_int_eq(name_parse(&relation, name.data, &key, hash), NAME_ROW);
 	ck_assert(cell_equal(key.at[0], cell));
+	ck_assert(!name_is_hashed(name.data));
 
 	buf_reset(&name);
 	part[NAME_LONG - strlen(NAME_SUFFIX)] = 'x';
@@ -232,6 +233,7 @@ START_TEST(long_names_are_cut_and_hashed)
 	                 "dbb06b65ac611c7432c0d0441a8a0a16dfa4c6d5ed6bdb484fe7449763c8ca27");
 	ck_assert_int_eq(name_parse(&relation, name.data, &key, hash), NAME_HASHED);
 	ck_assert_str_eq(hash, expected);
+	ck_assert(name_is_hashed(name.data));
 }
 END_TEST
 

@@ -48,8 +48,12 @@ const struct listing_entry *listing_at(const struct listing *listing, uint64_t r
 /* Is it known that the table has no row number `row`? */
 bool listing_ended(const struct listing *listing, uint64_t row);
 
-/* Forget the current page: rewinddir() shows the table as it is then. */
-void listing_rewind(struct listing *listing);
+/* Forget all pages: from now on row number `row` is the first after the key `after`, or the first of all if that is
+ * NULL, as the table is when it is read. -ESTALE if the relation has no such keys; -ENOMEM. */
+int listing_start(struct listing *listing, uint64_t row, const struct cells *after) _must_check_;
+
+/* Is that row number the one after the current page? */
+bool listing_follows(const struct listing *listing, uint64_t row);
 
 /* The marks' number from before the current page's SELECT was sent. */
 uint64_t listing_mark(const struct listing *listing);

@@ -39,6 +39,9 @@ enum name_kind name_parse(const struct relation *relation, const char *name, str
 /* Does it end in .yaml, .csv or .tsv, which are to be rows in other formats one day? */
 bool name_is_reserved(const char *name);
 
+/* Does a row's name hold the hash of its key instead of the key? */
+bool name_is_hashed(const char *name);
+
 /* Append the file name of a key, suffix and all. */
 void name_print(const struct cell *key, size_t n, struct buf *out);
 

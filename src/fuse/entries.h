@@ -1,0 +1,38 @@
+/* The names that a directory handle has read, by their offset: first the extras, then a table's rows as far as they
+ * are remembered (directory.c). What the kernel keeps of a listing was numbered by the handle that read it; so that
+ * another handle can go on where the kernel's copy was lost, the names are kept as long as that copy. */
+#pragma once
+
+#include <stdatomic.h>
+
+#include "rowfs/base/buf.h"
+
+struct entries {
+	_Atomic unsigned refs;
+	struct buf names;   /* a type byte (DT_*), then the name with its NUL, one after the other */
+	size_t *starts;     /* of each in `names` */
+	size_t n;
+	size_t n_extras;    /* the first so many are no rows */
+};
+
+/* Of one listing so many bytes are remembered: about 25,000 names. */
+enum { ENTRIES_BYTES_MAX = 1 << 20 };
+
+struct entries *entries_new(void); /* NULL without memory */
+struct entries *entries_ref(struct entries *entries);
+void entries_unref(struct entries *entries); /* accepts NULL */
+
+int entries_add(struct entries *entries, unsigned char type, const char *name) _must_check_; /* -ENOMEM */
+
+static inline unsigned char entries_type(const struct entries *entries, size_t i)
+{
+	return (unsigned char)entries->names.data[entries->starts[i]];
+}
+
+static inline const char *entries_name(const struct entries *entries, size_t i)
+{
+	return entries->names.data + entries->starts[i] + 1;
+}
+
+/* The memory it takes. */
+size_t entries_bytes(const struct entries *entries);

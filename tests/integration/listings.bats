@@ -1,0 +1,125 @@
+# The kernel's copy of a listing: whoever reads a directory while others read it, and while it changes, is given each
+# row that is there all the time, and once.
+
+load ../lib/rowfs
+load ../lib/feed
+
+setup_file() {
+	feed_start
+}
+
+teardown_file() {
+	harness_end
+}
+
+setup() {
+	database_new
+	sql "CREATE TABLE many (id int PRIMARY KEY); INSERT INTO many SELECT generate_series(1, 300)"
+	feed_mount a
+}
+
+teardown() {
+	feed_teardown
+}
+
+# script <<'PYTHON': with the table's folder as `table`, and what it needs to look at it.
+script() {
+	PYTHONPATH=$TOP/tests/lib python3 - "$HARNESS/a/public/many" 3>&- <<<"
+import os, subprocess, sys, time
+from stepwise import Stepwise
+
+table = sys.argv[1]
+
+def rows(ids):
+    return [f'{i}.json' for i in ids]
+
+def only_rows(names):
+    return [name for name in names if name.endswith('.json')]
+
+def sql(statement):
+    subprocess.run(['psql', '-XAtqc', statement], check=True)
+
+def wait_until(true):
+    end = time.monotonic() + 2
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+def same(found, expected):
+    assert found == expected, (len(found), sorted(set(expected) - set(found)), [n for n in found if found.count(n) > 1])
+
+$(cat)"
+}
+
+@test "two who read at the same time count the names differently, and see each row once" {
+	script <<-'PYTHON'
+	open(f"{table}/a.tmp", "w").close()
+	first = Stepwise(table)
+	names = first.some()
+	assert "a.tmp" in names and len(names) < 10
+	os.unlink(f"{table}/a.tmp")
+	second = Stepwise(table)
+	same(only_rows(second.rest()), rows(range(1, 301)))
+	same(only_rows(names + first.rest()), rows(range(1, 301)))
+	PYTHON
+}
+
+@test "rows that come and go while somebody reads the kernel's copy move no others out of his sight" {
+	script <<-'PYTHON'
+	for change, gone in ("DELETE FROM many WHERE id <= 20", 20), ("INSERT INTO many SELECT generate_series(1, 20)", 0):
+	    os.listdir(table)
+	    reader = Stepwise(table)
+	    names = reader.some(2000)
+	    assert 30 < len(names) < 100
+	    sql(change)
+	    wait_until(lambda: os.path.exists(f"{table}/1.json") == (gone == 0))
+	    before = only_rows(names)
+	    same(before + only_rows(reader.rest()), before + rows(range(int(before[-1][:-5]) + 1, 301)))
+	    reader.close()
+	    same(only_rows(os.listdir(table)), rows(range(gone + 1, 301)))
+	PYTHON
+}
+
+@test "who reads the copy and goes back sees the table as it is then" {
+	script <<-'PYTHON'
+	os.listdir(table)
+	reader = Stepwise(table)
+	reader.some(2000)
+	sql("DELETE FROM many WHERE id % 2 = 0")
+	wait_until(lambda: not os.path.exists(f"{table}/2.json"))
+	reader.rewind()
+	same(only_rows(reader.rest()), rows(range(1, 301, 2)))
+	sql("DELETE FROM many WHERE id < 100")
+	wait_until(lambda: not os.path.exists(f"{table}/1.json"))
+	reader.rewind()
+	same(only_rows(reader.rest()), rows(range(101, 301, 2)))
+	PYTHON
+}
+
+@test "a listing that changed while it was read is not kept" {
+	script <<-'PYTHON'
+	reader = Stepwise(table)
+	names = reader.some()
+	sql("DELETE FROM many WHERE id = 1")
+	wait_until(lambda: not os.path.exists(f"{table}/1.json"))
+	names += reader.rest()
+	assert len(only_rows(names)) >= 299
+	same(only_rows(os.listdir(table)), rows(range(2, 301)))
+	reader.rewind()
+	same(only_rows(reader.rest()), rows(range(2, 301)))
+	PYTHON
+}
+
+@test "a listing that is too long to be remembered is read anew, and whole" {
+	sql "CREATE TABLE wide (id text PRIMARY KEY); INSERT INTO wide SELECT repeat('x', 120) || i FROM generate_series(1, 9000) i"
+	wait_until 5 test -d "$HARNESS/a/public/wide"
+	for _ in 1 2; do
+		[[ $(find "$HARNESS/a/public/wide" -name 'x*.json' | sort -u | wc -l) == 9000 ]]
+	done
+	# Names that are cut, with a hash: which row they are, only PostgreSQL can tell.
+	sql "CREATE TABLE cut (id text PRIMARY KEY); INSERT INTO cut SELECT repeat('x', 500) || i FROM generate_series(1, 200) i"
+	wait_until 5 test -d "$HARNESS/a/public/cut"
+	for _ in 1 2; do
+		[[ $(find "$HARNESS/a/public/cut" -name 'x*.json' | sort -u | wc -l) == 200 ]]
+	done
+}
