@@ -15,7 +15,6 @@ setup() {
 }
 
 teardown() {
-	[[ -z ${HOLDER_PID:-} ]] || kill "$HOLDER_PID" 2>/dev/null || true
 	mounts_end
 }
 
@@ -41,21 +40,6 @@ status_of() {
 	assert_equal "$(wc -c <"$MNT/public/big/5.json")" 20971545
 }
 
-# hold_locks SQL: a transaction that runs it and then idles until release_locks.
-hold_locks() {
-	coproc HOLDER { psql -X -Atq -d "$PGDATABASE" 3>&-; }
-	printf 'BEGIN; %s; SELECT %s;\n' "$1" "'held'" >&"${HOLDER[1]}"
-	read -r -t 10 held <&"${HOLDER[0]}"
-	assert_equal "$held" held
-}
-
-release_locks() {
-	local pid=$HOLDER_PID
-
-	printf 'ROLLBACK;\n\\q\n' >&"${HOLDER[1]}"
-	wait "$pid"
-}
-
 stuck() {
 	sql "SELECT count(*) FROM pg_stat_activity
 		WHERE datname = current_database() AND wait_event_type = 'Lock'"
@@ -67,7 +51,7 @@ stuck() {
 		INSERT INTO free SELECT i, 'x' FROM generate_series(1, 60) i"
 	mount_rowfs
 	ls "$MNT/public/locked" >/dev/null
-	hold_locks 'LOCK TABLE locked'
+	hold 'LOCK TABLE locked'
 	for id in $(seq 1 40); do
 		cat "$MNT/public/locked/$id.json" >/dev/null 2>"$BATS_TEST_TMPDIR/reader.$id" 3>&- &
 	done
@@ -85,7 +69,7 @@ stuck() {
 	((worst < 500))
 	all_told() { (($(cat "$BATS_TEST_TMPDIR"/reader.* | grep -c 'Device or resource busy') == 40)); }
 	wait_until 60 all_told
-	release_locks
+	release
 	cat "$MNT/public/locked/1.json" >/dev/null
 }
 

@@ -124,9 +124,7 @@ assert_numbers() {
 
 @test "an open transaction does not hold up others' commits, nor the heartbeat" {
 	two_mounts
-	coproc WRITER { psql -XAtq; }
-	echo "BEGIN; INSERT INTO pages VALUES (300, 1); SELECT 'open';" >&"${WRITER[1]}"
-	read -r _ <&"${WRITER[0]}"
+	hold 'INSERT INTO pages VALUES (300, 1)'
 	witness_start a b
 	sql "INSERT INTO pages VALUES (200, 1)"
 	for n in 2 3 4 5; do
@@ -134,9 +132,7 @@ assert_numbers() {
 		seen_by public/pages/200.json n "$n" a b
 		assert_equal "$(feed_get a feed) $(feed_get b feed)" "live live"
 	done
-	echo "COMMIT;" >&"${WRITER[1]}"
-	eval "exec ${WRITER[1]}>&-"
-	wait "$WRITER_PID" || true
+	release COMMIT
 	seen_by public/pages/300.json n 1 a b
 	witness_end
 	witness_no_errors

@@ -54,23 +54,19 @@ kill_mount() {
 
 @test "the worker is killed while a write transaction is open: until that ends, mounts ask PostgreSQL and status names it" {
 	two_mounts
-	coproc WRITER { psql -XAtq; }
-	echo "BEGIN; UPDATE pages SET n = n WHERE id = 8; SELECT pg_backend_pid();" >&"${WRITER[1]}"
-	read -r holder <&"${WRITER[0]}"
+	hold 'UPDATE pages SET n = n WHERE id = 8'
 	kill_mount "$LEADER"
-	wait_until "$PATIENCE" feed_says "$OTHER" worker_waits_for "$holder"
+	wait_until "$PATIENCE" feed_says "$OTHER" worker_waits_for "$HELD"
 	feed_is "$OTHER" worker_here starting
 	feed_is "$OTHER" feed "no heartbeat"
 	for n in 101 102 103; do
 		sql "UPDATE pages SET n = $n WHERE id = 1"
 		seen_by public/pages/1.json n "$n" "$OTHER"
 	done
-	echo "UPDATE pages SET n = 104 WHERE id = 8; COMMIT;" >&"${WRITER[1]}"
+	release 'UPDATE pages SET n = 104 WHERE id = 8; COMMIT'
 	seen_by public/pages/8.json n 104 "$OTHER"
 	feed_live "$OTHER"
 	assert_equal "$(feed_get "$OTHER" worker_here)$(feed_get "$OTHER" worker_waits_for)" leading
-	eval "exec ${WRITER[1]}>&-"
-	wait "$WRITER_PID"
 }
 
 @test "killing every mount leaves no slot, no lock and no write-ahead log that somebody keeps" {

@@ -22,23 +22,7 @@ setup() {
 }
 
 teardown() {
-	[[ -z ${HOLDER_PID:-} ]] || kill "$HOLDER_PID" 2>/dev/null || true
 	mounts_end
-}
-
-# hold_locks SQL: a transaction that runs it and then idles until release_locks.
-hold_locks() {
-	coproc HOLDER { psql -X -Atq -d "$PGDATABASE" 3>&-; }
-	printf 'BEGIN; %s; SELECT %s;\n' "$1" "'held'" >&"${HOLDER[1]}"
-	read -r -t 10 held <&"${HOLDER[0]}"
-	assert_equal "$held" held
-}
-
-release_locks() {
-	local pid=$HOLDER_PID
-
-	printf 'ROLLBACK;\n\\q\n' >&"${HOLDER[1]}"
-	wait "$pid"
 }
 
 stuck() {
@@ -75,7 +59,7 @@ slowest_answer() {
 
 @test "with every writer stuck, reads, scratch files and status answer within 100 ms; stuck saves get EBUSY" {
 	cat "$PAGES/50.json" >/dev/null
-	hold_locks 'UPDATE pages SET body = body WHERE id <= 20'
+	hold 'UPDATE pages SET body = body WHERE id <= 20'
 	for id in $(seq 1 8); do
 		{
 			echo '{"body": "changed"}' | tee "$PAGES/$id.json" >/dev/null
@@ -92,19 +76,19 @@ slowest_answer() {
 	done
 	assert_contains "$(last_error)" EBUSY
 	assert_contains "$(last_error)" 55P03
-	release_locks
+	release
 	assert_equal "$(sql "SELECT count(*) FROM pages WHERE body = 'changed'")" 0
 	echo '{"body": "changed"}' | tee "$PAGES/1.json" >/dev/null
 	assert_equal "$(sql "SELECT count(*) FROM pages WHERE body = 'changed'")" 1
 }
 
 @test "a save that waits for a lock which is released in time succeeds" {
-	hold_locks 'UPDATE pages SET body = body WHERE id = 3'
+	hold 'UPDATE pages SET body = body WHERE id = 3'
 	echo '{"body": "changed"}' | tee "$PAGES/3.json" >/dev/null 3>&- &
 	saving=$!
 	one_stuck() { (($(stuck) == 1)); }
 	wait_until 10 one_stuck
-	release_locks
+	release
 	wait "$saving"
 	assert_equal "$(sql "SELECT body FROM pages WHERE id = 3")" changed
 }

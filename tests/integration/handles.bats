@@ -20,7 +20,6 @@ setup() {
 }
 
 teardown() {
-	[[ -z ${HOLDER_PID:-} ]] || kill "$HOLDER_PID" 2>/dev/null || true
 	mounts_end
 }
 
@@ -284,10 +283,7 @@ note() {
 }
 
 @test "a reader that is killed after another signal has come is gone at once" {
-	coproc HOLDER { psql -X -Atq -d "$PGDATABASE" 3>&-; }
-	printf 'BEGIN; LOCK TABLE notes; SELECT %s;\n' "'held'" >&"${HOLDER[1]}"
-	read -r -t 10 held <&"${HOLDER[0]}"
-	assert_equal "$held" held
+	hold 'LOCK TABLE notes'
 	python3 - "$NOTES/50.json" <<-'END'
 		import os, signal, sys, time
 		signal.signal(signal.SIGUSR1, lambda *a: 0)
@@ -306,5 +302,5 @@ note() {
 		os.waitpid(child, 0)
 		assert time.monotonic() - begin < 1, time.monotonic() - begin
 	END
-	printf 'ROLLBACK;\n\\q\n' >&"${HOLDER[1]}"
+	release
 }

@@ -88,14 +88,12 @@ start() {
 @test "SIGTERM finishes a save that is under way" {
 	start
 	pid=$(daemon_pid)
-	coproc HOLDER { psql -X -Atq -d "$PGDATABASE" 3>&-; }
-	printf "BEGIN; UPDATE pages SET body = body WHERE id = 3; SELECT 'held';\n" >&"${HOLDER[1]}"
-	read -r -t 10 _ <&"${HOLDER[0]}"
+	hold 'UPDATE pages SET body = body WHERE id = 3'
 	{ echo '{"body": "saved"}' | tee "$MNT/public/pages/3.json" >/dev/null; echo $? >"$BATS_TEST_TMPDIR/status"; } 3>&- &
 	saving() { [[ $(sql "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'") == 1 ]]; }
 	wait_until 10 saving
 	kill -TERM "$pid"
-	printf 'ROLLBACK;\n\\q\n' >&"${HOLDER[1]}"
+	release
 	wait_until 10 test -s "$BATS_TEST_TMPDIR/status"
 	assert_equal "$(cat "$BATS_TEST_TMPDIR/status")" 0
 	wait_until 10 process_gone "$pid"

@@ -67,6 +67,22 @@ same_trees() {
 
 # Databases
 
+# hold SQL: a transaction that runs it and stays open until release. HELD is its server process.
+hold() {
+	coproc HOLDER { psql -X -Atq -v ON_ERROR_STOP=1 3>&-; }
+	# Bash forgets its own when the process ends.
+	HOLDER_PROCESS=$HOLDER_PID HOLDER_INPUT=${HOLDER[1]}
+	printf 'BEGIN; %s; SELECT pg_backend_pid();\n' "$1" >&"$HOLDER_INPUT"
+	read -r -t 10 HELD <&"${HOLDER[0]}"
+}
+
+# release [STATEMENTS]: end it with these, or ROLLBACK.
+release() {
+	printf '%s;\n\\q\n' "${1:-ROLLBACK}" >&"$HOLDER_INPUT"
+	wait "$HOLDER_PROCESS" || return 1
+	HOLDER_PROCESS=
+}
+
 sql() {
 	psql -X -Atq -v ON_ERROR_STOP=1 -c "$1"
 }
@@ -244,11 +260,12 @@ unmount_rowfs() {
 	rm -f "$HARNESS/mounts/$name".{exit,pid,log}
 }
 
-# Unmount all, and look for reports of the sanitizers. For teardown.
+# Unmount all, end what holds a lock, and look for reports of the sanitizers. For teardown.
 mounts_end() {
 	local pid name status=0
 
 	[[ -n ${HARNESS:-} ]] || return 0
+	[[ -z ${HOLDER_PROCESS:-} ]] || kill "$HOLDER_PROCESS" 2>/dev/null || true
 	for pid in "$HARNESS"/mounts/*.pid; do
 		[[ -f $pid ]] || continue
 		name=$(basename "$pid" .pid)
