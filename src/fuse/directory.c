@@ -164,15 +164,15 @@ static void begin_to_fill(struct mount *mount, struct directory *directory)
 	nodes_fill_listing(mount->nodes, directory->node);
 }
 
-/* The kernel may ask twice for an entry, but keeps what it was first. */
+/* The kernel may ask twice for an entry, but keeps what it was first. Who leaps over some has no copy of them. */
 static void remember(struct directory *directory, uint64_t offset, const char *name)
 {
 	struct entries *entries = directory->entries;
 
 	if (!directory->filling || !directory->named || offset < entries->n)
 		return;
-	directory->named = entries_bytes(entries) < ENTRIES_BYTES_MAX && !name_is_hashed(name) &&
-			   entries_add(entries, DT_REG, name) == 0;
+	directory->named = offset == entries->n && entries_bytes(entries) < ENTRIES_BYTES_MAX &&
+			   !name_is_hashed(name) && entries_add(entries, DT_REG, name) == 0;
 }
 
 /* The kernel learns that there is no entry after the one before `offset`, and believes its copy to be whole. */
