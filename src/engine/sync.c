@@ -98,11 +98,15 @@ static void note_error(struct sync *sync, const struct error *e)
 
 static void refresh_status(struct sync *sync)
 {
+	int64_t late_ms = clock_monotonic_ms() - (sync->marked ? sync->mark_ms : sync->beat_due_ms);
 	struct feed_status feed;
 
 	feed_status(sync->feed, &feed);
 	pthread_mutex_lock(&sync->lock);
 	sync->status.feed = feed;
+	/* A heartbeat that does not come, says how late everything is. */
+	if (sync->status.lag_ms >= 0 && late_ms > sync->status.lag_ms)
+		sync->status.lag_ms = late_ms;
 	memcpy(sync->status.epoch, sync->publisher.epoch, sizeof sync->status.epoch);
 	pthread_mutex_unlock(&sync->lock);
 }

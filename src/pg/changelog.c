@@ -26,15 +26,31 @@ static void finish(PGconn **pg)
 	PQfinish(*pg);
 }
 
-static int said(const struct buf *report, struct error *e)
+typedef int work_fn(PGconn *pg, const struct tables *tables, struct buf *report, struct error *e);
+
+/* Do it with the tables, over a connection of its own; `e` may be NULL. */
+static int run(struct store *store, const struct settings *settings, work_fn *work,
+               struct buf *report, struct error *e)
 {
-	return report->failed ? error_set(e, ENOMEM, "out of memory") : 0;
+	_cleanup_(finish) PGconn *pg = NULL;
+	_cleanup_tables_ struct tables tables = {0};
+	struct error ignored;
+	int r;
+
+	e = e ? e : &ignored;
+	r = begin(store, settings, &pg, &tables, e);
+	if (r == 0)
+		r = work(pg, &tables, report, e);
+	if (r == 0 && report->failed)
+		r = error_set(e, ENOMEM, "out of memory");
+	return r;
 }
 
 /* What one table gets. The log must not stand in the way of the others. */
-static void install_table(PGconn *pg, const struct table *table, struct buf *report,
-                          struct error *e)
+static void install_table(PGconn *pg, const struct table *table, struct buf *report)
 {
+	struct error why = {0};
+
 	buf_addf(report, "%s: ", table->name);
 	if (table->log_unfit)
 		buf_addf(report, "left out, %s\n", table->log_unfit);
@@ -42,54 +58,45 @@ static void install_table(PGconn *pg, const struct table *table, struct buf *rep
 		buf_adds(report, "logged already\n");
 	else if (!table->owned)
 		buf_adds(report, "left out, this role does not own it\n");
-	else if (loggers_create(pg, table, e) < 0)
-		buf_addf(report, "left out, %s\n", e->message);
+	else if (loggers_create(pg, table, &why) < 0)
+		buf_addf(report, "left out, %s\n", why.message);
 	else
 		buf_adds(report, "logged\n");
+}
+
+static int install(PGconn *pg, const struct tables *tables, struct buf *report, struct error *e)
+{
+	int r = loggers_create_log(pg, e);
+
+	for (size_t i = 0; r == 0 && i < tables->n; i++) {
+		install_table(pg, &tables->at[i], report);
+		if (PQstatus(pg) != CONNECTION_OK)
+			r = direct_lost(pg, e);
+	}
+	return r;
 }
 
 int changelog_install(struct store *store, const struct settings *settings, struct buf *report,
                       struct error *e)
 {
-	_cleanup_(finish) PGconn *pg = NULL;
-	_cleanup_tables_ struct tables tables = {0};
-	struct error failure = {0};
-	int r = begin(store, settings, &pg, &tables, &failure);
-
-	if (r == 0)
-		r = loggers_create_log(pg, &failure);
-	for (size_t i = 0; r == 0 && i < tables.n; i++) {
-		install_table(pg, &tables.at[i], report, &failure);
-		if (PQstatus(pg) != CONNECTION_OK)
-			r = direct_lost(pg, &failure);
-	}
-	if (r == 0)
-		r = said(report, &failure);
-	if (r < 0 && e)
-		*e = failure;
-	return r;
+	return run(store, settings, install, report, e);
 }
 
 /* Triggers depend on their functions, and go with them. */
+static int uninstall(PGconn *pg, const struct tables *tables, struct buf *report, struct error *e)
+{
+	int r = direct_query(pg, "DROP SCHEMA IF EXISTS rowfs CASCADE", 0, NULL, NULL, e);
+
+	for (size_t i = 0; r == 0 && i < tables->n; i++)
+		if (tables->at[i].logged)
+			buf_addf(report, "%s: not logged any more\n", tables->at[i].name);
+	return r;
+}
+
 int changelog_uninstall(struct store *store, const struct settings *settings, struct buf *report,
                         struct error *e)
 {
-	_cleanup_(finish) PGconn *pg = NULL;
-	_cleanup_tables_ struct tables tables = {0};
-	struct error failure = {0};
-	int r = begin(store, settings, &pg, &tables, &failure);
-
-	if (r == 0)
-		r = direct_query(pg, "DROP SCHEMA IF EXISTS rowfs CASCADE", 0, NULL, NULL,
-		                 &failure);
-	for (size_t i = 0; r == 0 && i < tables.n; i++)
-		if (tables.at[i].logged)
-			buf_addf(report, "%s: not logged any more\n", tables.at[i].name);
-	if (r == 0)
-		r = said(report, &failure);
-	if (r < 0 && e)
-		*e = failure;
-	return r;
+	return run(store, settings, uninstall, report, e);
 }
 
 static void report_table(const struct table *table, struct buf *report)
@@ -106,19 +113,15 @@ static void report_table(const struct table *table, struct buf *report)
 		                          : "neither in the publication nor logged");
 }
 
+static int report_tables(PGconn *pg, const struct tables *tables, struct buf *report, struct error *e)
+{
+	for (size_t i = 0; i < tables->n; i++)
+		report_table(&tables->at[i], report);
+	return 0;
+}
+
 int changelog_report(struct store *store, const struct settings *settings, struct buf *report,
                      struct error *e)
 {
-	_cleanup_(finish) PGconn *pg = NULL;
-	_cleanup_tables_ struct tables tables = {0};
-	struct error failure = {0};
-	int r = begin(store, settings, &pg, &tables, &failure);
-
-	for (size_t i = 0; r == 0 && i < tables.n; i++)
-		report_table(&tables.at[i], report);
-	if (r == 0)
-		r = said(report, &failure);
-	if (r < 0 && e)
-		*e = failure;
-	return r;
+	return run(store, settings, report_tables, report, e);
 }

@@ -87,17 +87,26 @@ static void take_published(struct feed *feed)
 	}
 }
 
+static struct feed *feed_new(struct store *store, const struct settings *settings)
+{
+	struct feed *feed = calloc(1, sizeof(*feed));
+
+	if (feed) {
+		feed->store = store;
+		feed->settings = settings;
+	}
+	return feed;
+}
+
 int feed_check(struct store *store, const struct settings *settings, struct error *e)
 {
 	struct error ignored;
-	struct feed *feed = calloc(1, sizeof(*feed));
+	struct feed *feed = feed_new(store, settings);
 	int r;
 
 	e = e ? e : &ignored;
 	if (!feed)
 		return error_set(e, ENOMEM, "out of memory");
-	feed->store = store;
-	feed->settings = settings;
 	r = direct_open(store, DIRECT_SQL, feed->server, &feed->sql, e);
 	if (r == 0)
 		r = feed_choose(feed, e);
@@ -109,14 +118,12 @@ int feed_open(struct store *store, const struct settings *settings, const char *
               struct feed **ret, struct error *e)
 {
 	struct error ignored;
-	struct feed *feed = calloc(1, sizeof(*feed));
+	struct feed *feed = feed_new(store, settings);
 	int r;
 
 	e = e ? e : &ignored;
 	if (!feed)
 		return error_set(e, ENOMEM, "out of memory");
-	feed->store = store;
-	feed->settings = settings;
 	r = open_all(feed, token, e);
 	if (r == 0) {
 		take_published(feed);

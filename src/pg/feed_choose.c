@@ -41,8 +41,6 @@ static int try_wal(struct feed *feed, const PGresult *allows, struct buf *needs,
 		add_need(needs, "a role with REPLICATION");
 	if (!load_flag(allows, 0, ALLOWS_SLOTS))
 		add_need(needs, "max_replication_slots and max_wal_senders above 0");
-	/* The server would count the worker as a standby: each commit would wait for it, and it for
-	 * the commit to become visible. */
 	if (!load_flag(allows, 0, ALLOWS_STANDBYS))
 		add_need(needs, "the standbys' names in synchronous_standby_names instead of '*'");
 	if (needs->len == 0)

@@ -5,6 +5,7 @@
 
 #include "direct.h"
 #include "feed.h"
+#include "feed_sql.h"
 #include "load.h"
 #include "rowfs/base/clock.h"
 
@@ -30,9 +31,13 @@ static int parse(const char *text, struct snapshot *ret, struct error *e)
 static int here(struct feed *feed, struct snapshot *ret, uint64_t *ret_lsn, struct error *e)
 {
 	_cleanup_result_ PGresult *result = NULL;
-	int r = direct_query(feed->sql, "SELECT pg_current_snapshot(), pg_current_wal_insert_lsn()",
+	int r = direct_query(feed->sql,
+	                     "SELECT pg_current_snapshot(), pg_current_wal_insert_lsn(), " FEED_SPARED_SQL,
 	                     0, NULL, &result, e);
 
+	/* It was set while we run, and nothing commits any more until we are gone. */
+	if (r == 0 && feed->wal && !load_flag(result, 0, 2))
+		r = error_set(e, EIO, "synchronous_standby_names has a '*', so every commit would wait for this worker");
 	if (r == 0)
 		r = parse(PQgetvalue(result, 0, 0), ret, e);
 	if (r == 0)

@@ -1,28 +1,13 @@
 #include "feed_sql.h"
 
-/* Like load_fingerprint_sql, a sum over the versions of the catalog's rows: it changes with every
- * row that is added, removed or replaced. Storage (relfilenode) and grants (relacl) are part of
- * pg_class. Array types come with each table and say nothing. */
-#define VERSION_OF_X "hashint8extended(x.xmin::text::int8, "
+#include "fingerprint.h"
 
-#define USERS_SPACE "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"
-
+/* Array types come with each table and say nothing. */
 static const char watch_sql[] =
-        "WITH space AS MATERIALIZED (SELECT n.oid, n.xmin FROM pg_namespace AS n"
-        " WHERE " USERS_SPACE "),"
-        " class AS MATERIALIZED (SELECT c.oid, c.xmin FROM pg_class AS c"
-        " WHERE c.relkind IN ('r', 'p', 'f', 'c') AND c.relpersistence <> 't'"
-        " AND c.relnamespace IN (SELECT space.oid FROM space))"
+        FINGERPRINT_WITH("'r', 'p', 'f', 'c'")
         " SELECT concat_ws(' ',"
-        " (SELECT sum(" VERSION_OF_X "x.oid::int8)) FROM space AS x),"
-        " (SELECT sum(" VERSION_OF_X "x.oid::int8)) FROM class AS x),"
-        " (SELECT sum(" VERSION_OF_X "x.attnum)) FROM pg_attribute AS x"
-        " WHERE x.attrelid >= 16384 AND x.attnum > 0" /* FirstNormalObjectId */
-        " AND x.attrelid IN (SELECT class.oid FROM class)),"
-        " (SELECT sum(" VERSION_OF_X "x.indexrelid::int8)) FROM pg_index AS x"
-        " WHERE x.indrelid IN (SELECT class.oid FROM class)),"
+        FINGERPRINT_SUMS ","
         " (SELECT sum(" VERSION_OF_X "x.inhrelid::int8)) FROM pg_inherits AS x),"
-        " (SELECT sum(" VERSION_OF_X "x.oid::int8)) FROM pg_policy AS x),"
         " (SELECT sum(" VERSION_OF_X "x.oid::int8)) FROM pg_trigger AS x WHERE NOT x.tgisinternal),"
         " (SELECT sum(" VERSION_OF_X "x.oid::int8)) FROM pg_publication AS x),"
         " (SELECT sum(" VERSION_OF_X "x.oid::int8)) FROM pg_publication_rel AS x),"
@@ -204,8 +189,7 @@ const char feed_allows_sql[] =
         " has_database_privilege(current_database(), 'CREATE'),"
         " coalesce(has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')"
         " AND has_table_privilege(c.oid, 'DELETE'), false),"
-        " current_setting('synchronous_standby_names') !~ '[*]'"
-        " FROM pg_roles AS r LEFT JOIN pg_namespace AS n ON n.nspname = 'rowfs'"
+        " " FEED_SPARED_SQL " FROM pg_roles AS r LEFT JOIN pg_namespace AS n ON n.nspname = 'rowfs'"
         " LEFT JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relname = 'changes'"
         " WHERE r.rolname = current_user";
 

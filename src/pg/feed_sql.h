@@ -40,8 +40,12 @@ void feed_print_tables_sql(int version, struct buf *out);
 enum { PUBLICATION_COMPLETE, PUBLICATION_VIA_ROOT, PUBLICATION_OWNED, PUBLICATION_ALL };
 extern const char feed_publication_sql[];
 
+/* Would the server count the worker as no synchronous standby? Else each commit would wait for it, and it for the commit
+ * to become visible. */
+#define FEED_SPARED_SQL "current_setting('synchronous_standby_names') !~ '[*]'"
+
 /* What this server and role allow: wal_level, "replication" role, slots and senders configured, the role may create
- * a publication here. */
+ * a publication here, or read the log, FEED_SPARED_SQL. */
 enum { ALLOWS_WAL_LEVEL, ALLOWS_ROLE, ALLOWS_SLOTS, ALLOWS_CREATE, ALLOWS_LOG, ALLOWS_STANDBYS };
 extern const char feed_allows_sql[];
 

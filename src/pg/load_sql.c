@@ -1,8 +1,9 @@
 #include "load_sql.h"
 
+#include "fingerprint.h"
+
 #define VISIBLE_SPACE                                                                              \
-	"n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"                                \
-	" AND ($1::text IS NULL OR n.nspname::text = $1)"                                          \
+	USERS_SPACE " AND ($1::text IS NULL OR n.nspname::text = $1)"                              \
 	" AND has_schema_privilege(n.oid, 'USAGE')"
 
 const char load_spaces_sql[] =
@@ -150,29 +151,13 @@ const char load_types_sql[] =
         " ORDER BY oc.opcmethod, oc.opcintype = t.oid DESC, oc.opcintype LIMIT 1) AS equal ON true"
         " ORDER BY t.oid";
 
-/* Cheap, since it is asked all the time: a sum over the versions of the catalog's rows, which
- * changes with every row that is added, removed or replaced. Statistics that VACUUM and ANALYZE
- * keep in pg_class are overwritten in place and leave the version alone; tables of other sessions'
- * own, indexes' and TOAST tables' columns do not count. */
-#define VERSION_OF_X "hashint8extended(x.xmin::text::int8, "
 const char load_fingerprint_sql[] =
-        "WITH space AS MATERIALIZED (SELECT n.oid, n.xmin FROM pg_namespace AS n"
-        " WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'),"
-        " class AS MATERIALIZED (SELECT c.oid, c.xmin FROM pg_class AS c"
-        " WHERE c.relkind IN ('r', 'p', 'm', 'v', 'f') AND c.relpersistence <> 't'"
-        " AND c.relnamespace IN (SELECT space.oid FROM space))"
+        FINGERPRINT_WITH("'r', 'p', 'm', 'v', 'f'")
         " SELECT concat_ws(' ',"
-        " (SELECT sum(" VERSION_OF_X "x.oid::int8)) FROM space AS x),"
-        " (SELECT sum(" VERSION_OF_X "x.oid::int8)) FROM class AS x),"
-        " (SELECT sum(" VERSION_OF_X "x.attnum)) FROM pg_attribute AS x"
-        " WHERE x.attrelid >= 16384 AND x.attnum > 0" /* FirstNormalObjectId */
-        " AND x.attrelid IN (SELECT class.oid FROM class)),"
-        " (SELECT sum(" VERSION_OF_X "x.indexrelid::int8)) FROM pg_index AS x"
-        " WHERE x.indrelid IN (SELECT class.oid FROM class)),"
+        FINGERPRINT_SUMS ","
         " (SELECT sum(" VERSION_OF_X "x.oid::int8)) FROM pg_type AS x"
         " WHERE x.oid >= 16384 AND x.typrelid = 0"
         " AND x.typnamespace IN (SELECT space.oid FROM space)),"
-        " (SELECT sum(" VERSION_OF_X "x.oid::int8)) FROM pg_policy AS x),"
         " (SELECT sum(" VERSION_OF_X "x.member::int8)) FROM pg_auth_members AS x),"
         " (SELECT concat(r.oid, r.rolsuper, r.rolbypassrls, r.rolinherit) FROM pg_roles AS r"
         " WHERE r.rolname = current_user),"

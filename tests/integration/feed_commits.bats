@@ -17,9 +17,18 @@ setup() {
 }
 
 teardown() {
-	sql "ALTER SYSTEM RESET synchronous_standby_names" && sql "SELECT pg_reload_conf()" >/dev/null
+	set_standbys ''
+	[[ -z ${RECEIVER:-} ]] || end_process "$RECEIVER"
 	feed_teardown
 	for gid in $(sql "SELECT gid FROM pg_prepared_xacts"); do sql "ROLLBACK PREPARED '$gid'"; done
+}
+
+# set_standbys NAMES: synchronous_standby_names, from now on.
+set_standbys() {
+	sql "ALTER SYSTEM SET synchronous_standby_names = '$1'"
+	sql "SELECT pg_reload_conf()" >/dev/null
+	standbys_are() { [[ $(sql "SHOW synchronous_standby_names") == "$1" ]]; }
+	wait_until 10 standbys_are "$1"
 }
 
 two_mounts() {
@@ -41,10 +50,7 @@ assert_numbers() {
 	two_mounts
 	sql "UPDATE pages SET n = 1"
 	seen_by public/pages/8.json n 1 a b
-	sql "ALTER SYSTEM SET synchronous_standby_names = 'missing'"
-	sql "SELECT pg_reload_conf()" >/dev/null
-	set_now() { [[ $(sql "SHOW synchronous_standby_names") == missing ]]; }
-	wait_until 10 set_now
+	set_standbys missing
 	psql -X -q -c "UPDATE pages SET n = 2" 3>&- &
 	waiter=$!
 	waits() { [[ $(sql "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'") == 1 ]]; }
@@ -55,8 +61,7 @@ assert_numbers() {
 	leader=$(feed_leader a b)
 	(($(feed_get "$leader" sync_waits) > 0))
 	for _ in $(seq 10); do assert_numbers "[1,1,1,1,1,1,1,1]"; done
-	sql "ALTER SYSTEM RESET synchronous_standby_names"
-	sql "SELECT pg_reload_conf()" >/dev/null
+	set_standbys ''
 	wait "$waiter"
 	for id in $(seq 8); do seen_by "public/pages/$id.json" n 2 a b; done
 	feed_live a b
@@ -66,10 +71,7 @@ assert_numbers() {
 @test "a commit whose wait for a standby is cancelled becomes visible, and is shown" {
 	two_mounts
 	assert_numbers "[0,0,0,0,0,0,0,0]"
-	sql "ALTER SYSTEM SET synchronous_standby_names = 'missing'"
-	sql "SELECT pg_reload_conf()" >/dev/null
-	set_now() { [[ $(sql "SHOW synchronous_standby_names") == missing ]]; }
-	wait_until 10 set_now
+	set_standbys missing
 	for n in 1 2 3; do
 		psql -X -q -c "UPDATE pages SET n = $n" 2>/dev/null 3>&- &
 		waits() { [[ $(sql "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'") == 1 ]]; }
@@ -79,6 +81,24 @@ assert_numbers() {
 		wait $!
 		for id in $(seq 8); do seen_by "public/pages/$id.json" n "$n" a b; done
 	done
+	feed_live a b
+}
+
+@test "synchronous_standby_names = '*', set while the worker runs: it ends, and nobody's commit waits for it" {
+	two_mounts
+	# A standby that came later than the worker.
+	mkdir "$BATS_TEST_TMPDIR/wal"
+	"$(postgres_bin)/pg_receivewal" --synchronous -D "$BATS_TEST_TMPDIR/wal" 3>&- &
+	RECEIVER=$!
+	senders() { [[ $(sql "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'") == "$1" ]]; }
+	wait_until "$PATIENCE" senders 2
+	set_standbys '*'
+	timeout 20 psql -X -q -c "UPDATE pages SET n = 7"
+	for id in $(seq 8); do seen_by "public/pages/$id.json" n 7 a b; done
+	senders 1
+	said() { grep -q "synchronous_standby_names" "$HARNESS"/[ab]/.rowfs/status; }
+	wait_until 10 said
+	set_standbys ''
 	feed_live a b
 }
 

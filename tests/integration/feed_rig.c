@@ -1,6 +1,5 @@
 #include "feed_rig.h"
 
-#include <check.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -8,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "../unit/suite.h"
 #include "cluster.h"
 #include "rowfs/base/clock.h"
 #include "rowfs/base/options.h"
@@ -19,24 +19,26 @@ struct error rig_error;
 
 static struct buf text;
 
-int rig_start_cluster(void)
+static void start_cluster(void)
 {
-	int r = cluster_begin();
-
-	if (r != 0)
-		return r;
 	cluster_call("cluster_configure",
 	             "\"wal_level = logical\" \"max_prepared_transactions = 5\""
 	             " \"logical_decoding_work_mem = 64kB\""
 	             " \"autovacuum = off\"");
 	cluster_call("cluster_stop", "fast");
 	cluster_call("cluster_start", "");
-	return 0;
 }
 
-void rig_stop_cluster(void)
+int rig_run(Suite *suite)
 {
+	int r;
+
+	if (cluster_begin() != 0)
+		return 0;
+	start_cluster();
+	r = suite_run(suite);
 	cluster_end();
+	return r;
 }
 
 /* A standby that a test waits for is nothing for the others to wait for. */

@@ -2,6 +2,7 @@
  * database of its own, "feed". Failures end the test. */
 #pragma once
 
+#include <check.h>
 #include <libpq-fe.h>
 
 #include "rowfs/engine/feed.h"
@@ -11,9 +12,8 @@ extern struct settings rig_settings;
 extern struct feed *rig_feed;
 extern struct error rig_error;
 
-/* Begin and end of the program; 77 as cluster_begin(). */
-int rig_start_cluster(void);
-void rig_stop_cluster(void);
+/* Run the suite on a cluster; gives the program's exit status. */
+int rig_run(Suite *suite);
 
 /* Around each test. */
 void rig_setup(void);

@@ -9,7 +9,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "../unit/suite.h"
 #include "cluster.h"
 #include "feed_rig.h"
 #include "rowfs/base/clock.h"
@@ -697,11 +696,5 @@ static Suite *suite(void)
 
 int main(void)
 {
-	int r = rig_start_cluster();
-
-	if (r != 0)
-		return 0;
-	r = suite_run(suite());
-	rig_stop_cluster();
-	return r;
+	return rig_run(suite());
 }

@@ -3,6 +3,7 @@
 #include "rowfs/engine/sync.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -392,6 +393,21 @@ START_TEST(the_heart_goes_on_beating)
 }
 END_TEST
 
+START_TEST(a_heartbeat_that_does_not_come_shows_as_lag)
+{
+	lead();
+	events_await("beat");
+	fake_feed_answer(FEED_PASSED, 0);
+	for (int i = 0; i < 500 && status().lag_ms < 400; i++)
+		poll(NULL, 0, 10);
+	ck_assert_int_ge(status().lag_ms, 400);
+	fake_feed_answer(FEED_PASSED, 1);
+	for (int i = 0; i < 500 && status().lag_ms >= 400; i++)
+		poll(NULL, 0, 10);
+	ck_assert_int_lt(status().lag_ms, 400);
+}
+END_TEST
+
 /* What the catalog says is looked at after the mark, and dropped and announced before the heartbeat that covers it. */
 START_TEST(a_table_that_changed_is_said_before_the_heartbeat)
 {
@@ -693,6 +709,7 @@ int main(void)
 	tcase_add_test(test, a_heartbeat_lasts_from_before_its_mark);
 	tcase_add_test(test, a_heartbeat_that_is_late_is_none);
 	tcase_add_test(test, the_heart_goes_on_beating);
+	tcase_add_test(test, a_heartbeat_that_does_not_come_shows_as_lag);
 	tcase_add_test(test, a_table_that_changed_is_said_before_the_heartbeat);
 	tcase_add_test(test, a_transaction_that_the_feed_missed_begins_another_epoch_before_any_beat);
 	tcase_add_loop_test(test, after_redis_trouble_the_feed_goes_on_under_another_epoch, 0, 2);
