@@ -92,16 +92,16 @@ static void forget_everything(struct follow *follow)
 
 static void take_change(struct follow *follow, const struct batch_change *change)
 {
-	count(feed_changes);
 	if (change->op == BATCH_RELATION) {
 		marks_relation(follow->marks, change->relation);
 		kernel_relation_changed(change->relation);
-		return;
+	} else {
+		marks_row(follow->marks, change->relation, change->name);
+		kernel_row_changed(change->relation, change->name);
+		if (change->op != BATCH_UPDATE)
+			kernel_listing_changed(change->relation);
 	}
-	marks_row(follow->marks, change->relation, change->name);
-	kernel_row_changed(change->relation, change->name);
-	if (change->op != BATCH_UPDATE)
-		kernel_listing_changed(change->relation);
+	count(feed_changes);
 }
 
 static void take_heartbeat(struct follow *follow, int64_t deadline_us)

@@ -78,14 +78,17 @@ void nodes_drop_kept(struct nodes *nodes)
 	nodes_unlock(nodes);
 }
 
-/* Its LOOKUP was this caller's: it is the one who looked last, or one who was sent to look and got this node since
- * the row was just so. */
+/* Its LOOKUP was this caller's: it was sent to look, and has looked since; or it is the one who looked last. But an
+ * answer that reaches the kernel late, as a listing's may, leads back to a node whose row somebody has looked at or
+ * saved since: that one's text is old. */
 static bool looked_up_by(const struct nodes *nodes, const struct node *node, pid_t pid)
 {
-	int64_t age_us = clock_monotonic_us() - node->kept_us;
+	int64_t sent_us = node_refused_us(nodes, node->ino, pid);
 
-	return pid && ((node->kept_for == pid && age_us <= KEPT_US) ||
-		       (node_repeats(nodes, node->ino, pid) && age_us <= REPEATED_US));
+	if (sent_us)
+		return node->kept_us >= sent_us;
+	return pid && node->kept_for == pid && clock_monotonic_us() - node->kept_us <= KEPT_US &&
+	       node->current && !node_touched(nodes, node);
 }
 
 /* A text that is kept is of the version that the node was told. */

@@ -62,8 +62,8 @@ bool node_touched(const struct nodes *nodes, const struct node *node);
 /* Is what it was told known to be so still, as long as the feed is live? */
 bool node_is_known(const struct nodes *nodes, const struct node *node);
 
-/* Did this caller get ESTALE for the name a moment ago? */
-bool node_repeats(const struct nodes *nodes, uint64_t ino, pid_t pid);
+/* When this caller got ESTALE for the name, if that was a moment ago and he was not let in since; else 0. */
+int64_t node_refused_us(const struct nodes *nodes, uint64_t ino, pid_t pid);
 
 void node_keep(struct nodes *nodes, struct node *node, struct text *text, pid_t pid);
 void node_drop_kept(struct nodes *nodes, struct node *node);

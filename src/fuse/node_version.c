@@ -55,15 +55,15 @@ static void note_refusal(struct nodes *nodes, const struct node *node, pid_t pid
 		(struct refusal){pid, node->ino, clock_monotonic_us()};
 }
 
-bool node_repeats(const struct nodes *nodes, uint64_t ino, pid_t pid)
+int64_t node_refused_us(const struct nodes *nodes, uint64_t ino, pid_t pid)
 {
-	int64_t since = clock_monotonic_us() - REPEATED_US;
+	int64_t since = clock_monotonic_us() - REPEATED_US, last = 0;
 
 	for (unsigned i = 0; pid && i < REFUSALS; i++)
 		if (nodes->refused[i].pid == pid && nodes->refused[i].ino == ino &&
-		    nodes->refused[i].us >= since)
-			return true;
-	return false;
+		    nodes->refused[i].us >= since && nodes->refused[i].us > last)
+			last = nodes->refused[i].us;
+	return last;
 }
 
 /* He was let in: his next open is one of its own. */
@@ -120,7 +120,7 @@ struct node *nodes_get_row(struct nodes *nodes, struct node *parent, const char 
 	nodes_lock(nodes);
 	node = node_find(nodes, parent, name);
 	/* A repeated open must not meet anybody on its node. */
-	alone = !look->listing && node_repeats(nodes, ino, look->pid);
+	alone = !look->listing && node_refused_us(nodes, ino, look->pid);
 	if (node && node->kind == NODE_ROW && node->relation == relation && !in_use(node) && !alone &&
 	    confirms(node, version)) {
 		node->refused = 0;
@@ -280,7 +280,7 @@ void nodes_make_row(struct nodes *nodes, struct node *node, uint32_t relation, u
  * before it opens what it has just looked up. */
 static int64_t same_walk_us(const struct nodes *nodes, const struct node *node, pid_t pid)
 {
-	if (node_repeats(nodes, node->ino, pid))
+	if (node_refused_us(nodes, node->ino, pid))
 		return REPEATED_US;
 	return node_touched(nodes, node) ? -1 : KEPT_US;
 }
