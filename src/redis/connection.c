@@ -145,14 +145,16 @@ int connection_error(const struct address *address, int r, int timeout_ms, struc
 	return error_set(e, -r, "Redis at %s: %s", address->label, strerror(-r));
 }
 
-/* How an error reply begins, and what it means here; anything else is EIO. */
+/* How an error reply begins, and what it means here; anything else is EIO. A script's user has no code of his own: the
+ * first is Redis 7.0's, the second of those after it. */
 static const struct {
 	const char *code;
 	int err;
 } error_codes[] = {
         {"NOPERM", EACCES},    {"NOAUTH", EACCES},
         {"WRONGPASS", EACCES}, {"ERR The user executing the script can't", EACCES},
-        {"OOM", ENOSPC},       {"READONLY", EROFS},
+        {"OOM", ENOSPC},       {"ERR ACL failure in script", EACCES},
+        {"READONLY", EROFS},
 };
 
 int reply_error(const redisReply *reply, const struct address *address, struct error *e)

@@ -204,10 +204,10 @@ refused_by_postgres() {
 		refused_by_postgres "$role" "ALTER TABLE shop.items ADD COLUMN more int" ERROR
 		refused_by_postgres "$role" "TRUNCATE shop.items"
 		refused_by_postgres "$role" "SELECT * FROM shop.added_later"
-		refused_by_postgres "$role" "COPY (SELECT 1) TO PROGRAM 'true'" "must be superuser"
+		refused_by_postgres "$role" "COPY (SELECT 1) TO PROGRAM 'true'" "pg_execute_server_program"
 	done
 	refused_by_postgres rowfs_mount "SELECT pg_create_logical_replication_slot('s', 'pgoutput', true)" \
-		"must be superuser or replication role"
+		"to use replication slots"
 	refused_by_postgres rowfs_mount "SELECT * FROM rowfs.changes"
 	refused_by_postgres rowfs_sync "SELECT * FROM shop.items"
 	refused_by_postgres rowfs_sync "UPDATE shop.items SET name = 'x'"
@@ -218,7 +218,7 @@ refused_by_postgres() {
 @test "what the documented Redis accounts may not" {
 	refused_by_redis() {
 		redis-cli -p "$PORT" --no-auth-warning --user "$1" --pass sesame "${@:2}" 2>&1 |
-			grep -E "^(NOPERM|ERR The user executing the script can't access)"
+			grep -E "^(NOPERM|ERR The user executing the script can't access|ERR ACL failure in script)"
 	}
 	for user in rowfs rowfs-mount rowfs-sync; do
 		refused_by_redis "$user" GET other

@@ -11,7 +11,7 @@ setup_file() {
 	certificate_authority other
 	certificate good our "DNS:localhost,IP:127.0.0.1"
 	certificate elsewhere our "DNS:elsewhere.example,IP:192.0.2.1"
-	certificate expired our "DNS:localhost,IP:127.0.0.1" -1
+	certificate expired our "DNS:localhost,IP:127.0.0.1" -startdate 20190101000000Z -enddate 20190201000000Z
 	certificate stranger other "DNS:localhost,IP:127.0.0.1"
 	if ((EUID == 0)); then
 		chmod 755 "$CERTIFICATES"

@@ -6,12 +6,20 @@ certificate_authority() {
 		-keyout "$CERTIFICATES/$1.key" -out "$CERTIFICATES/$1.crt" 2>/dev/null
 }
 
-# certificate NAME CA ALTERNATIVE_NAMES [DAYS]: of a server; with -1 days it has expired.
+# certificate NAME CA ALTERNATIVE_NAMES [OPTION OF openssl ca...]: of a server, for two days if no option says otherwise.
 certificate() {
+	local dir
+
+	dir=$(mktemp -d "$CERTIFICATES/ca.XXXXXX")
+	touch "$dir/issued"
+	printf '%s\n' "[ca]" "default_ca = ours" "[ours]" "database = $dir/issued" "new_certs_dir = $dir" \
+		"rand_serial = yes" "default_md = sha256" "policy = any" "x509_extensions = names" "[any]" \
+		"commonName = supplied" "[names]" "subjectAltName = $3" >"$dir/config"
 	openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=$1" \
-		-keyout "$CERTIFICATES/$1.key" -out "$CERTIFICATES/$1.csr" 2>/dev/null
-	openssl x509 -req -in "$CERTIFICATES/$1.csr" -CA "$CERTIFICATES/$2.crt" -CAkey "$CERTIFICATES/$2.key" \
-		-days "${4:-2}" -extfile <(echo "subjectAltName=$3") -out "$CERTIFICATES/$1.crt" 2>/dev/null
+		-keyout "$CERTIFICATES/$1.key" -out "$dir/request" 2>/dev/null
+	openssl ca -batch -notext -config "$dir/config" -cert "$CERTIFICATES/$2.crt" -keyfile "$CERTIFICATES/$2.key" \
+		-days 2 "${@:4}" -in "$dir/request" -out "$CERTIFICATES/$1.crt" 2>/dev/null
+	rm -rf "$dir"
 }
 
 # A TCP port on 127.0.0.1 that nobody has.
