@@ -73,6 +73,7 @@ hold() {
 	# Bash forgets its own when the process ends.
 	HOLDER_PROCESS=$HOLDER_PID HOLDER_INPUT=${HOLDER[1]}
 	printf 'BEGIN; %s; SELECT pg_backend_pid();\n' "$1" >&"$HOLDER_INPUT"
+	# shellcheck disable=SC2034 # the tests'
 	read -r -t 10 HELD <&"${HOLDER[0]}"
 }
 
