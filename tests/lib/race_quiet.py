@@ -56,7 +56,7 @@ def differences(world):
     world.mounts.append(fresh)
     fresh.start()
     wrong += compare(fresh.place, texts, listings=False)
-    print(f"a fresh mount: {fresh.status().get('cache_hits')} of {len(texts)} rows from Redis")
+    print(f"a fresh mount: {len(texts)} rows, {fresh.status().get('cache_hits')} times answered by Redis")
     if expected() != texts:
         wrong.append("rows changed when nobody was to write")
     return wrong
