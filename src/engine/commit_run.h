@@ -14,9 +14,10 @@ struct answer {
 	struct cells key; /* of an insert; of an update, whether the row was kept as it was */
 };
 
-/* The two ways of commit_save(). */
+/* The two ways of commit_save(). `stored` (may be NULL): what the server has made of the base; the row must still be that
+ * in the columns that change. */
 int commit_update(struct engine *engine, const struct rowref *ref, const struct save *save,
-		  struct text **ret_now, struct error *e) _must_check_;
+		  const struct text *stored, struct text **ret_now, struct error *e) _must_check_;
 int commit_insert(struct engine *engine, const struct rowref *ref, const struct save *save,
 		  struct text **ret_now, struct error *e) _must_check_;
 

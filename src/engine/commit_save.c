@@ -1,5 +1,6 @@
 /* A text becomes a row. */
 #include <errno.h>
+#include <stdio.h>
 
 #include "commit_run.h"
 
@@ -42,29 +43,86 @@ static bool may_have_missed(struct engine *engine, const struct rowref *ref, con
 	       names_state(engine->names, ref->relation->oid, ref->name, NULL) == NAME_PLAIN;
 }
 
+static int fetch_now(struct engine *engine, const struct rowref *ref, struct text **ret, struct error *e)
+{
+	int r = reader_fetch(engine->reader, ref, STORE_WRITE, ret, e);
+
+	return r == -ENOENT ? error_set(e, ESTALE, "conflict: the row was deleted by somebody else") : r;
+}
+
 static int save_anew(struct engine *engine, const struct rowref *ref, const struct save *save,
 		     struct text **ret_now, struct error *e)
 {
 	_cleanup_text_ struct text *fresh = NULL;
 	struct save anew = *save;
-	int r = reader_fetch(engine->reader, ref, STORE_WRITE, &fresh, e);
+	int r = fetch_now(engine, ref, &fresh, e);
 
-	if (r == -ENOENT)
-		return error_set(e, ESTALE, "conflict: the row was deleted by somebody else");
 	if (r < 0)
 		return r;
 	anew.base = fresh;
-	return commit_update(engine, ref, &anew, ret_now, e);
+	return commit_update(engine, ref, &anew, NULL, ret_now, e);
+}
+
+/* What the server has made of a base that was saved, if nobody has changed the row since. */
+static int read_stored(struct engine *engine, const struct rowref *ref, const struct save *save,
+		       struct text **ret, struct error *e)
+{
+	struct text *now;
+	int r;
+
+	if (!save->saved || !save->base->xid)
+		return 0;
+	r = fetch_now(engine, ref, &now, e);
+	if (r < 0)
+		return r;
+	if (now->xid == save->base->xid)
+		*ret = now;
+	else
+		text_unref(now);
+	return 0;
+}
+
+static int save_patch(struct engine *engine, const struct rowref *ref, const struct save *save,
+		      struct text **ret_now, struct error *e)
+{
+	_cleanup_text_ struct text *stored = NULL;
+	int r = read_stored(engine, ref, save, &stored, e);
+
+	return r < 0 ? r : commit_update(engine, ref, save, stored, ret_now, e);
+}
+
+/* Two texts of one transaction are the same row, whatever triggers made of it; what views show has none. */
+static bool is_overtaken(const struct save *save, const struct text *now)
+{
+	if (now->xid && save->base->xid)
+		return now->xid != save->base->xid;
+	return !save->saved && !version_equal(&now->version, &save->base->version);
+}
+
+static int refuse_overtaken(struct engine *engine, const struct rowref *ref, const struct save *save,
+			    struct error *e)
+{
+	_cleanup_text_ struct text *now = NULL;
+	int r = fetch_now(engine, ref, &now, e);
+
+	if (r < 0 || !is_overtaken(save, now))
+		return r;
+	(void)error_set(e, ESTALE, "conflict: somebody else has changed the row since this program read it, and the text is "
+				   "what it had read");
+	snprintf(e->hint, sizeof e->hint, "read the row again, and save it then");
+	return -ESTALE;
 }
 
 int commit_save(struct engine *engine, const struct rowref *ref, const struct save *save,
 		struct text **ret_now, struct error *e)
 {
 	struct text *now = NULL;
-	int r = save->base ? commit_update(engine, ref, save, &now, e) :
+	int r = save->base ? save_patch(engine, ref, save, &now, e) :
 			     commit_insert(engine, ref, save, &now, e);
 
-	if (r == 0 && now == save->base && may_have_missed(engine, ref, save)) {
+	if (r == 0 && now == save->base && save->believed) {
+		r = refuse_overtaken(engine, ref, save, e);
+	} else if (r == 0 && now == save->base && may_have_missed(engine, ref, save)) {
 		text_unref(now);
 		now = NULL;
 		r = save_anew(engine, ref, save, &now, e);

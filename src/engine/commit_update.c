@@ -8,7 +8,7 @@
 struct update {
 	const struct rowref *ref;
 	struct cells key;
-	struct patch base, edited;
+	struct patch base, edited, stored;
 	bool *changed;
 	size_t n_changed;
 };
@@ -18,6 +18,7 @@ static void update_done(struct update *update)
 	cells_done(&update->key);
 	patch_done(&update->base);
 	patch_done(&update->edited);
+	patch_done(&update->stored);
 	free(update->changed);
 }
 
@@ -35,8 +36,20 @@ static void mark_unknown(struct update *update)
 	}
 }
 
-static int update_prepare(const struct rowref *ref, const struct save *save, struct update *ret,
-			  struct error *e)
+/* What changes is compared with what the server has made of the base. */
+static int take_stored(struct update *update, const struct text *stored, struct error *e)
+{
+	const struct relation *relation = update->ref->relation;
+	int r = json_parse(relation, stored->data, stored->len, &update->stored, e);
+
+	for (size_t i = 0; r == 0 && i < relation->n_columns; i++)
+		if (update->changed[i] && update->stored.present[i])
+			update->base.cells[i] = update->stored.cells[i];
+	return r;
+}
+
+static int update_prepare(const struct rowref *ref, const struct save *save, const struct text *stored,
+			  struct update *ret, struct error *e)
 {
 	const struct relation *relation = ref->relation;
 	int r;
@@ -55,9 +68,10 @@ static int update_prepare(const struct rowref *ref, const struct save *save, str
 		return commit_no_memory(e);
 	r = diff_patch(relation, &ret->key, ret->base.cells, &ret->edited, ret->changed,
 		       &ret->n_changed, e);
-	if (r == 0)
-		mark_unknown(ret);
-	return r;
+	if (r < 0)
+		return r;
+	mark_unknown(ret);
+	return stored ? take_stored(ret, stored, e) : 0;
 }
 
 /* The base with what was changed. */
@@ -180,12 +194,12 @@ static int update_try(struct engine *engine, const struct update *update,
 }
 
 int commit_update(struct engine *engine, const struct rowref *ref, const struct save *save,
-		  struct text **ret_now, struct error *e)
+		  const struct text *stored, struct text **ret_now, struct error *e)
 {
 	_cleanup_statement_ struct statement statement = {0};
 	_cleanup_(update_done) struct update update = {0};
 	uint32_t seen = 0, ours = 0;
-	int r = update_prepare(ref, save, &update, e);
+	int r = update_prepare(ref, save, stored, &update, e);
 
 	if (r == 0 && update.n_changed == 0)
 		*ret_now = text_ref(save->base);

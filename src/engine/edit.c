@@ -36,6 +36,8 @@ struct edit {
 	enum edit_intent intent;
 	struct text *base; /* NULL before an INSERT */
 	bool ours;         /* the base is what we sent, not what was read */
+	bool believed;     /* the base is what the program took the row to be when it opened this handle, */
+	bool saved;        /* since it had saved that */
 	struct buf sent;
 	uint64_t sent_generation;
 	struct edit_request *sender;
@@ -95,6 +97,8 @@ int edit_new(struct engine *engine, const struct rowref *ref, const struct edit_
 	edit->intent = options->intent;
 	edit->base = options->base ? text_ref(options->base) : NULL;
 	edit->edited = !options->truncated;
+	edit->believed = options->believed;
+	edit->saved = options->saved;
 	edit->created = options->created;
 	edit->asker = options->asker;
 	edit->thread_group = options->thread_group;
@@ -270,7 +274,13 @@ static int refresh_base(struct edit *edit, struct error *e)
 
 static int write_through(struct edit *edit, struct text **ret_now, struct error *e)
 {
-	struct save save = {.edited = edit->edited, .text = edit->sent.data, .len = edit->sent.len};
+	struct save save = {
+		.edited = edit->edited,
+		.believed = edit->believed,
+		.saved = edit->saved,
+		.text = edit->sent.data,
+		.len = edit->sent.len,
+	};
 	int r;
 
 	if (edit->intent == EDIT_NEW)
@@ -290,6 +300,9 @@ static void committed(struct edit *edit, struct text *now)
 		return;
 	edit->intent = EDIT_UPDATE;
 	edit->ours |= now != edit->base;
+	if (now != edit->base)
+		edit->believed = edit->saved = false;
+	bases_saved(edit->engine->bases, edit->ref.relation->oid, edit->ref.name, edit->asker.pid, now);
 	text_unref(edit->base);
 	edit->base = now;
 	names_event(edit->engine->names, edit->ref.relation->oid, edit->ref.name, NAME_COMMITTED, NULL);

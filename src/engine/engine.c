@@ -136,6 +136,8 @@ static int open_parts(struct engine *engine)
 	if (r == 0)
 		r = names_new(settings->detach_grace_ms, &engine->names);
 	if (r == 0)
+		r = bases_new(settings->memory_max / ENGINE_BASES_SHARE, &engine->bases);
+	if (r == 0)
 		r = marks_new(&engine->marks);
 	if (r == 0)
 		r = follow_new(settings, engine->cache, engine->marks, &engine->follow);
@@ -246,6 +248,7 @@ void engine_close(struct engine *engine)
 	reader_free(engine->reader);
 	marks_free(engine->marks);
 	names_free(engine->names);
+	bases_free(engine->bases);
 	refusals_close(engine->refusals);
 	if (engine->scratch)
 		report_scratch(engine, true);

@@ -9,8 +9,10 @@
 
 static _Atomic int64_t held;
 static int64_t limit = INT64_MAX;
-static void (*shed)(void *arg);
-static void *shed_arg;
+static struct {
+	void (*fn)(void *arg);
+	void *arg;
+} sheds[TEXT_SHEDS];
 
 void text_set_limit(uint64_t bytes)
 {
@@ -22,10 +24,21 @@ uint64_t text_bytes(void)
 	return (uint64_t)atomic_load(&held);
 }
 
-void text_set_shed(void (*fn)(void *arg), void *arg)
+void text_add_shed(void (*fn)(void *arg), void *arg)
 {
-	shed = fn;
-	shed_arg = arg;
+	for (size_t i = 0; i < TEXT_SHEDS; i++)
+		if (!sheds[i].fn) {
+			sheds[i].fn = fn;
+			sheds[i].arg = arg;
+			return;
+		}
+}
+
+void text_remove_shed(const void *arg)
+{
+	for (size_t i = 0; i < TEXT_SHEDS; i++)
+		if (sheds[i].arg == arg)
+			sheds[i].fn = NULL;
 }
 
 static bool fits(int64_t bytes)
@@ -40,11 +53,14 @@ static bool fits(int64_t bytes)
 
 int text_charge(int64_t bytes)
 {
-	if (fits(bytes))
-		return 0;
-	if (shed)
-		shed(shed_arg);
-	return shed && fits(bytes) ? 0 : -ENOMEM;
+	bool fit = fits(bytes);
+
+	for (size_t i = 0; !fit && i < TEXT_SHEDS; i++)
+		if (sheds[i].fn) {
+			sheds[i].fn(sheds[i].arg);
+			fit = fits(bytes);
+		}
+	return fit ? 0 : -ENOMEM;
 }
 
 int text_too_long(struct error *e)

@@ -78,23 +78,6 @@ const struct asker *call_asker(struct call *call)
 	return &call->asker;
 }
 
-pid_t thread_group_of(pid_t thread)
-{
-	char path[40], line[128];
-	int group = 0;
-	FILE *status;
-
-	snprintf(path, sizeof path, "/proc/%d/status", (int)thread);
-	status = fopen(path, "re");
-	if (!status)
-		return 0;
-	while (fgets(line, sizeof line, status))
-		if (sscanf(line, "Tgid: %d", &group) == 1)
-			break;
-	fclose(status);
-	return group;
-}
-
 void call_error(struct call *call, int err)
 {
 	fuse_reply_err(call->req, -err);

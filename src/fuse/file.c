@@ -395,7 +395,7 @@ static void commit(fuse_req_t req, fuse_ino_t ino, struct backing *backing, bool
 	}
 	call->backing = backing;
 	call->edit.done = flush ? flush_done : fsync_done;
-	edit_commit(backing->edit, flush ? thread_group_of(call->asker.pid) : 0, &call->edit);
+	edit_commit(backing->edit, flush ? process_group(call->asker.pid) : 0, &call->edit);
 }
 
 static void sync_file(fuse_req_t req, fuse_ino_t ino, struct file *file, bool flush)

@@ -126,7 +126,7 @@ static int edit_of_row(struct call *call, const struct file *file, struct text *
 		.base = now,
 		.truncated = true,
 		.asker = file->opener,
-		.thread_group = thread_group_of(file->opener.pid),
+		.thread_group = process_group(file->opener.pid),
 	};
 
 	options.asker.path = call_asker(call)->path;

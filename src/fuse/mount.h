@@ -11,6 +11,7 @@
 
 #include "nodes.h"
 #include "notify.h"
+#include "rowfs/base/process.h"
 #include "rowfs/engine/edit.h"
 #include "rowfs/engine/engine.h"
 #include "rowfs/engine/listing.h"
@@ -80,9 +81,6 @@ void call_free(struct call *call);
 
 /* Who asks and for which path, for messages. */
 const struct asker *call_asker(struct call *call);
-
-/* Thread group of a FUSE request's caller (FUSE tells a thread), 0 if it cannot be resolved. */
-pid_t thread_group_of(pid_t thread);
 
 /* Reply `err` (negative errno or 0) and end the call. */
 void call_error(struct call *call, int err);

@@ -182,7 +182,7 @@ int nodes_new(struct marks *marks, size_t kept_bytes, struct nodes **ret)
 		return -ENOMEM;
 	}
 	nodes->root->refs = 1;
-	text_set_shed(shed, nodes);
+	text_add_shed(shed, nodes);
 	*ret = nodes;
 	return 0;
 }
@@ -193,7 +193,7 @@ void nodes_free(struct nodes *nodes)
 
 	if (!nodes)
 		return;
-	text_set_shed(NULL, NULL);
+	text_remove_shed(nodes);
 	node_drop_all_kept(nodes);
 	/* The kernel sends no FORGETs for what it knew when the connection ended. */
 	DL_FOREACH(nodes->all, node) {

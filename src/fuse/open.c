@@ -27,16 +27,31 @@ static void reply_open(struct call *call, struct file *file)
 	call_free(call);
 }
 
+/* A text that is written from its beginning was made of what its program has read, or saved, last; one that is changed
+ * in place, of what the handle shows. */
+static struct text *believed_base(struct call *call, bool *ret_saved)
+{
+	const struct rowref *ref = &call->ref;
+
+	if (!(call->fi.flags & O_TRUNC))
+		return NULL;
+	return bases_get(call->mount->engine.bases, ref->relation->oid, ref->name, call->asker.pid, ret_saved);
+}
+
 static struct backing *start_edit(struct call *call, enum edit_intent intent, struct text *base, bool created,
 				  int *ret_err)
 {
+	bool saved = false;
+	_cleanup_text_ struct text *believed = base ? believed_base(call, &saved) : NULL;
 	struct edit_options options = {
 		.intent = intent,
-		.base = base,
+		.base = believed ? believed : base,
+		.believed = believed,
+		.saved = saved,
 		.truncated = call->fi.flags & O_TRUNC,
 		.created = created,
 		.asker = *call_asker(call),
-		.thread_group = thread_group_of(call->asker.pid),
+		.thread_group = process_group(call->asker.pid),
 	};
 	struct edit *edit;
 	int r = edit_new(&call->mount->engine, &call->ref, &options, &edit);
@@ -83,8 +98,10 @@ static void reply_listed(struct call *call, struct file *file)
 	call_error(call, -ESTALE);
 }
 
-/* Enter a handle at its node and answer. `version`: what the kernel must have been told; NULL: nothing. */
-static void admit(struct call *call, struct file *file, const struct version *version, const struct look *look)
+/* Enter a handle at its node and answer. `version`: what the kernel must have been told; NULL: nothing. `row`: what its
+ * program will take the row to be; NULL: nothing. */
+static void admit(struct call *call, struct file *file, struct text *row, const struct version *version,
+		  const struct look *look)
 {
 	bool writes = wants_write(&call->fi);
 	enum admission admission = nodes_admit(call->mount->nodes, call->node, writes ? file : NULL,
@@ -96,6 +113,8 @@ static void admit(struct call *call, struct file *file, const struct version *ve
 		call_error(call, -ESTALE);
 		return;
 	}
+	if (row)
+		bases_note(call->mount->engine.bases, call->relation, call->row_name, call->asker.pid, row);
 	call->fi.direct_io = admission == ADMIT_DIRECT;
 	call->fi.keep_cache = admission == ADMIT_KEEP;
 	if (writes)
@@ -122,7 +141,8 @@ static void open_text(struct call *call, struct text *text, const struct look *l
 	struct file *file = make_file(call, call->node, text, EDIT_UPDATE, text, &r);
 
 	if (file)
-		admit(call, file, call->fi.flags & O_TRUNC ? NULL : &text->version, look);
+		admit(call, file, wants_write(&call->fi) ? NULL : text,
+		      call->fi.flags & O_TRUNC ? NULL : &text->version, look);
 	else
 		open_failed(call, r);
 }
@@ -159,7 +179,7 @@ static void open_pending(struct call *call, enum name_state state, struct text *
 	call->fi.flags |= O_TRUNC;
 	file = make_file(call, call->node, empty, intent, base, &r);
 	if (file)
-		admit(call, file, wants_write(&call->fi) ? NULL : &empty->version, &look);
+		admit(call, file, NULL, wants_write(&call->fi) ? NULL : &empty->version, &look);
 	else
 		call_error(call, r);
 }

@@ -229,13 +229,27 @@ static int read_target(struct call *call)
 	return r;
 }
 
+/* What the program takes the row to be that its text becomes. A text that comes back as it went changes nothing. */
+static struct text *believed_target(const struct call *call, bool *ret_saved)
+{
+	const struct text *now = call->text;
+
+	if (!now || (now->len == call->buf.len && (!now->len || memcmp(now->data, call->buf.data, now->len) == 0)))
+		return NULL;
+	return bases_get(call->mount->engine.bases, call->target->relation, call->new_name, call->asker.pid, ret_saved);
+}
+
 /* *ret_now: see commit_save(). */
 static int commit_scratch_text(struct call *call, struct text **ret_now)
 {
 	struct engine *engine = &call->mount->engine;
 	struct error *e = &call->error;
+	bool saved = false;
+	_cleanup_text_ struct text *believed = believed_target(call, &saved);
 	const struct save save = {
-		.base = call->text,
+		.base = believed ? believed : call->text,
+		.believed = believed,
+		.saved = saved,
 		.text = call->buf.data ? call->buf.data : "",
 		.len = call->buf.len,
 	};
@@ -257,10 +271,14 @@ static void commit_scratch(struct call *call)
 		r = error_set(&call->error, EEXIST, "there is a file %s already", call->new_name);
 	if (r == 0)
 		r = commit_scratch_text(call, &now);
-	if (r < 0)
+	if (r < 0) {
 		rename_failed(call, r, call->buf.data, call->buf.len);
-	else
-		scratch_is_row(call, now);
+		return;
+	}
+	/* What came back as it went was not this program's to know. */
+	if (now != call->text)
+		bases_saved(call->mount->engine.bases, call->target->relation, call->new_name, call->asker.pid, now);
+	scratch_is_row(call, now);
 }
 
 static void rename_scratch_to_row(struct call *call)

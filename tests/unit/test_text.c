@@ -28,7 +28,7 @@ static struct text *text_of(size_t len)
 static void open_all(void)
 {
 	text_set_limit(ROOM);
-	text_set_shed(shed_spare, &spare);
+	text_add_shed(shed_spare, &spare);
 	spare = text_of(600);
 	ck_assert_ptr_nonnull(spare);
 	ck_assert_uint_eq(text_bytes(), 600);
@@ -39,7 +39,7 @@ static void close_all(void)
 	text_unref(spare);
 	spare = NULL;
 	ck_assert_uint_eq(text_bytes(), 0);
-	text_set_shed(NULL, NULL);
+	text_remove_shed(&spare);
 }
 
 START_TEST(what_fits_sheds_nothing)
@@ -79,7 +79,7 @@ END_TEST
 
 START_TEST(without_anybody_to_ask_it_is_refused)
 {
-	text_set_shed(NULL, NULL);
+	text_remove_shed(&spare);
 	ck_assert_ptr_null(text_of(900));
 	ck_assert_uint_eq(sheds, 0);
 	ck_assert_uint_eq(text_bytes(), 600);

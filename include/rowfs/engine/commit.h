@@ -16,7 +16,10 @@
  * the base; or, without one, a row that is not there yet, under the name's key. */
 struct save {
 	struct text *base;
-	bool edited; /* the text began as the base's, so what equals it was not written but left */
+	bool edited;   /* the text began as the base's, so what equals it was not written but left */
+	bool believed; /* the base is not what the row is, but what the program takes it to be: the same; and a text that
+			* changes nothing is refused where others have changed the row, since its writer may want it all */
+	bool saved;    /* the program has saved that itself: triggers may have made something else of it since */
 	const char *text;
 	size_t len;
 };

@@ -3,6 +3,7 @@
 
 #include "rowfs/base/periodic.h"
 #include "rowfs/base/settings.h"
+#include "rowfs/engine/bases.h"
 #include "rowfs/engine/cache.h"
 #include "rowfs/engine/catalog.h"
 #include "rowfs/engine/follow.h"
@@ -26,6 +27,9 @@ enum { COMMIT_SETTLE_MS = 10000 };
  * than its time. Longer than any burst of short reads lasts, and than five waits for a lock in a row. */
 enum { ENGINE_READ_PATIENCE_MS = 10000 };
 
+/* The share of memory_max that the texts may take which programs have read and may save (engine/bases.h). */
+enum { ENGINE_BASES_SHARE = 8 };
+
 struct engine {
 	const struct settings *settings;
 	struct store *store;
@@ -33,6 +37,7 @@ struct engine {
 	struct catalog *catalog;
 	struct reader *reader;
 	struct names *names;
+	struct bases *bases;
 	struct scratch *scratch;
 	struct refusals *refusals;
 	struct lane *reads;  /* STORE_READERS seats, by relation */

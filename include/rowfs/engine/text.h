@@ -64,7 +64,10 @@ void text_set_limit(uint64_t bytes);
 uint64_t text_bytes(void);
 int text_charge(int64_t bytes);
 
-/* Whoever holds texts that nobody needs, only in case: called when a charge does not fit, which is then tried once
- * more. The caller of text_charge() or text_new() may hold locks of his own, so `fn` takes none but one under
- * which nobody charges or takes another. Set before there is a second thread; NULL: nobody. */
-void text_set_shed(void (*fn)(void *arg), void *arg);
+/* Whoever holds texts that nobody needs, only in case: called, in the order in which they were added, until a charge
+ * fits. The caller of text_charge() or text_new() may hold locks of his own, so `fn` takes none but one under
+ * which nobody charges or takes another. Added before there is a second thread, and removed, by its `arg`, when there
+ * is none any more. TEXT_SHEDS at most. */
+enum { TEXT_SHEDS = 2 };
+void text_add_shed(void (*fn)(void *arg), void *arg);
+void text_remove_shed(const void *arg);

@@ -1,0 +1,207 @@
+# What a program has read is what its save is compared with, however it saves: others' changes of other columns stay, a
+# column that both have changed is a conflict, and the text that was refused is kept.
+
+load ../lib/rowfs
+
+setup_file() {
+	harness_start
+}
+
+teardown_file() {
+	harness_end
+}
+
+setup() {
+	database_new
+	sql "CREATE TABLE notes (id int PRIMARY KEY, a text, b text, seal text GENERATED ALWAYS AS (a || b) STORED);
+		INSERT INTO notes (id, a, b) SELECT i, 'a' || i, 'b' || i FROM generate_series(1, 20) i"
+	mount_rowfs mnt consistency=strong
+	NOTES=$MNT/public/notes
+}
+
+teardown() {
+	mounts_end
+}
+
+note() {
+	sql "SELECT a, b FROM notes WHERE id = $1"
+}
+
+# script <<'PYTHON': one program, with `path(ID)` of a note, read(path), and ways to save a text: saves.
+script() {
+	python3 - "$NOTES" 3>&- <<<"
+import errno, json, os, subprocess, sys, threading
+
+def path(number):
+    return f'{sys.argv[1]}/{number}.json'
+
+def read(path):
+    with open(path) as f:
+        return json.load(f)
+
+def overwrite(path, text):
+    with open(path, 'w') as f:
+        f.write(text)
+
+def replace(path, text):
+    other = os.path.join(os.path.dirname(path), f'.{os.getpid()}.tmp')
+    overwrite(other, text)
+    os.rename(other, path)
+
+def aside(path, text):
+    os.rename(path, path + '~')
+    try:
+        with open(path, 'x') as f:
+            f.write(text)
+    except OSError:
+        os.rename(path + '~', path)
+        raise
+    os.unlink(path + '~')
+
+saves = overwrite, replace, aside
+
+def refused(save, path, text):
+    try:
+        save(path, text)
+    except OSError as e:
+        return e.errno
+    return 0
+
+def sql(statement):
+    subprocess.run(['psql', '-XAtqc', statement], check=True)
+
+$(cat)"
+}
+
+@test "a whole text changes what its program has changed, and takes nobody else's change back" {
+	script <<-'PYTHON'
+	for number, save in enumerate(saves, 1):
+	    row = read(path(number))
+	    sql(f"UPDATE notes SET b = 'theirs' WHERE id = {number}")
+	    row["a"] = "mine"
+	    save(path(number), json.dumps(row, indent=2) + "\n")
+	PYTHON
+	for id in 1 2 3; do assert_equal "$(note "$id")" 'mine|theirs'; done
+}
+
+@test "a column that both have changed is a conflict, and the refused text is kept" {
+	script <<-'PYTHON'
+	for number, save in enumerate(saves, 1):
+	    row = read(path(number))
+	    sql(f"UPDATE notes SET a = 'theirs' WHERE id = {number}")
+	    row["a"] = f"mine {number}"
+	    assert refused(save, path(number), json.dumps(row)) in (errno.ESTALE, errno.EIO)
+	    assert read(path(number))["a"] == "theirs"
+	    row = read(path(number))
+	    row["a"] = "mine after all"
+	    assert refused(save, path(number), json.dumps(row)) == 0
+	PYTHON
+	for id in 1 2 3; do
+		assert_equal "$(note "$id")" "mine after all|b$id"
+		grep -l "mine $id" "$MNT"/.rowfs/rejected/*
+	done
+	grep -q 'column \\"a\\" was changed by somebody else' "$MNT/.rowfs/errors"
+}
+
+@test "what a program has saved it knows: its next save is its next change" {
+	script <<-'PYTHON'
+	for number, save in enumerate(saves, 1):
+	    row = read(path(number))
+	    row["a"] = "first"
+	    save(path(number), json.dumps(row))
+	    sql(f"UPDATE notes SET b = 'theirs' WHERE id = {number}")
+	    row["a"] = "second"
+	    save(path(number), json.dumps(row))
+	    sql(f"UPDATE notes SET a = 'theirs' WHERE id = {number}")
+	    assert refused(save, path(number), json.dumps(row)) in (errno.ESTALE, errno.EIO), save
+	    row["a"] = "third"
+	    assert refused(save, path(number), json.dumps(row)) in (errno.ESTALE, errno.EIO), save
+	PYTHON
+	for id in 1 2 3; do assert_equal "$(note "$id")" 'theirs|theirs'; done
+}
+
+@test "what a trigger makes of a save is nobody else's change" {
+	sql "CREATE FUNCTION tidy() RETURNS trigger LANGUAGE plpgsql AS \$\$
+		BEGIN NEW.a := lower(NEW.a); NEW.b := 'stamped ' || coalesce(NEW.a, ''); RETURN NEW; END \$\$;
+		CREATE TRIGGER tidy BEFORE UPDATE ON notes FOR EACH ROW EXECUTE FUNCTION tidy()"
+	script <<-'PYTHON'
+	for number, save in enumerate(saves, 1):
+	    row = read(path(number))
+	    for text in "ONE", "TWO", "THREE":
+	        row["a"] = text
+	        save(path(number), json.dumps(row))
+	    sql(f"UPDATE notes SET a = 'THEIRS' WHERE id = {number}")
+	    row["a"] = "FOUR"
+	    assert refused(save, path(number), json.dumps(row)) in (errno.ESTALE, errno.EIO)
+	PYTHON
+	for id in 1 2 3; do assert_equal "$(note "$id")" 'theirs|stamped theirs'; done
+}
+
+@test "a program that reads in one thread and saves in another is one program; two processes are two" {
+	script <<-'PYTHON'
+	def in_a_thread(work, *arguments):
+	    thread = threading.Thread(target=work, args=arguments)
+	    thread.start()
+	    thread.join()
+
+	rows = {}
+	kept = threading.Event()
+	def reader(number):
+	    rows[number] = read(path(number))
+	    kept.wait(20)
+	for number, save in enumerate(saves, 1):
+	    thread = threading.Thread(target=reader, args=(number,))
+	    thread.start()
+	    while number not in rows:
+	        pass
+	    sql(f"UPDATE notes SET a = 'theirs' WHERE id = {number}")
+	    rows[number]["a"] = "mine"
+	    assert refused(save, path(number), json.dumps(rows[number])) in (errno.ESTALE, errno.EIO)
+	    kept.set()
+	    thread.join()
+	    kept.clear()
+	# Another process, that has read nothing, has the row as it is when it opens it.
+	read(path(4))
+	sql("UPDATE notes SET a = 'theirs' WHERE id = 4")
+	subprocess.run(["sh", "-c", 'echo \'{"a": "ours"}\' > "$0"', path(4)], check=True)
+	PYTHON
+	for id in 1 2 3; do assert_equal "$(note "$id")" "theirs|b$id"; done
+	assert_equal "$(note 4)" 'ours|b4'
+}
+
+@test "a text that is what was read, and others have changed the row since: neither silence nor theirs taken back" {
+	script <<-'PYTHON'
+	for number, save in enumerate(saves, 1):
+	    text = json.dumps({column: read(path(number))[column] for column in ("a", "b")})
+	    save(path(number), text)
+	    save(path(number), text)
+	    sql(f"UPDATE notes SET b = 'theirs' WHERE id = {number}")
+	    assert refused(save, path(number), text) in (errno.ESTALE, errno.EIO)
+	    read(path(number))
+	    save(path(number), text)
+	PYTHON
+	for id in 1 2 3; do assert_equal "$(note "$id")" "a$id|b$id"; done
+	grep -q 'the text is what it had read' "$MNT/.rowfs/errors"
+}
+
+@test "a shell that only writes sets what it says, whoever was there before" {
+	for n in 1 2 3; do
+		sql "UPDATE notes SET a = 'theirs $n' WHERE id = 1"
+		echo "{\"a\": \"ours $n\"}" >"$NOTES/1.json"
+		assert_equal "$(note 1)" "ours $n|b1"
+	done
+}
+
+@test "a program that reads many rows is no editor, and pushes no editor's rows out" {
+	sql "CREATE TABLE many (id int PRIMARY KEY, a text, b text);
+		INSERT INTO many SELECT i, 'a', 'b' FROM generate_series(1, 6000) i"
+	wait_until 5 test -d "$MNT/public/many"
+	script <<-'PYTHON'
+	row = read(path(1))
+	for _ in range(2):
+	    subprocess.run(["grep", "-rc", "nothing", f"{sys.argv[1]}/../many"], stdout=subprocess.DEVNULL)
+	sql("UPDATE notes SET a = 'theirs' WHERE id = 1")
+	row["a"] = "mine"
+	assert refused(overwrite, path(1), json.dumps(row)) == errno.ESTALE
+	PYTHON
+}
