@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <string.h>
 #include <uthash.h>
+#include <utlist.h>
 
 #include "fetch.h"
 #include "rowfs/base/clock.h"
@@ -29,8 +30,10 @@ struct flight {
 	struct reader *reader;
 	struct rowref ref;
 	struct read_request *waiting; /* [lock] */
+	struct flight *prev, *next;   /* [lock] all that are on their way */
 	bool joinable;                /* [lock] in the table */
-	bool superseded;              /* [lock] */
+	bool superseded;              /* [lock] by a save */
+	bool overtaken;               /* [lock] something younger may have been seen of the row meanwhile */
 	atomic_bool abandoned;        /* the last who waited was killed */
 	enum outcome outcome;
 	struct buf replace;           /* REPLACE: that value */
@@ -48,7 +51,8 @@ struct reader {
 	struct own *own;
 	_Atomic uint64_t breaks; /* of Redis' connections, that were heeded */
 	pthread_mutex_t lock;
-	struct flight *flights; /* [lock] */
+	struct flight *flights; /* [lock] those that may be joined */
+	struct flight *under_way; /* [lock] */
 };
 
 /* Copies are refused for as long as one that is older than what was seen may still be used. */
@@ -265,12 +269,18 @@ static void flight_free(struct flight *flight)
 	free(flight);
 }
 
-/* Both with the lock held. */
+/* These with the lock held. */
 static void unlist(struct reader *reader, struct flight *flight)
 {
 	if (flight->joinable)
 		HASH_DEL(reader->flights, flight);
 	flight->joinable = false;
+}
+
+static void overtake(struct reader *reader, struct flight *flight)
+{
+	unlist(reader, flight);
+	flight->overtaken = true;
 }
 
 static void join(struct flight *flight, struct read_request *request)
@@ -334,6 +344,24 @@ static int fetch_renewed(struct flight *flight, bool *leased, struct text **ret,
 	return r;
 }
 
+static bool is_of_row(const struct flight *flight, const struct rowref *ref)
+{
+	return flight->ref.relation->oid == ref->relation->oid && strcmp(flight->ref.name, ref->name) == 0;
+}
+
+/* With the lock held. */
+static void note_seen(struct flight *flight, const struct text *text)
+{
+	struct reader *reader = flight->reader;
+	struct flight *other;
+
+	own_note(reader->own, flight->ref.relation->oid, flight->ref.name,
+		 text && !flight->overtaken ? text->xid : 0);
+	DL_FOREACH(reader->under_way, other)
+		if (is_of_row(other, &flight->ref))
+			other->overtaken = true;
+}
+
 static void flight_run(struct lane_task *task)
 {
 	struct flight *flight = container_of(task, struct flight, task);
@@ -360,10 +388,11 @@ static void flight_run(struct lane_task *task)
 		w->began_us = flight->began_us;
 		w->fed = fed;
 	}
+	DL_DELETE(reader->under_way, flight);
 	superseded = flight->superseded;
 	/* Noted under the lock, so that a save that comes now notes its own after it. */
 	if ((r == 0 || r == -ENOENT || r == -EACCES) && !superseded)
-		own_note(reader->own, flight->ref.relation->oid, flight->ref.name, text ? text->xid : 0);
+		note_seen(flight, text);
 	pthread_mutex_unlock(&reader->lock);
 
 	if (r == 0 && leased && !superseded)
@@ -395,7 +424,7 @@ static void outdate(struct reader *reader, const struct rowref *ref)
 		key = flight_key(ref, &len);
 		HASH_FIND(hh, reader->flights, key ? key : "", key ? len : 0, flight);
 		if (flight)
-			unlist(reader, flight);
+			overtake(reader, flight);
 	}
 	pthread_mutex_unlock(&reader->lock);
 }
@@ -440,7 +469,7 @@ static enum boarding join_or_list(struct reader *reader, struct flight *flight,
 	if (!reader->parts.settings->strong)
 		HASH_FIND(hh, reader->flights, flight->key, flight->key_len, other);
 	if (other && is_older(reader, other)) {
-		unlist(reader, other);
+		overtake(reader, other);
 		other = NULL;
 	}
 	if (!other && !reader->parts.settings->strong) {
@@ -449,6 +478,8 @@ static enum boarding join_or_list(struct reader *reader, struct flight *flight,
 		HASH_ADD_KEYPTR(hh, reader->flights, flight->key, flight->key_len, flight);
 		flight->joinable = HASH_COUNT(reader->flights) > before;
 	}
+	if (!other)
+		DL_APPEND(reader->under_way, flight);
 	join(other ? other : flight, request);
 	pthread_mutex_unlock(&reader->lock);
 	return other ? ON_ANOTHER : ON_THIS;
@@ -527,18 +558,16 @@ bool reader_abandon(struct reader *reader, struct read_request *request)
 	return found;
 }
 
-/* With the lock held. Whichever snapshot a flight came with, it is the same row. */
+/* With the lock held. Whichever snapshot a flight came with, and whether it may be joined, it is the same row. */
 static void supersede(struct reader *reader, const struct rowref *ref)
 {
-	struct flight *flight, *next;
+	struct flight *flight;
 
-	HASH_ITER(hh, reader->flights, flight, next) {
-		if (flight->ref.relation->oid != ref->relation->oid ||
-		    strcmp(flight->ref.name, ref->name) != 0)
-			continue;
-		flight->superseded = true;
-		unlist(reader, flight);
-	}
+	DL_FOREACH(reader->under_way, flight)
+		if (is_of_row(flight, ref)) {
+			flight->superseded = true;
+			unlist(reader, flight);
+		}
 }
 
 uint32_t reader_seen(struct reader *reader, const struct rowref *ref)

@@ -209,6 +209,43 @@ START_TEST(the_old_answer_is_not_noted_as_seen)
 }
 END_TEST
 
+/* A read that nobody joins any more, since a copy was used meanwhile, is no younger than a save. */
+START_TEST(a_save_supersedes_a_read_that_cannot_be_joined)
+{
+	struct slow slow = {LATCH_INIT, .hold = 1};
+	struct getter first;
+
+	begin_slow(&first, &ref, &slow);
+	put_copy(&old_row);
+	ck_assert_int_eq(get(&ref), 7421);
+	fake_store_put(&new_row);
+	reader_saved(sample.engine.reader, &ref, 900);
+	latch_open(&slow.latch);
+	ck_assert_int_eq(end_slow(&first), 7421);
+	put_copy(&old_row);
+	ck_assert_int_eq(get(&ref), 900);
+}
+END_TEST
+
+/* Of two reads that were under way at once either may have seen the older row: no copy passes for what was seen. */
+START_TEST(of_two_answers_neither_is_taken_for_the_younger)
+{
+	struct slow slow = {LATCH_INIT, .hold = 1};
+	struct getter first;
+
+	begin_slow(&first, &ref, &slow);
+	put_copy(&old_row);
+	ck_assert_int_eq(get(&ref), 7421);
+	fake_cache_put(key, "", 0);
+	fake_store_put(&new_row);
+	ck_assert_int_eq(get(&ref), 900);
+	latch_open(&slow.latch);
+	ck_assert_int_eq(end_slow(&first), 7421);
+	put_copy(&old_row);
+	ck_assert_int_eq(get(&ref), 900);
+}
+END_TEST
+
 /* The drop got lost, so the lease of the old read still stands; it must not be used. */
 START_TEST(a_superseded_read_fills_nothing_even_under_its_lease)
 {
@@ -452,6 +489,8 @@ int main(void)
 	test = fixed(suite, "saves");
 	tcase_add_test(test, a_save_supersedes_the_read_that_began_before_it);
 	tcase_add_test(test, the_old_answer_is_not_noted_as_seen);
+	tcase_add_test(test, a_save_supersedes_a_read_that_cannot_be_joined);
+	tcase_add_test(test, of_two_answers_neither_is_taken_for_the_younger);
 	tcase_add_test(test, a_superseded_read_fills_nothing_even_under_its_lease);
 	tcase_add_test(test, a_save_supersedes_reads_of_every_snapshot);
 	tcase_add_test(test, a_save_of_another_row_supersedes_nothing);
