@@ -240,6 +240,16 @@ void bases_free(struct bases *bases)
 	free(bases);
 }
 
+unsigned bases_count(struct bases *bases)
+{
+	unsigned n;
+
+	pthread_mutex_lock(&bases->lock);
+	n = HASH_COUNT(bases->by_key);
+	pthread_mutex_unlock(&bases->lock);
+	return n;
+}
+
 /* --- What programs know ---------------------------------------------------------------------- */
 
 void bases_note(struct bases *bases, uint32_t relation, const char *name, pid_t thread, struct text *text)

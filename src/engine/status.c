@@ -132,6 +132,7 @@ static void print_bounds(struct engine *engine, struct buf *out)
 	const struct settings *settings = engine->settings;
 
 	buf_addf(out, "memory: %" PRIu64 " of %" PRIu64 " bytes\n", text_bytes(), settings->memory_max);
+	buf_addf(out, "bases: %u of %d rows\n", bases_count(engine->bases), BASES_MAX);
 	buf_addf(out, "scratch: %" PRIu64 " of %" PRIu64 " bytes\n", scratch_used(engine->scratch),
 		 settings->scratch_max);
 	buf_addf(out, "row_text_max: %d bytes\n", TEXT_MAX);

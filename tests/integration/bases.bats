@@ -184,6 +184,29 @@ $(cat)"
 	grep -q 'the text is what it had read' "$MNT/.rowfs/errors"
 }
 
+@test "vim and emacs, while somebody else changes the row: his column stays, the same column is a conflict" {
+	theirs=$BATS_TEST_TMPDIR/theirs
+	printf '#!/bin/sh\nexec psql -X -q -c "UPDATE notes SET $2 = '"'theirs'"' WHERE id = $1"\n' >"$theirs"
+	chmod +x "$theirs"
+	vim_saves() {
+		# It asks whether to write although the file has changed.
+		yes y | head -n 9 | vim -u DEFAULTS -es -c '%s/"a'"$1"'"/"mine"/' -c "call system('$theirs $1 $2')" -c 'w!' -c 'q!' "$NOTES/$1.json" 3>&-
+	}
+	emacs_saves() {
+		emacs --batch -Q "$NOTES/$1.json" --eval "(progn (search-forward \"\\\"a$1\\\"\") (replace-match \"\\\"mine\\\"\")
+			(call-process \"$theirs\" nil nil nil \"$1\" \"$2\") (set-visited-file-modtime) (save-buffer))" 3>&- 2>&1
+	}
+	vim_saves 1 b
+	emacs_saves 2 b
+	for id in 1 2; do assert_equal "$(note "$id")" 'mine|theirs'; done
+	vim_saves 3 a || true
+	emacs_saves 4 a || true
+	for id in 3 4; do
+		assert_equal "$(note "$id")" "theirs|b$id"
+		grep -l '"mine"' "$MNT"/.rowfs/rejected/*"notes+$id.json"
+	done
+}
+
 @test "a shell that only writes sets what it says, whoever was there before" {
 	for n in 1 2 3; do
 		sql "UPDATE notes SET a = 'theirs $n' WHERE id = 1"

@@ -221,7 +221,7 @@ START_TEST(a_replacement_is_an_update_of_what_was_moved_away)
 	ck_assert_int_eq(reader_fetch(sample.engine.reader, &ref, STORE_READ, &base, NULL), 0);
 	names_event(sample.engine.names, ITEMS, "42.json", NAME_MOVED_AWAY, base);
 	names_event(sample.engine.names, ITEMS, "42.json", NAME_CREATED, NULL);
-	edit = open_edit((struct edit_options){EDIT_UPDATE, base, true, true});
+	edit = open_edit((struct edit_options){EDIT_UPDATE, base, .truncated = true, .created = true});
 	text_unref(base);
 	events_take();
 	write_at(edit, 0, our_text);

@@ -33,6 +33,9 @@ void bases_note(struct bases *bases, uint32_t relation, const char *name, pid_t 
  * program that never read the row nothing is noted: it goes by what its handle has. */
 void bases_saved(struct bases *bases, uint32_t relation, const char *name, pid_t thread, struct text *text);
 
+/* How many rows are remembered now, for all programs. */
+unsigned bases_count(struct bases *bases);
+
 /* What the thread's program takes the row to be: a reference, or NULL. *ret_saved: it is what it saved, so that
  * triggers may have made something else of it. */
 struct text *bases_get(struct bases *bases, uint32_t relation, const char *name, pid_t thread, bool *ret_saved)
