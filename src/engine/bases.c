@@ -9,25 +9,23 @@
 #include "rowfs/base/clock.h"
 #include "rowfs/base/process.h"
 
-/* How many of the oldest are asked whether their program has ended, before one that has not is forgotten. */
-enum { OLDEST = 16 };
-
-/* How many threads of one row are asked whose they are. */
-enum { THREADS_ASKED = 16 };
+/* How many of the oldest are asked at a time whether their program has ended, which takes some microseconds; those that
+ * have not go to the young end, so that the next time others are asked. */
+enum { OLDEST = 64 };
 
 /* Beginnings of processes are known to a clock tick. */
 enum { TICK_US = 20000 };
 
 struct key {
 	uint32_t relation;
-	pid_t thread;
+	pid_t program;
 };
 
 struct base {
 	UT_hash_handle hh;
-	struct base *prev, *next;         /* of all, oldest first */
-	struct base *older, *younger;     /* of the thread's */
-	struct thread *of;
+	struct base *prev, *next;     /* of all: those that are forgotten first */
+	struct base *older, *younger; /* of the program's */
+	struct program *of;
 	struct text *text;
 	bool saved;
 	int64_t noted_us; /* CLOCK_BOOTTIME */
@@ -35,7 +33,7 @@ struct base {
 	char key[]; /* struct key, then the name */
 };
 
-struct thread {
+struct program {
 	UT_hash_handle hh;
 	pid_t number;
 	struct base *oldest;
@@ -44,18 +42,18 @@ struct thread {
 
 struct bases {
 	pthread_mutex_t lock;
-	size_t bytes, max_bytes; /* [lock] */
-	struct base *by_key, *by_age; /* [lock] */
-	struct thread *threads;       /* [lock] */
+	size_t bytes, max_bytes;     /* [lock] */
+	struct base *by_key, *queue; /* [lock] */
+	struct program *programs;    /* [lock] */
 };
 
 enum { KEY_MAX = sizeof(struct key) + 256 };
 
 /* --- The table; with the lock held ----------------------------------------------------------- */
 
-static unsigned make_key(char ret[KEY_MAX], uint32_t relation, pid_t thread, const char *name)
+static unsigned make_key(char ret[KEY_MAX], uint32_t relation, pid_t program, const char *name)
 {
-	const struct key key = {relation, thread};
+	const struct key key = {relation, program};
 	size_t len = strnlen(name, KEY_MAX - sizeof key);
 
 	memcpy(ret, &key, sizeof key);
@@ -63,45 +61,35 @@ static unsigned make_key(char ret[KEY_MAX], uint32_t relation, pid_t thread, con
 	return (unsigned)(sizeof key + len);
 }
 
-static struct base *find(struct bases *bases, uint32_t relation, pid_t thread, const char *name)
+static struct base *find(struct bases *bases, uint32_t relation, pid_t program, const char *name)
 {
 	char key[KEY_MAX];
-	unsigned len = make_key(key, relation, thread, name);
+	unsigned len = make_key(key, relation, program, name);
 	struct base *base;
 
 	HASH_FIND(hh, bases->by_key, key, len, base);
 	return base;
 }
 
-static bool is_of_row(const struct base *base, uint32_t relation, const char *name)
+static struct program *find_program(struct bases *bases, pid_t number)
 {
-	size_t len = base->key_len - sizeof(struct key);
-	struct key key;
+	struct program *program;
 
-	memcpy(&key, base->key, sizeof key);
-	return key.relation == relation && strlen(name) == len &&
-	       memcmp(base->key + sizeof key, name, len) == 0;
-}
-
-static struct thread *find_thread(struct bases *bases, pid_t number)
-{
-	struct thread *thread;
-
-	HASH_FIND(hh, bases->threads, &number, sizeof number, thread);
-	return thread;
+	HASH_FIND(hh, bases->programs, &number, sizeof number, program);
+	return program;
 }
 
 static void drop(struct bases *bases, struct base *base)
 {
-	struct thread *thread = base->of;
+	struct program *program = base->of;
 
-	DL_DELETE2(thread->oldest, base, older, younger);
-	if (--thread->n == 0) {
-		HASH_DEL(bases->threads, thread);
-		free(thread);
+	DL_DELETE2(program->oldest, base, older, younger);
+	if (--program->n == 0) {
+		HASH_DEL(bases->programs, program);
+		free(program);
 	}
 	HASH_DEL(bases->by_key, base);
-	DL_DELETE(bases->by_age, base);
+	DL_DELETE(bases->queue, base);
 	bases->bytes -= base->text->len;
 	text_unref(base->text);
 	free(base);
@@ -109,59 +97,60 @@ static void drop(struct bases *bases, struct base *base)
 
 static void drop_all(struct bases *bases)
 {
-	struct thread *thread, *next;
+	struct program *program, *next;
 
-	while (bases->by_age)
-		drop(bases, bases->by_age);
-	HASH_ITER(hh, bases->threads, thread, next) { /* those that memory ran out for */
-		HASH_DEL(bases->threads, thread);
-		free(thread);
+	while (bases->queue)
+		drop(bases, bases->queue);
+	HASH_ITER(hh, bases->programs, program, next) { /* those that memory ran out for */
+		HASH_DEL(bases->programs, program);
+		free(program);
 	}
 }
 
-/* The oldest whose program has ended, or the oldest. */
+/* One whose program has ended, or the oldest. */
 static struct base *find_least(struct bases *bases)
 {
-	struct base *base = bases->by_age;
+	for (int i = 0; i < OLDEST && process_exists(bases->queue->of->number); i++) {
+		struct base *base = bases->queue;
 
-	for (int i = 0; base && i < OLDEST; i++, base = base->next)
-		if (!process_exists(base->of->number))
-			return base;
-	return bases->by_age;
+		DL_DELETE(bases->queue, base);
+		DL_APPEND(bases->queue, base);
+	}
+	return bases->queue;
 }
 
 static void make_room(struct bases *bases, pid_t number, size_t bytes)
 {
-	struct thread *thread = find_thread(bases, number);
+	struct program *program = find_program(bases, number);
 
-	if (thread && thread->n >= BASES_OF_ONE)
-		drop(bases, thread->oldest);
-	while (bases->by_age && (HASH_COUNT(bases->by_key) >= BASES_MAX || bases->bytes + bytes > bases->max_bytes))
+	if (program && program->n >= BASES_OF_ONE)
+		drop(bases, program->oldest);
+	while (bases->queue && (HASH_COUNT(bases->by_key) >= BASES_MAX || bases->bytes + bytes > bases->max_bytes))
 		drop(bases, find_least(bases));
 }
 
-static struct thread *get_thread(struct bases *bases, pid_t number)
+static struct program *get_program(struct bases *bases, pid_t number)
 {
-	struct thread *thread = find_thread(bases, number);
-	unsigned before = HASH_COUNT(bases->threads);
+	struct program *program = find_program(bases, number);
+	unsigned before = HASH_COUNT(bases->programs);
 
-	if (thread)
-		return thread;
-	thread = calloc(1, sizeof *thread);
-	if (!thread)
+	if (program)
+		return program;
+	program = calloc(1, sizeof *program);
+	if (!program)
 		return NULL;
-	thread->number = number;
-	HASH_ADD(hh, bases->threads, number, sizeof number, thread);
-	if (HASH_COUNT(bases->threads) > before)
-		return thread;
-	free(thread); /* out of memory inside the table */
+	program->number = number;
+	HASH_ADD(hh, bases->programs, number, sizeof number, program);
+	if (HASH_COUNT(bases->programs) > before)
+		return program;
+	free(program); /* out of memory inside the table */
 	return NULL;
 }
 
-static struct base *new_base(struct bases *bases, uint32_t relation, struct thread *thread, const char *name)
+static struct base *new_base(struct bases *bases, uint32_t relation, const struct program *program, const char *name)
 {
 	char key[KEY_MAX];
-	unsigned len = make_key(key, relation, thread->number, name), before = HASH_COUNT(bases->by_key);
+	unsigned len = make_key(key, relation, program->number, name), before = HASH_COUNT(bases->by_key);
 	struct base *base = calloc(1, sizeof *base + len);
 
 	if (!base)
@@ -178,32 +167,32 @@ static struct base *new_base(struct bases *bases, uint32_t relation, struct thre
 /* For want of memory there is none, and the handle's own will do. */
 static void add(struct bases *bases, uint32_t relation, pid_t number, const char *name, struct text *text, bool saved)
 {
-	struct thread *thread = get_thread(bases, number);
-	struct base *base = thread ? new_base(bases, relation, thread, name) : NULL;
+	struct program *program = get_program(bases, number);
+	struct base *base = program ? new_base(bases, relation, program, name) : NULL;
 
 	if (!base)
-		return; /* a thread without rows waits for its first */
-	base->of = thread;
+		return; /* a program without rows waits for its first */
+	base->of = program;
 	base->text = text_ref(text);
 	base->saved = saved;
 	base->noted_us = clock_boottime_us();
-	DL_APPEND(bases->by_age, base);
-	DL_APPEND2(thread->oldest, base, older, younger);
-	thread->n++;
+	DL_APPEND(bases->queue, base);
+	DL_APPEND2(program->oldest, base, older, younger);
+	program->n++;
 	bases->bytes += text->len;
 }
 
-static void replace(struct bases *bases, uint32_t relation, pid_t thread, const char *name, struct text *text,
+static void replace(struct bases *bases, uint32_t relation, pid_t program, const char *name, struct text *text,
 		    bool saved)
 {
-	struct base *before = find(bases, relation, thread, name);
+	struct base *before = find(bases, relation, program, name);
 
 	if (before)
 		drop(bases, before);
 	if (!text || text->len > BASES_TEXT_MAX || text->len > bases->max_bytes)
 		return;
-	make_room(bases, thread, text->len);
-	add(bases, relation, thread, name, text, saved);
+	make_room(bases, program, text->len);
+	add(bases, relation, program, name, text, saved);
 }
 
 /* --- Begin and end --------------------------------------------------------------------------- */
@@ -252,81 +241,42 @@ unsigned bases_count(struct bases *bases)
 
 /* --- What programs know ---------------------------------------------------------------------- */
 
-void bases_note(struct bases *bases, uint32_t relation, const char *name, pid_t thread, struct text *text)
+void bases_note(struct bases *bases, uint32_t relation, const char *name, pid_t program, struct text *text)
 {
-	if (!thread)
+	if (!program)
 		return;
 	pthread_mutex_lock(&bases->lock);
-	replace(bases, relation, thread, name, text, false);
+	replace(bases, relation, program, name, text, false);
 	pthread_mutex_unlock(&bases->lock);
 }
 
-/* The threads that read the row, those who did last first, with what they read. */
-struct candidates {
-	struct base_of_thread {
-		pid_t thread;
-		struct text *text;
-		bool saved;
-		int64_t noted_us;
-	} at[THREADS_ASKED];
-	unsigned n;
-};
-
-static void find_candidates(struct bases *bases, uint32_t relation, const char *name, struct candidates *ret)
+struct text *bases_get(struct bases *bases, uint32_t relation, const char *name, pid_t program, bool *ret_saved)
 {
+	int64_t began = program ? process_began_us(program) : 0;
+	struct text *text = NULL;
 	struct base *base;
 
-	ret->n = 0;
+	if (!began)
+		return NULL;
 	pthread_mutex_lock(&bases->lock);
-	for (base = bases->by_age ? bases->by_age->prev : NULL; base && ret->n < THREADS_ASKED;
-	     base = base == bases->by_age ? NULL : base->prev)
-		if (is_of_row(base, relation, name))
-			ret->at[ret->n++] = (struct base_of_thread){base->of->number, text_ref(base->text),
-								    base->saved, base->noted_us};
+	base = find(bases, relation, program, name);
+	/* What was noted before it began is another's, who had its number. */
+	if (base && base->noted_us + TICK_US >= began) {
+		text = text_ref(base->text);
+		*ret_saved = base->saved;
+	}
 	pthread_mutex_unlock(&bases->lock);
-}
-
-/* The index of the last that the thread's program has noted; -1: none. */
-static int choose(const struct candidates *candidates, pid_t thread)
-{
-	pid_t group = candidates->n ? process_group(thread) : 0;
-	int64_t began = group ? process_began_us(group) : 0;
-
-	for (unsigned i = 0; began && i < candidates->n; i++) {
-		const struct base_of_thread *one = &candidates->at[i];
-
-		if (one->noted_us + TICK_US >= began &&
-		    (one->thread == thread || one->thread == group || process_group(one->thread) == group))
-			return (int)i;
-	}
-	return -1;
-}
-
-struct text *bases_get(struct bases *bases, uint32_t relation, const char *name, pid_t thread, bool *ret_saved)
-{
-	struct candidates candidates;
-	struct text *text = NULL;
-	int chosen;
-
-	find_candidates(bases, relation, name, &candidates);
-	chosen = choose(&candidates, thread);
-	if (chosen >= 0) {
-		text = text_ref(candidates.at[chosen].text);
-		*ret_saved = candidates.at[chosen].saved;
-	}
-	for (unsigned i = 0; i < candidates.n; i++)
-		text_unref(candidates.at[i].text);
 	return text;
 }
 
-void bases_saved(struct bases *bases, uint32_t relation, const char *name, pid_t thread, struct text *text)
+void bases_saved(struct bases *bases, uint32_t relation, const char *name, pid_t program, struct text *text)
 {
 	bool saved;
-	_cleanup_text_ struct text *before = bases_get(bases, relation, name, thread, &saved);
+	_cleanup_text_ struct text *before = bases_get(bases, relation, name, program, &saved);
 
 	if (!before)
 		return;
 	pthread_mutex_lock(&bases->lock);
-	replace(bases, relation, thread, name, text, saved || (text && text != before));
+	replace(bases, relation, program, name, text, saved || (text && text != before));
 	pthread_mutex_unlock(&bases->lock);
 }

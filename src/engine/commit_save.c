@@ -99,17 +99,40 @@ static bool is_overtaken(const struct save *save, const struct text *now)
 	return !save->saved && !version_equal(&now->version, &save->base->version);
 }
 
+/* Does the row have what the text says? Else the name of a column in which it has not. */
+static int find_difference(const struct relation *relation, const struct save *save, const struct text *now,
+			   const char **ret, struct error *e)
+{
+	_cleanup_patch_ struct patch wanted = {0}, found = {0};
+	int r = json_parse(relation, save->text, save->len, &wanted, e);
+
+	if (r == 0)
+		r = json_parse(relation, now->data, now->len, &found, e);
+	*ret = NULL;
+	for (size_t i = 0; r == 0 && !*ret && i < relation->n_columns; i++)
+		if (wanted.present[i] && !relation->columns[i].generated &&
+		    !json_same_value(relation->columns[i].type, wanted.cells[i], found.cells[i]))
+			*ret = relation->columns[i].name;
+	return r;
+}
+
+/* The text changes nothing of what its program had read. If that is not what the row is any more, it may be meant to
+ * bring it back, or to leave it as it is; nobody can tell. */
 static int refuse_overtaken(struct engine *engine, const struct rowref *ref, const struct save *save,
 			    struct error *e)
 {
 	_cleanup_text_ struct text *now = NULL;
+	const char *column = NULL;
 	int r = fetch_now(engine, ref, &now, e);
 
-	if (r < 0 || !is_overtaken(save, now))
+	if (r == 0 && is_overtaken(save, now))
+		r = find_difference(ref->relation, save, now, &column, e);
+	if (r < 0 || !column)
 		return r;
-	(void)error_set(e, ESTALE, "conflict: somebody else has changed the row since this program read it, and the text is "
-				   "what it had read");
-	snprintf(e->hint, sizeof e->hint, "read the row again, and save it then");
+	(void)error_set(e, ESTALE, "conflict: column \"%s\" was changed by somebody else meanwhile, and the text is what this "
+				   "program had read", column);
+	snprintf(e->field, sizeof e->field, "%s", column);
+	snprintf(e->hint, sizeof e->hint, "read the row again, in the same program, and save it then");
 	return -ESTALE;
 }
 

@@ -11,6 +11,7 @@ struct update {
 	struct patch base, edited, stored;
 	bool *changed;
 	size_t n_changed;
+	bool *held; /* a patch names them with the value that its program takes them to have: that must be so */
 };
 
 static void update_done(struct update *update)
@@ -20,6 +21,7 @@ static void update_done(struct update *update)
 	patch_done(&update->edited);
 	patch_done(&update->stored);
 	free(update->changed);
+	free(update->held);
 }
 
 /* What the base does not have may be anything in the row, so that NULL is a change too. */
@@ -43,9 +45,25 @@ static int take_stored(struct update *update, const struct text *stored, struct 
 	int r = json_parse(relation, stored->data, stored->len, &update->stored, e);
 
 	for (size_t i = 0; r == 0 && i < relation->n_columns; i++)
-		if (update->changed[i] && update->stored.present[i])
+		if ((update->changed[i] || update->held[i]) && update->stored.present[i])
 			update->base.cells[i] = update->stored.cells[i];
 	return r;
+}
+
+/* Who sends a whole row leaves what he had read as it was; who names a few columns wants them so. */
+static void hold_named(struct update *update)
+{
+	const struct relation *relation = update->ref->relation;
+	bool whole = true;
+
+	for (size_t i = 0; i < relation->n_columns; i++) {
+		if (relation_is_key(relation, i) || relation->columns[i].generated)
+			continue;
+		update->held[i] = update->edited.present[i] && update->base.present[i] && !update->changed[i];
+		whole &= update->edited.present[i] || !update->base.present[i];
+	}
+	for (size_t i = 0; whole && i < relation->n_columns; i++)
+		update->held[i] = false;
 }
 
 static int update_prepare(const struct rowref *ref, const struct save *save, const struct text *stored,
@@ -64,13 +82,16 @@ static int update_prepare(const struct rowref *ref, const struct save *save, con
 	if (r < 0)
 		return r;
 	ret->changed = calloc(relation->n_columns + 1, sizeof *ret->changed);
-	if (!ret->changed || commit_key(ref, &ret->base, &ret->key) < 0)
+	ret->held = calloc(relation->n_columns + 1, sizeof *ret->held);
+	if (!ret->changed || !ret->held || commit_key(ref, &ret->base, &ret->key) < 0)
 		return commit_no_memory(e);
 	r = diff_patch(relation, &ret->key, ret->base.cells, &ret->edited, ret->changed,
 		       &ret->n_changed, e);
 	if (r < 0)
 		return r;
 	mark_unknown(ret);
+	if (save->believed)
+		hold_named(ret);
 	return stored ? take_stored(ret, stored, e) : 0;
 }
 
@@ -88,7 +109,7 @@ static struct text *update_result(struct update *update, uint32_t xid)
 
 enum verdict { OURS, BASE, OTHERS, GONE };
 
-/* What the row holds in the columns that were to change. `ret_column`: of OTHERS, the first that is
+/* What the row holds in the columns that were to change, or to be held. `ret_column`: of OTHERS, the first that is
  * neither; where some are ours and the rest the base's, the first that is not the base's. */
 static enum verdict compare(const struct update *update, const struct patch *now, size_t *ret_column)
 {
@@ -98,15 +119,15 @@ static enum verdict compare(const struct update *update, const struct patch *now
 	for (size_t i = 0; i < relation->n_columns; i++) {
 		const struct type *type = relation->columns[i].type;
 
-		if (!update->changed[i])
+		if (!update->changed[i] && !update->held[i])
 			continue;
-		bool is_ours = json_same_value(type, now->cells[i], update->edited.cells[i]);
+		bool is_ours = update->changed[i] && json_same_value(type, now->cells[i], update->edited.cells[i]);
 		bool is_base = json_same_value(type, now->cells[i], update->base.cells[i]);
 
 		if (!is_base && (base || (!is_ours && !neither)))
 			*ret_column = i;
 		neither |= !is_ours && !is_base;
-		ours &= is_ours;
+		ours &= is_ours || (update->held[i] && is_base);
 		base &= is_base;
 	}
 	return ours ? OURS : base ? BASE : OTHERS;
@@ -209,7 +230,7 @@ int commit_update(struct engine *engine, const struct rowref *ref, const struct 
 	if (r < 0)
 		return r;
 	r = statement_patch(ref->relation, &update.key, update.base.cells, &update.edited,
-			    update.changed, &statement);
+			    update.changed, update.held, &statement);
 	if (r < 0)
 		return commit_no_memory(e);
 	for (int attempt = 0; attempt < COMMIT_ATTEMPTS; attempt++) {

@@ -302,7 +302,7 @@ static void committed(struct edit *edit, struct text *now)
 	edit->ours |= now != edit->base;
 	if (now != edit->base)
 		edit->believed = edit->saved = false;
-	bases_saved(edit->engine->bases, edit->ref.relation->oid, edit->ref.name, edit->asker.pid, now);
+	bases_saved(edit->engine->bases, edit->ref.relation->oid, edit->ref.name, edit->thread_group, now);
 	text_unref(edit->base);
 	edit->base = now;
 	names_event(edit->engine->names, edit->ref.relation->oid, edit->ref.name, NAME_COMMITTED, NULL);

@@ -55,7 +55,7 @@ int text_charge(int64_t bytes)
 {
 	bool fit = fits(bytes);
 
-	for (size_t i = 0; !fit && i < TEXT_SHEDS; i++)
+	for (size_t i = TEXT_SHEDS; !fit && i-- > 0;)
 		if (sheds[i].fn) {
 			sheds[i].fn(sheds[i].arg);
 			fit = fits(bytes);

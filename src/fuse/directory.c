@@ -22,6 +22,8 @@ struct directory {
 	struct entries *entries; /* the extras, and if it holds the kernel's copy, the rows; NULL: nothing was read */
 	int error;               /* while gathering */
 	bool holds;              /* it uses the kernel's copy, or fills it */
+	bool lost;               /* the copy, whose names `entries` has, went while it was read; */
+	uint64_t lost_at;        /* from this row number on the numbers are this handle's own */
 	bool filling;            /* the kernel keeps what this handle has read from the beginning on */
 	bool named;              /* all of that is in `entries` */
 	bool fed;                /* and was read under a live feed */
@@ -161,6 +163,7 @@ static void begin_to_fill(struct mount *mount, struct directory *directory)
 	if (!directory->holds)
 		return;
 	directory->filling = directory->named = directory->fed = true;
+	directory->lost = false;
 	nodes_fill_listing(mount->nodes, directory->node);
 }
 
@@ -200,12 +203,16 @@ static int find_place(struct mount *mount, struct directory *directory, uint64_t
 		return 0;
 	if (number == 0)
 		return listing_start(directory->listing, 0, NULL);
-	if (number > entries->n - entries->n_extras)
+	if (number > entries->n - entries->n_extras || (directory->lost && number > directory->lost_at))
 		return 0;
 	r = rowref_of_name(mount->engine.catalog, directory->node->relation,
 			   entries_name(entries, entries->n_extras + number - 1), &ref, NULL);
 	if (r == 0)
 		r = listing_start(directory->listing, number, &ref.key);
+	if (!directory->named) {
+		directory->lost = true;
+		directory->lost_at = number;
+	}
 	return r == -ENOMEM ? r : r < 0 ? -EIO : 0;
 }
 
@@ -422,14 +429,15 @@ static void read_directory(fuse_req_t req, size_t size, off_t offset, struct fus
 
 /* --- Operations ------------------------------------------------------------------------------ */
 
-/* Who does not hold the kernel's copy leaves it alone; without a feed the kernel drops it. */
+/* Who does not hold the kernel's copy leaves it alone. */
 static void open_listing(struct mount *mount, struct directory *directory, struct fuse_file_info *fi)
 {
-	if (!follow_live(mount->engine.follow) || !listing_is_fed(directory->listing))
-		return;
-	directory->holds = nodes_hold_listing(mount->nodes, directory->node, &directory->entries);
+	bool drop = false;
+
+	if (follow_live(mount->engine.follow) && listing_is_fed(directory->listing))
+		directory->holds = nodes_hold_listing(mount->nodes, directory->node, &directory->entries, &drop);
 	fi->cache_readdir = directory->holds;
-	fi->keep_cache = !directory->holds || directory->entries;
+	fi->keep_cache = !drop;
 }
 
 static void close_directory(struct mount *mount, struct directory *directory)

@@ -325,7 +325,7 @@ struct node *nodes_find_row(struct nodes *nodes, uint32_t relation, const char *
 
 /* --- Tables' listings ------------------------------------------------------------------------ */
 
-bool nodes_hold_listing(struct nodes *nodes, struct node *node, struct entries **ret)
+bool nodes_hold_listing(struct nodes *nodes, struct node *node, struct entries **ret, bool *ret_drop)
 {
 	bool held;
 
@@ -333,6 +333,7 @@ bool nodes_hold_listing(struct nodes *nodes, struct node *node, struct entries *
 	held = node->listing_held;
 	node->listing_held = true;
 	*ret = !held && node->listing ? entries_ref(node->listing) : NULL;
+	*ret_drop = !held && !node->listing && node->listing_copy == COPY_WHOLE;
 	nodes_unlock(nodes);
 	return !held;
 }
@@ -347,7 +348,8 @@ void nodes_release_listing(struct nodes *nodes, struct node *node)
 void nodes_fill_listing(struct nodes *nodes, struct node *node)
 {
 	nodes_lock(nodes);
-	node->listing_changed = false;
+	node->listing_changed = node->listing_copy == COPY_BEGUN;
+	node->listing_copy = COPY_BEGUN;
 	drop_listing(nodes, node);
 	nodes_unlock(nodes);
 }
@@ -359,6 +361,7 @@ bool nodes_keep_listing(struct nodes *nodes, struct node *node, struct entries *
 	nodes_lock(nodes);
 	drop_listing(nodes, node);
 	valid = !node->listing_changed;
+	node->listing_copy = valid ? COPY_WHOLE : COPY_NONE;
 	if (valid && names && nodes->listing_bytes + entries_bytes(names) <= LISTINGS_BYTES_MAX) {
 		node->listing = entries_ref(names);
 		nodes->listing_bytes += entries_bytes(names);
@@ -367,12 +370,18 @@ bool nodes_keep_listing(struct nodes *nodes, struct node *node, struct entries *
 	return valid;
 }
 
-void nodes_change_listing(struct nodes *nodes, struct node *node)
+bool nodes_change_listing(struct nodes *nodes, struct node *node)
 {
+	bool begun;
+
 	nodes_lock(nodes);
 	node->listing_changed = true;
 	drop_listing(nodes, node);
+	begun = node->listing_copy == COPY_BEGUN;
+	if (!begun)
+		node->listing_copy = COPY_NONE;
 	nodes_unlock(nodes);
+	return !begun;
 }
 
 struct node *nodes_find_table(struct nodes *nodes, uint32_t relation)

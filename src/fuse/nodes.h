@@ -47,6 +47,9 @@ enum node_kind {
 
 struct file;
 
+/* What the kernel keeps of a table's listing, as far as can be known. */
+enum listing_copy { COPY_NONE, COPY_BEGUN, COPY_WHOLE };
+
 struct node {
 	unsigned magic;
 	enum node_kind kind;  /* ROW and SCRATCH may become each other by rename */
@@ -83,8 +86,9 @@ struct node {
 
 	/* TABLE */
 	bool listing_held;    /* a directory handle is open that uses the kernel's copy of the listing, or fills it */
-	bool listing_changed; /* since that handle began to read */
-	struct entries *listing; /* what the kernel keeps, whole and unchanged */
+	enum listing_copy listing_copy;
+	bool listing_changed; /* since that copy was begun; or it was begun by one handle and goes on with another's names */
+	struct entries *listing; /* the names of a whole copy, if they are known */
 };
 
 /* How long a LOOKUP's text serves the OPEN that belongs to it; how long a caller who got ESTALE may take for the
@@ -229,19 +233,24 @@ void nodes_drop_kept(struct nodes *nodes);
 /* The kernel keeps one copy of a directory's listing, and looks in it for the offset at which a handle goes on. But
  * handles that read a changing table number its rows differently, and one that went on in another's copy would miss
  * rows or see them twice. So at any time one handle at most of a table has to do with the copy: it uses what one
- * before it has left, whose names it knows (*ret, a reference; NULL: there is no copy), or fills another. False:
- * there is such a handle already. */
-bool nodes_hold_listing(struct nodes *nodes, struct node *node, struct entries **ret);
+ * before it has left, whose names it knows (*ret, a reference; NULL: it does not), or fills another. False: there is
+ * such a handle already.
+ *
+ * The kernel uses a copy only when a handle has filled it to the end. One whose pages go before that can never be
+ * filled (fs/fuse/readdir.c goes on where it stands, on a page that is gone). So a copy that was begun is left alone,
+ * whatever happens; whoever comes to the end next makes it whole, and then it goes, if it is not what it should be.
+ * *ret_drop: the kernel must drop a whole copy when the handle is opened. */
+bool nodes_hold_listing(struct nodes *nodes, struct node *node, struct entries **ret, bool *ret_drop);
 void nodes_release_listing(struct nodes *nodes, struct node *node);
 
 /* The handle begins to fill the copy, before it reads the table; */
 void nodes_fill_listing(struct nodes *nodes, struct node *node);
-/* and has come to the end, with these names (NULL: they are not known). False: the listing has changed meanwhile, and
- * the kernel must drop what it has. */
+/* and has come to the end, with these names (NULL: they are not known). False: the copy is not what it should be, and
+ * the kernel must drop it. */
 bool nodes_keep_listing(struct nodes *nodes, struct node *node, struct entries *names);
 
-/* The listing changed: note it, before the kernel is told. */
-void nodes_change_listing(struct nodes *nodes, struct node *node);
+/* The listing changed: note it, before the kernel is told. False: it must not be told now. */
+bool nodes_change_listing(struct nodes *nodes, struct node *node);
 
 /* The directory of a table, held (nodes_release); NULL if the kernel knows none. */
 struct node *nodes_find_table(struct nodes *nodes, uint32_t relation);

@@ -185,8 +185,8 @@ void notify_row(struct notifier *notifier, struct node *node)
 
 void notify_listing(struct notifier *notifier, struct node *node)
 {
-	nodes_change_listing(notifier->nodes, node);
-	notify_inode(notifier, node, 0);
+	if (nodes_change_listing(notifier->nodes, node))
+		notify_inode(notifier, node, 0);
 }
 
 /* Open nodes are left alone: their attributes are those of the version that is open. */

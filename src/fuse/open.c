@@ -17,6 +17,11 @@ static bool wants_write(const struct fuse_file_info *fi)
 	return (fi->flags & O_ACCMODE) != O_RDONLY;
 }
 
+static bool reads_what_is_there(const struct fuse_file_info *fi)
+{
+	return (fi->flags & O_ACCMODE) != O_WRONLY && !(fi->flags & O_TRUNC);
+}
+
 /* --- OPEN ------------------------------------------------------------------------------------ */
 
 static void reply_open(struct call *call, struct file *file)
@@ -29,20 +34,21 @@ static void reply_open(struct call *call, struct file *file)
 
 /* A text that is written from its beginning was made of what its program has read, or saved, last; one that is changed
  * in place, of what the handle shows. */
-static struct text *believed_base(struct call *call, bool *ret_saved)
+static struct text *believed_base(struct call *call, pid_t program, bool *ret_saved)
 {
 	const struct rowref *ref = &call->ref;
 
 	if (!(call->fi.flags & O_TRUNC))
 		return NULL;
-	return bases_get(call->mount->engine.bases, ref->relation->oid, ref->name, call->asker.pid, ret_saved);
+	return bases_get(call->mount->engine.bases, ref->relation->oid, ref->name, program, ret_saved);
 }
 
 static struct backing *start_edit(struct call *call, enum edit_intent intent, struct text *base, bool created,
 				  int *ret_err)
 {
 	bool saved = false;
-	_cleanup_text_ struct text *believed = base ? believed_base(call, &saved) : NULL;
+	pid_t program = process_group(call->asker.pid);
+	_cleanup_text_ struct text *believed = base ? believed_base(call, program, &saved) : NULL;
 	struct edit_options options = {
 		.intent = intent,
 		.base = believed ? believed : base,
@@ -51,7 +57,7 @@ static struct backing *start_edit(struct call *call, enum edit_intent intent, st
 		.truncated = call->fi.flags & O_TRUNC,
 		.created = created,
 		.asker = *call_asker(call),
-		.thread_group = process_group(call->asker.pid),
+		.thread_group = program,
 	};
 	struct edit *edit;
 	int r = edit_new(&call->mount->engine, &call->ref, &options, &edit);
@@ -114,7 +120,8 @@ static void admit(struct call *call, struct file *file, struct text *row, const 
 		return;
 	}
 	if (row)
-		bases_note(call->mount->engine.bases, call->relation, call->row_name, call->asker.pid, row);
+		bases_note(call->mount->engine.bases, call->relation, call->row_name,
+			   process_group(call->asker.pid), row);
 	call->fi.direct_io = admission == ADMIT_DIRECT;
 	call->fi.keep_cache = admission == ADMIT_KEEP;
 	if (writes)
@@ -141,7 +148,7 @@ static void open_text(struct call *call, struct text *text, const struct look *l
 	struct file *file = make_file(call, call->node, text, EDIT_UPDATE, text, &r);
 
 	if (file)
-		admit(call, file, wants_write(&call->fi) ? NULL : text,
+		admit(call, file, reads_what_is_there(&call->fi) ? text : NULL,
 		      call->fi.flags & O_TRUNC ? NULL : &text->version, look);
 	else
 		open_failed(call, r);

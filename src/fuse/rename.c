@@ -236,7 +236,8 @@ static struct text *believed_target(const struct call *call, bool *ret_saved)
 
 	if (!now || (now->len == call->buf.len && (!now->len || memcmp(now->data, call->buf.data, now->len) == 0)))
 		return NULL;
-	return bases_get(call->mount->engine.bases, call->target->relation, call->new_name, call->asker.pid, ret_saved);
+	return bases_get(call->mount->engine.bases, call->target->relation, call->new_name,
+			 process_group(call->asker.pid), ret_saved);
 }
 
 /* *ret_now: see commit_save(). */
@@ -277,7 +278,8 @@ static void commit_scratch(struct call *call)
 	}
 	/* What came back as it went was not this program's to know. */
 	if (now != call->text)
-		bases_saved(call->mount->engine.bases, call->target->relation, call->new_name, call->asker.pid, now);
+		bases_saved(call->mount->engine.bases, call->target->relation, call->new_name,
+			    process_group(call->asker.pid), now);
 	scratch_is_row(call, now);
 }
 

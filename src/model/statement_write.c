@@ -142,7 +142,7 @@ static void returning_kept(struct build *b, const struct relation *relation, con
 
 int statement_patch(const struct relation *relation, const struct cells *key,
                     const struct cell *base, const struct patch *patch, const bool *changed,
-                    struct statement *ret)
+                    const bool *held, struct statement *ret)
 {
 	_cleanup_build_ struct build b = {.writes = true};
 	bool first = true;
@@ -160,6 +160,12 @@ int statement_patch(const struct relation *relation, const struct cells *key,
 	bases = b.n + 1;
 	for (size_t i = 0; i < relation->n_columns; i++) {
 		if (!changed[i])
+			continue;
+		build_sql(&b, " AND ");
+		still_equals(&b, &relation->columns[i], base[i]);
+	}
+	for (size_t i = 0; held && i < relation->n_columns; i++) {
+		if (changed[i] || !held[i])
 			continue;
 		build_sql(&b, " AND ");
 		still_equals(&b, &relation->columns[i], base[i]);

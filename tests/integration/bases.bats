@@ -181,7 +181,7 @@ $(cat)"
 	    save(path(number), text)
 	PYTHON
 	for id in 1 2 3; do assert_equal "$(note "$id")" "a$id|b$id"; done
-	grep -q 'the text is what it had read' "$MNT/.rowfs/errors"
+	grep -q 'the text is what this program had read' "$MNT/.rowfs/errors"
 }
 
 @test "vim and emacs, while somebody else changes the row: his column stays, the same column is a conflict" {
@@ -205,6 +205,46 @@ $(cat)"
 		assert_equal "$(note "$id")" "theirs|b$id"
 		grep -l '"mine"' "$MNT"/.rowfs/rejected/*"notes+$id.json"
 	done
+}
+
+@test "a program that sets a few columns: what it names is so afterwards, or it is told" {
+	script <<-'PYTHON'
+	for number, save in enumerate(saves, 1):
+	    read(path(number))
+	    save(path(number), '{"a": "up"}')
+	    sql(f"UPDATE notes SET b = 'theirs' WHERE id = {number}")
+	    for _ in range(3):
+	        save(path(number), '{"a": "up"}')              # it is so, whatever became of b
+	    sql(f"UPDATE notes SET a = 'down' WHERE id = {number}")
+	    assert refused(save, path(number), '{"a": "up"}') in (errno.ESTALE, errno.EIO)
+	    assert refused(save, path(number), '{"a": "up", "b": "mine"}') in (errno.ESTALE, errno.EIO)
+	PYTHON
+	for id in 1 2 3; do assert_equal "$(note "$id")" 'down|theirs'; done
+}
+
+@test "threads that have read and saved and ended, and others that poll the row" {
+	script <<-'PYTHON'
+	def in_a_thread(work, *arguments):
+	    result = []
+	    thread = threading.Thread(target=lambda: result.append(work(*arguments)))
+	    thread.start()
+	    thread.join()
+	    return result[0]
+
+	for number, save in enumerate(saves, 1):
+	    row = in_a_thread(read, path(number))
+	    sql(f"UPDATE notes SET b = 'theirs' WHERE id = {number}")
+	    for _ in range(20):
+	        subprocess.run(["cat", path(number)], stdout=subprocess.DEVNULL)
+	    for value in "one", "two":
+	        row["a"] = value
+	        assert in_a_thread(refused, save, path(number), json.dumps(row)) == 0
+	    with open(path(number), "r+") as f:
+	        row = json.load(f)
+	    row["b"] = "mine"
+	    assert refused(save, path(number), json.dumps(row)) == 0
+	PYTHON
+	for id in 1 2 3; do assert_equal "$(note "$id")" 'two|mine'; done
 }
 
 @test "a shell that only writes sets what it says, whoever was there before" {

@@ -39,8 +39,8 @@ def only_rows(names):
 def sql(statement):
     subprocess.run(['psql', '-XAtqc', statement], check=True)
 
+# How many changes the feed has told of.
 def heard():
-    """How many changes the feed has told of."""
     return int(next(line for line in open(f'{table}/../../.rowfs/status') if line.startswith('feed_changes')).split()[1])
 
 def wait_until(true):
@@ -130,4 +130,59 @@ $(cat)"
 	for _ in 1 2; do
 		[[ $(find "$HARNESS/a/public/cut" -name 'x*.json' | sort -u | wc -l) == 200 ]]
 	done
+}
+
+# asks_nothing FOLDER: ls of it reads no page from PostgreSQL.
+asks_nothing() {
+	local before=$(feed_get a store_pages)
+
+	ls "$1" >/dev/null
+	[[ $(feed_get a store_pages) == "$before" ]]
+}
+
+@test "the kernel answers again after somebody left a listing in the middle, and after one that changed meanwhile" {
+	script <<-'PYTHON'
+	reader = Stepwise(table)
+	assert only_rows(reader.some() + reader.some(2000))
+	reader.close()
+	PYTHON
+	for _ in 1 2 3; do ls "$HARNESS/a/public/many" >/dev/null; done
+	asks_nothing "$HARNESS/a/public/many"
+	script <<-'PYTHON'
+	reader = Stepwise(table)
+	assert only_rows(reader.some() + reader.some(2000))
+	told = heard() + 1
+	sql("DELETE FROM many WHERE id = 1")
+	wait_until(lambda: heard() >= told)
+	reader.rest()
+	reader.close()
+	reader = Stepwise(table)
+	assert only_rows(reader.some() + reader.some(2000))
+	told = heard() + 1
+	sql("DELETE FROM many WHERE id = 2")
+	wait_until(lambda: heard() >= told)
+	reader.close()
+	same(only_rows(os.listdir(table)), rows(range(3, 301)))
+	PYTHON
+	for _ in 1 2 3; do ls "$HARNESS/a/public/many" >/dev/null; done
+	asks_nothing "$HARNESS/a/public/many"
+}
+
+@test "who goes back and forth after the copy was lost has his own numbers" {
+	script <<-'PYTHON'
+	os.listdir(table)
+	reader = Stepwise(table)
+	names = reader.some(2000)
+	told = heard() + 20
+	sql("DELETE FROM many WHERE id > 70 AND id <= 90")
+	wait_until(lambda: heard() >= told)
+	while len(names) < 90:
+	    names += reader.some()
+	place = os.lseek(reader.fd, 0, os.SEEK_CUR)
+	rest = reader.rest()
+	for _ in range(2):
+	    os.lseek(reader.fd, place, os.SEEK_SET)
+	    same(reader.rest(), rest)
+	same(only_rows(names + rest), rows([*range(1, 71), *range(91, 301)]))
+	PYTHON
 }

@@ -47,7 +47,7 @@ static int patch(const struct relation *relation, const char *key, const struct 
 	const struct patch patch = patch_of(&edit);
 
 	ck_assert_int_eq(
-	        statement_patch(relation, &cells, base->cells.at, &patch, edit.present, &statement),
+	        statement_patch(relation, &cells, base->cells.at, &patch, edit.present, NULL, &statement),
 	        0);
 	return run(STORE_WRITE, &statement);
 }

@@ -1,4 +1,4 @@
-/* What is remembered of what programs have read. Threads are real ones: this process, and children. */
+/* What is remembered of what programs have read: this process, and children. */
 #include "rowfs/engine/bases.h"
 
 #include <pthread.h>
@@ -103,33 +103,27 @@ START_TEST(another_program_knows_nothing_of_it)
 }
 END_TEST
 
-static pthread_barrier_t barrier;
-static pid_t thread_id;
-
-static void *read_in_thread(void *arg)
+static void *group_of_thread(void *arg)
 {
-	thread_id = (pid_t)syscall(SYS_gettid);
-	note("1.json", thread_id, "one");
-	pthread_barrier_wait(&barrier);
-	pthread_barrier_wait(&barrier);
+	pid_t thread = (pid_t)syscall(SYS_gettid);
+
+	ck_assert_int_ne(thread, getpid());
+	*(pid_t *)arg = process_group(thread);
 	return NULL;
 }
 
 START_TEST(threads_of_a_program_are_one)
 {
 	pthread_t thread;
+	pid_t group = 0;
 
-	pthread_barrier_init(&barrier, NULL, 2);
-	note("1.json", getpid(), "before");
-	ck_assert_int_eq(pthread_create(&thread, NULL, read_in_thread, NULL), 0);
-	pthread_barrier_wait(&barrier);
-	ck_assert_int_ne(thread_id, getpid());
-	ck_assert_str_eq(known("1.json", getpid()), "one");
-	note("1.json", getpid(), "after");
-	ck_assert_str_eq(known("1.json", thread_id), "after");
-	pthread_barrier_wait(&barrier);
+	ck_assert_int_eq(pthread_create(&thread, NULL, group_of_thread, &group), 0);
 	pthread_join(thread, NULL);
-	pthread_barrier_destroy(&barrier);
+	ck_assert_int_eq(group, getpid());
+	ck_assert_int_eq(process_group(getpid()), getpid());
+	ck_assert_int_eq(process_group(1), 1);
+	ck_assert_int_eq(process_group(0), 0);
+	ck_assert_int_eq(process_group(1 << 30), 0);
 }
 END_TEST
 
@@ -188,7 +182,7 @@ START_TEST(a_save_is_known_to_who_had_read)
 }
 END_TEST
 
-START_TEST(of_one_thread_the_last_are_kept)
+START_TEST(of_one_program_the_last_are_kept)
 {
 	char name[20];
 
@@ -202,18 +196,25 @@ START_TEST(of_one_thread_the_last_are_kept)
 }
 END_TEST
 
-/* Threads of numbers that no process has stand for those that have ended. */
+/* Numbers that no process has stand for those that have ended. The living had the oldest. */
 START_TEST(those_who_have_ended_are_forgotten_first)
 {
 	enum { NOBODY = 1 << 28 };
 	char name[20];
 
-	note("mine.json", getpid(), "mine");
+	for (int i = 0; i < 60; i++) {
+		snprintf(name, sizeof name, "mine%d.json", i);
+		note(name, getpid(), "mine");
+	}
 	for (int i = 0; i < 2 * BASES_MAX; i++) {
 		snprintf(name, sizeof name, "%d.json", i);
 		note(name, NOBODY + i, name);
 	}
-	ck_assert_str_eq(known("mine.json", getpid()), "mine");
+	for (int i = 0; i < 60; i++) {
+		snprintf(name, sizeof name, "mine%d.json", i);
+		ck_assert_str_eq(known(name, getpid()), "mine");
+	}
+	ck_assert_uint_eq(bases_count(bases), BASES_MAX);
 	ck_assert_uint_lt(text_bytes(), BASES_MAX * sizeof name);
 }
 END_TEST
@@ -262,7 +263,7 @@ int main(void)
 	tcase_add_test(test, who_has_ended_or_is_unknown_knows_nothing);
 	tcase_add_test(test, a_number_that_is_used_again_is_another_program);
 	tcase_add_test(test, a_save_is_known_to_who_had_read);
-	tcase_add_test(test, of_one_thread_the_last_are_kept);
+	tcase_add_test(test, of_one_program_the_last_are_kept);
 	tcase_add_test(test, those_who_have_ended_are_forgotten_first);
 	tcase_add_test(test, texts_take_so_much_and_no_more);
 	tcase_add_test(test, who_needs_the_memory_gets_it);

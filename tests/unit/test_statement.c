@@ -287,7 +287,7 @@ START_TEST(test_patch)
 	const struct cell base[] = {{"1", 1}, {"old", 3}, {"{}", 2}};
 	const bool changed[] = {false, true, true};
 
-	ck_assert_int_eq(statement_patch(&relation, key(1), base, &patch, changed, &statement), 0);
+	ck_assert_int_eq(statement_patch(&relation, key(1), base, &patch, changed, NULL, &statement), 0);
 	is("UPDATE ONLY \"s\".\"t\" AS t SET \"na\"\"me\" = $1, \"doc\" = $2"
 	   " WHERE t.\"id\" OPERATOR(\"pg_catalog\".=) $3"
 	   " AND (t.\"na\"\"me\" OPERATOR(\"pg_catalog\".=) $4 OR t.\"na\"\"me\""

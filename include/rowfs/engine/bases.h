@@ -8,10 +8,9 @@
  * its text would take back whatever others have changed meanwhile; compared with what it had read, it changes what
  * its user has changed, and a column that both have changed is a conflict.
  *
- * FUSE names the thread that opens a file. Which program that is, is asked only when one saves; a number that is used
- * again is told apart by the program's beginning. Bounded: of one thread BASES_OF_ONE rows, the last ones, and of all
- * together BASES_MAX and some bytes of text, those of programs that have ended first. What was forgotten has the
- * base that the handle has. Thread-safe. */
+ * A program is a thread group; a number that is used again is told apart by when its process began. Bounded: of one
+ * program BASES_OF_ONE rows, the last ones, and of all together BASES_MAX and some bytes of text, those of programs that
+ * have ended first, among the oldest. What was forgotten has the base that the handle has. Thread-safe. */
 #pragma once
 
 #include "rowfs/engine/text.h"
@@ -26,17 +25,17 @@ enum { BASES_MAX = 4096, BASES_OF_ONE = 256, BASES_TEXT_MAX = 4 << 20 };
 int bases_new(size_t max_bytes, struct bases **ret) _must_check_;
 void bases_free(struct bases *bases); /* accepts NULL */
 
-/* The thread has opened the row, and reads this. */
-void bases_note(struct bases *bases, uint32_t relation, const char *name, pid_t thread, struct text *text);
+/* The program (0: nobody knows which) has opened the row, and reads this. */
+void bases_note(struct bases *bases, uint32_t relation, const char *name, pid_t program, struct text *text);
 
-/* The thread has saved the row, which is `text` now for all that its program knows (commit_save(); NULL: unknown). Of a
- * program that never read the row nothing is noted: it goes by what its handle has. */
-void bases_saved(struct bases *bases, uint32_t relation, const char *name, pid_t thread, struct text *text);
+/* It has saved the row, which is `text` now for all that it knows (commit_save(); NULL: unknown). Of a program that never
+ * read the row nothing is noted: it goes by what its handle has. */
+void bases_saved(struct bases *bases, uint32_t relation, const char *name, pid_t program, struct text *text);
 
 /* How many rows are remembered now, for all programs. */
 unsigned bases_count(struct bases *bases);
 
-/* What the thread's program takes the row to be: a reference, or NULL. *ret_saved: it is what it saved, so that
- * triggers may have made something else of it. */
-struct text *bases_get(struct bases *bases, uint32_t relation, const char *name, pid_t thread, bool *ret_saved)
+/* What the program takes the row to be: a reference, or NULL. *ret_saved: it is what it saved, so that triggers may have
+ * made something else of it. */
+struct text *bases_get(struct bases *bases, uint32_t relation, const char *name, pid_t program, bool *ret_saved)
 	_must_check_;

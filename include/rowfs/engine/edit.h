@@ -28,7 +28,7 @@ struct edit_options {
 	bool truncated;       /* start empty, not with the base's text */
 	bool created;         /* this handle made the name, so a refused text takes it away again */
 	struct asker asker;   /* who opened it; the path is copied */
-	pid_t thread_group;   /* of the opener, 0 if unknown */
+	pid_t thread_group;   /* of the opener, its program; 0 if unknown */
 };
 
 /* `ref` is copied; for EDIT_NEW its name is ".new.json". */

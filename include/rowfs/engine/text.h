@@ -64,7 +64,7 @@ void text_set_limit(uint64_t bytes);
 uint64_t text_bytes(void);
 int text_charge(int64_t bytes);
 
-/* Whoever holds texts that nobody needs, only in case: called, in the order in which they were added, until a charge
+/* Whoever holds texts that nobody needs, only in case: called, the last that was added first, until a charge
  * fits. The caller of text_charge() or text_new() may hold locks of his own, so `fn` takes none but one under
  * which nobody charges or takes another. Added before there is a second thread, and removed, by its `arg`, when there
  * is none any more. TEXT_SHEDS at most. */

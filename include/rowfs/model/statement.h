@@ -58,9 +58,10 @@ int statement_canonical(const struct relation *relation, const struct cells *key
 int statement_value(const struct column *column, struct cell value, struct statement *ret)
 	_must_check_;
 
-/* UPDATE the columns marked in `changed` to `patch`'s values where they still equal `base`. */
+/* UPDATE the columns marked in `changed` to `patch`'s values where they, and those marked in `held` (may be NULL), still
+ * equal `base`. */
 int statement_patch(const struct relation *relation, const struct cells *key, const struct cell *base,
-		    const struct patch *patch, const bool *changed, struct statement *ret)
+		    const struct patch *patch, const bool *changed, const bool *held, struct statement *ret)
 	_must_check_;
 
 /* INSERT what `patch` has, with `key` for the key columns (NULL: the server assigns it). */
