@@ -36,8 +36,9 @@ struct edit {
 	enum edit_intent intent;
 	struct text *base; /* NULL before an INSERT */
 	bool ours;         /* the base is what we sent, not what was read */
-	bool believed;     /* the base is what the program took the row to be when it opened this handle, */
-	bool saved;        /* since it had saved that */
+	struct text *belief; /* what the program took the row to be when it opened this handle; NULL once it is the base */
+	bool believed;       /* the base is that, */
+	bool saved;          /* which it had saved */
 	struct buf sent;
 	uint64_t sent_generation;
 	struct edit_request *sender;
@@ -72,6 +73,18 @@ static int begin_with(struct edit *edit, const struct text *text)
 	return r;
 }
 
+/* Nothing of what the handle showed is left, so what is written is the program's own: made of what it had read. With
+ * the lock held, or before anybody else knows the edit. */
+static void begin_anew(struct edit *edit)
+{
+	if (!edit->belief || edit->busy || edit->committed)
+		return;
+	text_unref(edit->base);
+	edit->base = edit->belief;
+	edit->belief = NULL;
+	edit->believed = true;
+}
+
 static void edit_free(struct edit *edit)
 {
 	(void)text_charge(-edit->charged);
@@ -79,6 +92,7 @@ static void edit_free(struct edit *edit)
 	buf_done(&edit->text);
 	buf_done(&edit->sent);
 	text_unref(edit->base);
+	text_unref(edit->belief);
 	free(edit->path);
 	pthread_mutex_destroy(&edit->lock);
 	free(edit);
@@ -97,7 +111,7 @@ int edit_new(struct engine *engine, const struct rowref *ref, const struct edit_
 	edit->intent = options->intent;
 	edit->base = options->base ? text_ref(options->base) : NULL;
 	edit->edited = !options->truncated;
-	edit->believed = options->believed;
+	edit->belief = options->belief ? text_ref(options->belief) : NULL;
 	edit->saved = options->saved;
 	edit->created = options->created;
 	edit->asker = options->asker;
@@ -105,7 +119,9 @@ int edit_new(struct engine *engine, const struct rowref *ref, const struct edit_
 	edit->path = strdup(options->asker.path);
 	edit->asker.path = edit->path;
 	r = edit->path ? rowref_copy(ref, &edit->ref) : -ENOMEM;
-	if (r == 0 && options->base && !options->truncated)
+	if (options->truncated)
+		begin_anew(edit);
+	else if (r == 0 && options->base)
 		r = begin_with(edit, options->base);
 	if (r < 0) {
 		edit_free(edit);
@@ -191,6 +207,8 @@ int edit_truncate(struct edit *edit, size_t size)
 		if (r == 0)
 			touched(edit);
 	}
+	if (r == 0 && size == 0)
+		begin_anew(edit);
 	if (r == 0 && size <= edit->cut_at)
 		edit->cut = 0;
 	pthread_mutex_unlock(&edit->lock);
@@ -277,7 +295,7 @@ static int write_through(struct edit *edit, struct text **ret_now, struct error 
 	struct save save = {
 		.edited = edit->edited,
 		.believed = edit->believed,
-		.saved = edit->saved,
+		.saved = edit->believed && edit->saved,
 		.text = edit->sent.data,
 		.len = edit->sent.len,
 	};

@@ -32,27 +32,21 @@ static void reply_open(struct call *call, struct file *file)
 	call_free(call);
 }
 
-/* A text that is written from its beginning was made of what its program has read, or saved, last; one that is changed
- * in place, of what the handle shows. */
-static struct text *believed_base(struct call *call, pid_t program, bool *ret_saved)
-{
-	const struct rowref *ref = &call->ref;
-
-	if (!(call->fi.flags & O_TRUNC))
-		return NULL;
-	return bases_get(call->mount->engine.bases, ref->relation->oid, ref->name, program, ret_saved);
-}
-
 static struct backing *start_edit(struct call *call, enum edit_intent intent, struct text *base, bool created,
 				  int *ret_err)
 {
+	const struct rowref *ref = &call->ref;
 	bool saved = false;
 	pid_t program = process_group(call->asker.pid);
-	_cleanup_text_ struct text *believed = base ? believed_base(call, program, &saved) : NULL;
+	/* What this handle reads, it knows. */
+	_cleanup_text_ struct text *belief =
+		base && !reads_what_is_there(&call->fi) ?
+			bases_get(call->mount->engine.bases, ref->relation->oid, ref->name, program, &saved) :
+			NULL;
 	struct edit_options options = {
 		.intent = intent,
-		.base = believed ? believed : base,
-		.believed = believed,
+		.base = base,
+		.belief = belief,
 		.saved = saved,
 		.truncated = call->fi.flags & O_TRUNC,
 		.created = created,

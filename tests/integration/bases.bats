@@ -58,7 +58,13 @@ def aside(path, text):
         raise
     os.unlink(path + '~')
 
-saves = overwrite, replace, aside
+def cut(path, text):
+    f = os.open(path, os.O_WRONLY)
+    os.ftruncate(f, 0)
+    os.write(f, text.encode())
+    os.close(f)
+
+saves = overwrite, replace, aside, cut
 
 def refused(save, path, text):
     try:
@@ -81,7 +87,7 @@ $(cat)"
 	    row["a"] = "mine"
 	    save(path(number), json.dumps(row, indent=2) + "\n")
 	PYTHON
-	for id in 1 2 3; do assert_equal "$(note "$id")" 'mine|theirs'; done
+	for id in 1 2 3 4; do assert_equal "$(note "$id")" 'mine|theirs'; done
 }
 
 @test "a column that both have changed is a conflict, and the refused text is kept" {
@@ -96,7 +102,7 @@ $(cat)"
 	    row["a"] = "mine after all"
 	    assert refused(save, path(number), json.dumps(row)) == 0
 	PYTHON
-	for id in 1 2 3; do
+	for id in 1 2 3 4; do
 		assert_equal "$(note "$id")" "mine after all|b$id"
 		grep -l "mine $id" "$MNT"/.rowfs/rejected/*
 	done
@@ -117,7 +123,7 @@ $(cat)"
 	    row["a"] = "third"
 	    assert refused(save, path(number), json.dumps(row)) in (errno.ESTALE, errno.EIO), save
 	PYTHON
-	for id in 1 2 3; do assert_equal "$(note "$id")" 'theirs|theirs'; done
+	for id in 1 2 3 4; do assert_equal "$(note "$id")" 'theirs|theirs'; done
 }
 
 @test "what a trigger makes of a save is nobody else's change" {
@@ -134,7 +140,7 @@ $(cat)"
 	    row["a"] = "FOUR"
 	    assert refused(save, path(number), json.dumps(row)) in (errno.ESTALE, errno.EIO)
 	PYTHON
-	for id in 1 2 3; do assert_equal "$(note "$id")" 'theirs|stamped theirs'; done
+	for id in 1 2 3 4; do assert_equal "$(note "$id")" 'theirs|stamped theirs'; done
 }
 
 @test "a program that reads in one thread and saves in another is one program; two processes are two" {
@@ -161,12 +167,12 @@ $(cat)"
 	    thread.join()
 	    kept.clear()
 	# Another process, that has read nothing, has the row as it is when it opens it.
-	read(path(4))
-	sql("UPDATE notes SET a = 'theirs' WHERE id = 4")
-	subprocess.run(["sh", "-c", 'echo \'{"a": "ours"}\' > "$0"', path(4)], check=True)
+	read(path(5))
+	sql("UPDATE notes SET a = 'theirs' WHERE id = 5")
+	subprocess.run(["sh", "-c", 'echo \'{"a": "ours"}\' > "$0"', path(5)], check=True)
 	PYTHON
-	for id in 1 2 3; do assert_equal "$(note "$id")" "theirs|b$id"; done
-	assert_equal "$(note 4)" 'ours|b4'
+	for id in 1 2 3 4; do assert_equal "$(note "$id")" "theirs|b$id"; done
+	assert_equal "$(note 5)" 'ours|b5'
 }
 
 @test "a text that is what was read, and others have changed the row since: neither silence nor theirs taken back" {
@@ -180,7 +186,7 @@ $(cat)"
 	    read(path(number))
 	    save(path(number), text)
 	PYTHON
-	for id in 1 2 3; do assert_equal "$(note "$id")" "a$id|b$id"; done
+	for id in 1 2 3 4; do assert_equal "$(note "$id")" "a$id|b$id"; done
 	grep -q 'the text is what this program had read' "$MNT/.rowfs/errors"
 }
 
@@ -219,7 +225,7 @@ $(cat)"
 	    assert refused(save, path(number), '{"a": "up"}') in (errno.ESTALE, errno.EIO)
 	    assert refused(save, path(number), '{"a": "up", "b": "mine"}') in (errno.ESTALE, errno.EIO)
 	PYTHON
-	for id in 1 2 3; do assert_equal "$(note "$id")" 'down|theirs'; done
+	for id in 1 2 3 4; do assert_equal "$(note "$id")" 'down|theirs'; done
 }
 
 @test "threads that have read and saved and ended, and others that poll the row" {
@@ -244,7 +250,7 @@ $(cat)"
 	    row["b"] = "mine"
 	    assert refused(save, path(number), json.dumps(row)) == 0
 	PYTHON
-	for id in 1 2 3; do assert_equal "$(note "$id")" 'two|mine'; done
+	for id in 1 2 3 4; do assert_equal "$(note "$id")" 'two|mine'; done
 }
 
 @test "a shell that only writes sets what it says, whoever was there before" {

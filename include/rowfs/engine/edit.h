@@ -23,8 +23,9 @@ enum edit_intent {
 struct edit_options {
 	enum edit_intent intent;
 	struct text *base;    /* EDIT_UPDATE: what the row was when it was opened; a reference is taken */
-	bool believed;        /* the base is what the opener's program takes the row to be (engine/bases.h), */
-	bool saved;           /* since it has saved that itself */
+	struct text *belief;  /* what the opener's program takes the row to be (engine/bases.h): the base of a text that is
+			       * written from its beginning. A reference is taken; NULL: the base is */
+	bool saved;           /* it has saved that itself */
 	bool truncated;       /* start empty, not with the base's text */
 	bool created;         /* this handle made the name, so a refused text takes it away again */
 	struct asker asker;   /* who opened it; the path is copied */
