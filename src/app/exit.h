@@ -9,7 +9,8 @@
 	X(POSTGRES, 11, "PostgreSQL cannot be reached or used")                                    \
 	X(AUTHENTICATION, 12, "PostgreSQL refuses the user or the password")                       \
 	X(REDIS, 13, "unusable Redis address or password; no Redis with redis_required")           \
-	X(FUSE, 14, "/dev/fuse missing, or the mount was refused")
+	X(FUSE, 14, "/dev/fuse missing, or the mount was refused")                                 \
+	X(REFUSED, 15, "rowfs retry: a text was refused again")
 
 enum exit_code {
 #define X(name, code, meaning) EXIT_##name = code,

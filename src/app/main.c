@@ -4,10 +4,13 @@
 #include <string.h>
 
 #include "command_line.h"
+#include "diff_command.h"
+#include "errors_command.h"
 #include "exit.h"
 #include "help.h"
 #include "manual.h"
 #include "mount.h"
+#include "retry_command.h"
 #include "rowfs/base/options.h"
 #include "rowfs/base/secret.h"
 #include "say.h"
@@ -87,6 +90,9 @@ static const struct verb {
 } verbs[] = {
         {"mount", mount_verb},
         {"status", status_run},
+        {"errors", errors_run},
+        {"diff", diff_run},
+        {"retry", retry_run},
         {"sync", sync_command_run},
 };
 

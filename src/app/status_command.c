@@ -5,27 +5,16 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "rowfs/base/buf.h"
+#include "read_file.h"
 #include "rowfs/model/json.h"
 #include "say.h"
 
 static int read_status(const char *mountpoint, struct buf *ret)
 {
 	_cleanup_buf_ struct buf path = {0};
-	char part[4096];
-	FILE *file;
-	size_t n;
-	int r;
 
 	buf_addf(&path, "%s/.rowfs/status", mountpoint);
-	file = path.failed ? NULL : fopen(path.data, "re");
-	if (!file)
-		return path.failed ? -ENOMEM : -errno;
-	while ((n = fread(part, 1, sizeof(part), file)) > 0)
-		buf_add(ret, part, n);
-	r = ferror(file) ? -EIO : ret->failed ? -ENOMEM : 0;
-	fclose(file);
-	return r;
+	return path.failed ? -ENOMEM : read_file(path.data, ret);
 }
 
 /* A number as JSON writes it, which a counter is and an address is not. */
@@ -99,7 +88,7 @@ enum exit_code status_run(int argc, char **argv)
 		return EXIT_MOUNTPOINT;
 	}
 	if (as_json)
-		print_json(status.data ? status.data : (char[]){""}, &json);
+		print_json(status.data, &json);
 	out = as_json ? json.data : status.data;
 	return out && fputs(out, stdout) >= 0 && fflush(stdout) == 0 ? EXIT_DONE : EXIT_INTERNAL;
 }

@@ -192,15 +192,39 @@ static const char *const changes_words[] = {
         [CHANGES_TTL] = "ttl",
 };
 
+static const char *const conflict_words[] = {
+        [CONFLICT_MERGE] = "merge",
+        [CONFLICT_FAIL] = "fail",
+        [CONFLICT_LAST] = "last",
+};
+
+#define N_WORDS(words) (sizeof(words) / sizeof(*(words)))
+
+/* The number of `value` among the words; -EINVAL. */
+static int find_word(const char *const words[], size_t n, const char *value)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(value, words[i]) == 0)
+			return (int)i;
+	return -EINVAL;
+}
+
 static int set_changes(enum changes *field, const char *value)
 {
-	for (size_t i = 0; i < sizeof(changes_words) / sizeof(*changes_words); i++) {
-		if (strcmp(value, changes_words[i]) != 0)
-			continue;
-		*field = (enum changes)i;
-		return 0;
-	}
-	return -EINVAL;
+	int word = find_word(changes_words, N_WORDS(changes_words), value);
+
+	if (word >= 0)
+		*field = (enum changes)word;
+	return word < 0 ? word : 0;
+}
+
+static int set_conflict(enum conflict *field, const char *value)
+{
+	int word = find_word(conflict_words, N_WORDS(conflict_words), value);
+
+	if (word >= 0)
+		*field = (enum conflict)word;
+	return word < 0 ? word : 0;
 }
 
 int option_value_set(void *field, enum option_type type, const char *value)
@@ -232,6 +256,8 @@ int option_value_set(void *field, enum option_type type, const char *value)
 		return set_consistency(field, value);
 	case OPTION_CHANGES:
 		return set_changes(field, value);
+	case OPTION_CONFLICT:
+		return set_conflict(field, value);
 	case OPTION_STALENESS:
 		return set_staleness(field, value);
 	}
@@ -259,6 +285,8 @@ const char *option_value_expected(enum option_type type)
 		return "cached or strong";
 	case OPTION_CHANGES:
 		return "auto, wal, log or ttl";
+	case OPTION_CONFLICT:
+		return "merge, fail or last";
 	case OPTION_STALENESS:
 		return "a number of seconds, 0.1 or more";
 	default:
@@ -325,6 +353,9 @@ void option_value_print(enum option_type type, const void *field, struct buf *ou
 		break;
 	case OPTION_CHANGES:
 		buf_adds(out, changes_words[*(const enum changes *)field]);
+		break;
+	case OPTION_CONFLICT:
+		buf_adds(out, conflict_words[*(const enum conflict *)field]);
 		break;
 	}
 }

@@ -42,6 +42,8 @@ const struct option_entry options[] = {
 	 "show this schema's tables at the root"},
 	{"mtime", OPTION_TEXT, FIELD(mtime), "COLUMN", NULL,
 	 "column with a row's time of change, in tables that have it"},
+	{"conflict", OPTION_CONFLICT, FIELD(conflict), "merge|fail|last", "merge",
+	 "others changed the row: refuse for the same columns, any, none"},
 	{"ro", OPTION_ON, FIELD(ro), NULL, NULL, "refuse every change"},
 	{"rw", OPTION_OFF, FIELD(ro), NULL, NULL, "allow changes (the default)"},
 	{"allow_other", OPTION_ON, FIELD(allow_other), NULL, NULL,

@@ -47,6 +47,13 @@ int commit_no_memory(struct error *e)
 	return error_set(e, ENOMEM, "out of memory");
 }
 
+int commit_gone(struct error *e)
+{
+	(void)error_set(e, ESTALE, "conflict: the row was deleted by somebody else");
+	e->conflict = true;
+	return -ESTALE;
+}
+
 /* --- Settling a lost answer ------------------------------------------------------------------ */
 
 static void pause_ms(long ms)

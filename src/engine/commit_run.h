@@ -36,6 +36,9 @@ struct text *commit_text(const struct relation *relation, const struct patch *ro
 
 int commit_no_memory(struct error *e);
 
+/* -ESTALE: a conflict, since the row is not there any more. */
+int commit_gone(struct error *e);
+
 /* -EIO: it may or may not have been committed. `e` holds why, which becomes the detail. */
 int commit_unknown(struct error *e);
 

@@ -47,7 +47,7 @@ static int fetch_now(struct engine *engine, const struct rowref *ref, struct tex
 {
 	int r = reader_fetch(engine->reader, ref, STORE_WRITE, ret, e);
 
-	return r == -ENOENT ? error_set(e, ESTALE, "conflict: the row was deleted by somebody else") : r;
+	return r == -ENOENT ? commit_gone(e) : r;
 }
 
 static int save_anew(struct engine *engine, const struct rowref *ref, const struct save *save,
@@ -119,7 +119,7 @@ static int find_difference(const struct relation *relation, const struct save *s
 /* The text changes nothing of what its program had read. If that is not what the row is any more, it may be meant to
  * bring it back, or to leave it as it is; nobody can tell. */
 static int refuse_overtaken(struct engine *engine, const struct rowref *ref, const struct save *save,
-			    struct error *e)
+			    struct text **ret_theirs, struct error *e)
 {
 	_cleanup_text_ struct text *now = NULL;
 	const char *column = NULL;
@@ -129,10 +129,12 @@ static int refuse_overtaken(struct engine *engine, const struct rowref *ref, con
 		r = find_difference(ref->relation, save, now, &column, e);
 	if (r < 0 || !column)
 		return r;
+	*ret_theirs = text_ref(now);
 	(void)error_set(e, ESTALE, "conflict: column \"%s\" was changed by somebody else meanwhile, and the text is what this "
 				   "program had read", column);
 	snprintf(e->field, sizeof e->field, "%s", column);
 	snprintf(e->hint, sizeof e->hint, "read the row again, in the same program, and save it then");
+	e->conflict = true;
 	return -ESTALE;
 }
 
@@ -143,14 +145,20 @@ int commit_save(struct engine *engine, const struct rowref *ref, const struct sa
 	int r = save->base ? save_patch(engine, ref, save, &now, e) :
 			     commit_insert(engine, ref, save, &now, e);
 
-	if (r == 0 && now == save->base && save->believed) {
-		r = refuse_overtaken(engine, ref, save, e);
+	if (r == 0 && now == save->base && save->believed && engine->settings->conflict != CONFLICT_LAST) {
+		struct text *theirs = NULL;
+
+		r = refuse_overtaken(engine, ref, save, &theirs, e);
+		if (r < 0) {
+			text_unref(now);
+			now = theirs;
+		}
 	} else if (r == 0 && now == save->base && may_have_missed(engine, ref, save)) {
 		text_unref(now);
 		now = NULL;
 		r = save_anew(engine, ref, save, &now, e);
 	}
-	if (r == 0 && ret_now)
+	if (ret_now)
 		*ret_now = now;
 	else
 		text_unref(now);

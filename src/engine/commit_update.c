@@ -11,7 +11,7 @@ struct update {
 	struct patch base, edited, stored;
 	bool *changed;
 	size_t n_changed;
-	bool *held; /* a patch names them with the value that its program takes them to have: that must be so */
+	bool *checked; /* these must still be as the base has them */
 };
 
 static void update_done(struct update *update)
@@ -21,7 +21,7 @@ static void update_done(struct update *update)
 	patch_done(&update->edited);
 	patch_done(&update->stored);
 	free(update->changed);
-	free(update->held);
+	free(update->checked);
 }
 
 /* What the base does not have may be anything in the row, so that NULL is a change too. */
@@ -45,29 +45,71 @@ static int take_stored(struct update *update, const struct text *stored, struct 
 	int r = json_parse(relation, stored->data, stored->len, &update->stored, e);
 
 	for (size_t i = 0; r == 0 && i < relation->n_columns; i++)
-		if ((update->changed[i] || update->held[i]) && update->stored.present[i])
+		if ((update->changed[i] || update->checked[i]) && update->stored.present[i])
 			update->base.cells[i] = update->stored.cells[i];
 	return r;
 }
 
-/* Who sends a whole row leaves what he had read as it was; who names a few columns wants them so. */
-static void hold_named(struct update *update)
+static bool is_value(const struct relation *relation, size_t i)
+{
+	return !relation_is_key(relation, i) && !relation->columns[i].generated;
+}
+
+/* Does the text name all that the base has? */
+static bool is_whole(const struct update *update)
 {
 	const struct relation *relation = update->ref->relation;
-	bool whole = true;
 
-	for (size_t i = 0; i < relation->n_columns; i++) {
-		if (relation_is_key(relation, i) || relation->columns[i].generated)
-			continue;
-		update->held[i] = update->edited.present[i] && update->base.present[i] && !update->changed[i];
-		whole &= update->edited.present[i] || !update->base.present[i];
+	for (size_t i = 0; i < relation->n_columns; i++)
+		if (is_value(relation, i) && update->base.present[i] && !update->edited.present[i])
+			return false;
+	return true;
+}
+
+/* What must still be as the base has it: what is changed; and of a program that had read the row before, what it names,
+ * unless it names all: who sends a whole row leaves what he had read as it was, who names a few columns wants them so. */
+static bool must_be_so(const struct update *update, const struct save *save, enum conflict policy, bool whole, size_t i)
+{
+	switch (policy) {
+	case CONFLICT_LAST:
+		return false;
+	case CONFLICT_FAIL:
+		return update->base.present[i] || update->changed[i];
+	case CONFLICT_MERGE:
+		break;
 	}
-	for (size_t i = 0; whole && i < relation->n_columns; i++)
-		update->held[i] = false;
+	return update->changed[i] ||
+	       (save->believed && !whole && update->edited.present[i] && update->base.present[i]);
+}
+
+static void choose_checked(struct update *update, const struct save *save, enum conflict policy)
+{
+	const struct relation *relation = update->ref->relation;
+	bool whole = is_whole(update);
+
+	for (size_t i = 0; i < relation->n_columns; i++)
+		update->checked[i] = is_value(relation, i) && must_be_so(update, save, policy, whole, i);
+}
+
+/* Of a text that others were quicker with, only what it had changed is its own. */
+static int take_own(struct update *update, const struct text *origin, struct error *e)
+{
+	const struct relation *relation = update->ref->relation;
+	_cleanup_free_ bool *own = calloc(relation->n_columns + 1, sizeof *own);
+	_cleanup_patch_ struct patch before = {0};
+	size_t n;
+	int r = own ? json_parse(relation, origin->data, origin->len, &before, e) : commit_no_memory(e);
+
+	if (r == 0)
+		r = diff_patch(relation, &update->key, before.cells, &update->edited, own, &n, e);
+	for (size_t i = 0; r == 0 && i < relation->n_columns; i++)
+		if (before.present[i] && !own[i])
+			update->edited.present[i] = false;
+	return r;
 }
 
 static int update_prepare(const struct rowref *ref, const struct save *save, const struct text *stored,
-			  struct update *ret, struct error *e)
+			  enum conflict policy, struct update *ret, struct error *e)
 {
 	const struct relation *relation = ref->relation;
 	int r;
@@ -82,16 +124,18 @@ static int update_prepare(const struct rowref *ref, const struct save *save, con
 	if (r < 0)
 		return r;
 	ret->changed = calloc(relation->n_columns + 1, sizeof *ret->changed);
-	ret->held = calloc(relation->n_columns + 1, sizeof *ret->held);
-	if (!ret->changed || !ret->held || commit_key(ref, &ret->base, &ret->key) < 0)
+	ret->checked = calloc(relation->n_columns + 1, sizeof *ret->checked);
+	if (!ret->changed || !ret->checked || commit_key(ref, &ret->base, &ret->key) < 0)
 		return commit_no_memory(e);
-	r = diff_patch(relation, &ret->key, ret->base.cells, &ret->edited, ret->changed,
-		       &ret->n_changed, e);
+	if (save->origin)
+		r = take_own(ret, save->origin, e);
+	if (r == 0)
+		r = diff_patch(relation, &ret->key, ret->base.cells, &ret->edited, ret->changed,
+			       &ret->n_changed, e);
 	if (r < 0)
 		return r;
 	mark_unknown(ret);
-	if (save->believed)
-		hold_named(ret);
+	choose_checked(ret, save, policy);
 	return stored ? take_stored(ret, stored, e) : 0;
 }
 
@@ -109,7 +153,7 @@ static struct text *update_result(struct update *update, uint32_t xid)
 
 enum verdict { OURS, BASE, OTHERS, GONE };
 
-/* What the row holds in the columns that were to change, or to be held. `ret_column`: of OTHERS, the first that is
+/* What the row holds in the columns that were to change, or to be as they were. `ret_column`: of OTHERS, the first that is
  * neither; where some are ours and the rest the base's, the first that is not the base's. */
 static enum verdict compare(const struct update *update, const struct patch *now, size_t *ret_column)
 {
@@ -119,7 +163,7 @@ static enum verdict compare(const struct update *update, const struct patch *now
 	for (size_t i = 0; i < relation->n_columns; i++) {
 		const struct type *type = relation->columns[i].type;
 
-		if (!update->changed[i] && !update->held[i])
+		if (!update->changed[i] && !update->checked[i])
 			continue;
 		bool is_ours = update->changed[i] && json_same_value(type, now->cells[i], update->edited.cells[i]);
 		bool is_base = json_same_value(type, now->cells[i], update->base.cells[i]);
@@ -127,19 +171,21 @@ static enum verdict compare(const struct update *update, const struct patch *now
 		if (!is_base && (base || (!is_ours && !neither)))
 			*ret_column = i;
 		neither |= !is_ours && !is_base;
-		ours &= is_ours || (update->held[i] && is_base);
+		ours &= is_ours || (!update->changed[i] && is_base);
 		base &= is_base;
 	}
 	return ours ? OURS : base ? BASE : OTHERS;
 }
 
+/* *ret_now: the row, NULL if it is gone. */
 static int judge(struct engine *engine, const struct update *update, int64_t deadline,
-		 enum verdict *ret, size_t *ret_column, uint32_t *ret_xid, struct error *e)
+		 enum verdict *ret, size_t *ret_column, struct text **ret_now, struct error *e)
 {
-	_cleanup_text_ struct text *text = NULL;
 	_cleanup_patch_ struct patch now = {0};
+	struct text *text = NULL;
 	int r = commit_look(engine, update->ref, deadline, &text, e);
 
+	*ret_now = text;
 	if (r < 0)
 		return r;
 	if (!text) {
@@ -150,7 +196,6 @@ static int judge(struct engine *engine, const struct update *update, int64_t dea
 	if (r < 0)
 		return r;
 	*ret = compare(update, &now, ret_column);
-	*ret_xid = text->xid;
 	return 0;
 }
 
@@ -159,11 +204,12 @@ static int conflict(const struct update *update, enum verdict verdict, size_t co
 	const char *name;
 
 	if (verdict == GONE)
-		return error_set(e, ESTALE, "conflict: the row was deleted by somebody else");
+		return commit_gone(e);
 	name = update->ref->relation->columns[column].name;
 	(void)error_set(e, ESTALE, "conflict: column \"%s\" was changed by somebody else meanwhile", name);
 	snprintf(e->field, sizeof e->field, "%s", name);
 	snprintf(e->hint, sizeof e->hint, "read the row again and make the change on top of it");
+	e->conflict = true;
 	return -ESTALE;
 }
 
@@ -172,12 +218,28 @@ static bool was_kept(const struct answer *answer)
 	return answer->key.n && answer->key.at[0].data && *answer->key.at[0].data == 't';
 }
 
-/* One try. Returns 1 when it must be made again. *ret_seen: of which transaction the row was last seen;
- * *ret_ours: the one that wrote it, if that was the server's answer. */
-static int update_try(struct engine *engine, const struct update *update,
-		      const struct statement *statement, uint32_t *ret_seen, uint32_t *ret_ours,
-		      struct error *e)
+/* Has somebody else made of it what this save may not pass over? */
+static bool is_conflict(const struct update *update, enum verdict verdict)
 {
+	bool checked = false;
+
+	for (size_t i = 0; i < update->ref->relation->n_columns; i++)
+		checked |= update->checked[i];
+	return verdict == GONE || (verdict == OTHERS && checked);
+}
+
+/* What came of one try: of which transaction the row was last seen, the one that wrote it, if that was the server's
+ * answer, and what others made of it. */
+struct outcome {
+	uint32_t seen, ours;
+	struct text *theirs;
+};
+
+/* One try. Returns 1 when it must be made again. */
+static int update_try(struct engine *engine, const struct update *update, const struct statement *statement,
+		      struct outcome *ret, struct error *e)
+{
+	_cleanup_text_ struct text *now = NULL;
 	struct answer answer = {0};
 	enum verdict verdict;
 	int64_t deadline = 0;
@@ -185,7 +247,7 @@ static int update_try(struct engine *engine, const struct update *update,
 	bool lost, kept;
 	int r = commit_run(engine, statement, &answer, e);
 
-	*ret_seen = *ret_ours = answer.xid;
+	ret->seen = ret->ours = answer.xid;
 	kept = was_kept(&answer);
 	cells_done(&answer.key);
 	if (r == 0 && answer.lines && !kept)
@@ -201,15 +263,19 @@ static int update_try(struct engine *engine, const struct update *update,
 		if (r < 0)
 			return r;
 	}
-	r = judge(engine, update, deadline, &verdict, &column, ret_seen, e);
+	r = judge(engine, update, deadline, &verdict, &column, &now, e);
+	if (now)
+		ret->seen = now->xid;
 	if (r < 0)
 		return lost ? commit_unknown(e) : r;
 	if (verdict == OURS)
 		return 0;
-	if (verdict != BASE && !kept)
-		return lost ? commit_unknown(e) : conflict(update, verdict, column, e);
 	if (lost)
-		return 1;
+		return verdict == BASE ? 1 : commit_unknown(e);
+	if (is_conflict(update, verdict) && !kept) {
+		ret->theirs = now ? text_ref(now) : NULL;
+		return conflict(update, verdict, column, e);
+	}
 	return error_set(e, EPERM, "the database kept the row as it was: a trigger or rule refused "
 				   "the change without saying why");
 }
@@ -219,8 +285,8 @@ int commit_update(struct engine *engine, const struct rowref *ref, const struct 
 {
 	_cleanup_statement_ struct statement statement = {0};
 	_cleanup_(update_done) struct update update = {0};
-	uint32_t seen = 0, ours = 0;
-	int r = update_prepare(ref, save, stored, &update, e);
+	struct outcome outcome = {0};
+	int r = update_prepare(ref, save, stored, engine->settings->conflict, &update, e);
 
 	if (r == 0 && update.n_changed == 0)
 		*ret_now = text_ref(save->base);
@@ -230,22 +296,21 @@ int commit_update(struct engine *engine, const struct rowref *ref, const struct 
 	if (r < 0)
 		return r;
 	r = statement_patch(ref->relation, &update.key, update.base.cells, &update.edited,
-			    update.changed, update.held, &statement);
+			    update.changed, update.checked, &statement);
 	if (r < 0)
 		return commit_no_memory(e);
 	for (int attempt = 0; attempt < COMMIT_ATTEMPTS; attempt++) {
-		r = update_try(engine, &update, &statement, &seen, &ours, e);
+		r = update_try(engine, &update, &statement, &outcome, e);
 		if (r <= 0)
 			break;
 	}
 	if (r > 0)
 		r = commit_unknown(e);
 	if (r == 0)
-		commit_announce(engine, ref, seen);
+		commit_announce(engine, ref, outcome.seen);
 	else
 		reader_saved(engine->reader, ref, 0); /* whatever was cached may be why it failed */
-	if (r == 0)
-		*ret_now = update_result(&update, ours);
+	*ret_now = r == 0 ? update_result(&update, outcome.ours) : outcome.theirs;
 	if (r == -EACCES)
 		commit_forbidden(ref->relation, update.changed, false, e);
 	if (r == -EINVAL)

@@ -35,10 +35,9 @@ struct edit {
 	struct lane_task task;
 	enum edit_intent intent;
 	struct text *base; /* NULL before an INSERT */
-	bool ours;         /* the base is what we sent, not what was read */
 	struct text *belief; /* what the program took the row to be when it opened this handle; NULL once it is the base */
-	bool believed;       /* the base is that, */
-	bool saved;          /* which it had saved */
+	bool believed;       /* the base is that, or what this handle has saved */
+	bool saved;          /* and that is what its program has saved */
 	struct buf sent;
 	uint64_t sent_generation;
 	struct edit_request *sender;
@@ -160,7 +159,7 @@ static void refuse_size(struct edit *edit, int r, const char *consequence)
 	(void)(r == -EFBIG ? text_too_long(&e) : text_no_room(&e));
 	len = strlen(e.message);
 	snprintf(e.message + len, sizeof e.message - len, "%s", consequence);
-	refusals_add(edit->engine->refusals, &edit->asker, &e, NULL, 0);
+	refusals_add(edit->engine->refusals, &edit->asker, &e, NULL);
 }
 
 /* With the lock held, after a write: bytes that are missing, or that were and have come after all. True when
@@ -266,49 +265,21 @@ void edit_resume(struct edit *edit)
 
 /* --- Committing ------------------------------------------------------------------------------ */
 
-/* The base of a second save: the row as our first left it, triggers and all. If somebody has changed it since,
- * or nobody can tell, it is what we sent, so that their columns do not pass for ours. */
-static int refresh_base(struct edit *edit, struct error *e)
-{
-	struct text *now;
-	int r;
-
-	if (!edit->ours || !edit->base || !edit->base->xid)
-		return 0;
-	r = reader_fetch(edit->engine->reader, &edit->ref, STORE_WRITE, &now, e);
-	if (r == -ENOENT)
-		return error_set(e, ESTALE, "conflict: the row was deleted by somebody else");
-	if (r < 0)
-		return r;
-	edit->ours = false;
-	if (now->xid == edit->base->xid) {
-		text_unref(edit->base);
-		edit->base = now;
-	} else {
-		text_unref(now);
-	}
-	return 0;
-}
-
 static int write_through(struct edit *edit, struct text **ret_now, struct error *e)
 {
 	struct save save = {
+		.base = edit->base,
 		.edited = edit->edited,
 		.believed = edit->believed,
 		.saved = edit->believed && edit->saved,
 		.text = edit->sent.data,
 		.len = edit->sent.len,
 	};
-	int r;
 
 	if (edit->intent == EDIT_NEW)
 		return commit_new(edit->engine, edit->ref.relation->oid, save.text, save.len, e);
-	r = refresh_base(edit, e);
-	if (r < 0)
-		return r;
 	if (edit->intent == EDIT_UPDATE && !edit->base) /* there was none for what the row became */
 		return error_set(e, ENOMEM, "out of memory");
-	save.base = edit->base;
 	return commit_save(edit->engine, &edit->ref, &save, ret_now, e);
 }
 
@@ -317,9 +288,8 @@ static void committed(struct edit *edit, struct text *now)
 	if (edit->intent == EDIT_NEW)
 		return;
 	edit->intent = EDIT_UPDATE;
-	edit->ours |= now != edit->base;
 	if (now != edit->base)
-		edit->believed = edit->saved = false;
+		edit->believed = edit->saved = true;
 	bases_saved(edit->engine->bases, edit->ref.relation->oid, edit->ref.name, edit->thread_group, now);
 	text_unref(edit->base);
 	edit->base = now;
@@ -341,7 +311,7 @@ int edit_new_saved(struct engine *engine, const struct rowref *ref, const struct
 	}
 	if (len)
 		memcpy(edit->text.data, text, len);
-	edit->ours = true;
+	edit->believed = edit->saved = true;
 	*ret = edit;
 	return 0;
 }
@@ -395,16 +365,30 @@ static int prepare(struct edit *edit)
 	return 1;
 }
 
+static void refuse_text(struct edit *edit, const struct error *e, const struct buf *text, struct text *theirs)
+{
+	const struct kept_text kept = {
+		.data = text->data,
+		.len = text->len,
+		.base = edit->base,
+		.theirs = theirs,
+	};
+
+	refusals_add(edit->engine->refusals, &edit->asker, e, &kept);
+}
+
 static int commit(struct edit *edit)
 {
 	struct text *now = NULL;
 	struct error e = {0};
 	int r = write_through(edit, &now, &e);
 
-	if (r == 0)
+	if (r == 0) {
 		committed(edit, now);
-	else
-		refusals_add(edit->engine->refusals, &edit->asker, &e, edit->sent.data, edit->sent.len);
+	} else {
+		refuse_text(edit, &e, &edit->sent, now);
+		text_unref(now);
+	}
 	return r;
 }
 
@@ -539,7 +523,7 @@ static void keep(struct edit *edit, int err, const char *reason)
 	struct error e;
 
 	(void)error_set(&e, err, "%s", reason);
-	refusals_add(edit->engine->refusals, &edit->asker, &e, edit->text.data, edit->text.len);
+	refuse_text(edit, &e, &edit->text, NULL);
 }
 
 void edit_close(struct edit *edit)

@@ -114,11 +114,11 @@ void call_fail(struct call *call, enum call_kind kind, const struct error *e)
 	call_error(call, -call_errno(kind, words.err));
 }
 
-void call_refuse(struct call *call, enum call_kind kind, int err, const char *text, size_t len)
+void call_refuse(struct call *call, enum call_kind kind, int err, const struct kept_text *text)
 {
 	struct error words = in_words(&call->error, -err);
 
-	refusals_add(call->mount->engine.refusals, call_asker(call), &words, text, len);
+	refusals_add(call->mount->engine.refusals, call_asker(call), &words, text);
 	call_error(call, -call_errno(kind, -err));
 }
 

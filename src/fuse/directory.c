@@ -122,7 +122,8 @@ static void add_reports(struct directory *directory)
 {
 	for (const struct report *report = reports; report->name; report++)
 		add(directory, DT_REG, report->name);
-	add(directory, DT_DIR, REPORT_KEPT);
+	for (enum kept_place place = 0; place < KEPT_PLACES; place++)
+		add(directory, DT_DIR, kept_place_name(place));
 }
 
 static int gather(struct mount *mount, struct directory *directory)

@@ -139,13 +139,16 @@ static void truncate_row_done(struct call *call, struct text *text, const struct
 	}
 	if (call->size > TEXT_MAX) {
 		r = text_too_long(&call->error);
-		call_refuse(call, CALL_PATH, r, NULL, 0);
+		call_refuse(call, CALL_PATH, r, NULL);
 		return;
 	}
 	if (call->size != 0 && call->size != text->len) {
 		r = error_set(&call->error, EINVAL, "a row cut to %zu bytes is no row", call->size);
-		call_refuse(call, CALL_PATH, r, text->data,
-			    call->size < text->len ? call->size : text->len);
+		call_refuse(call, CALL_PATH, r, &(struct kept_text){
+			.data = text->data,
+			.len = call->size < text->len ? call->size : text->len,
+			.base = text,
+		});
 		return;
 	}
 	attr_row(call->mount, call->ref.relation, call->ino, &text->version, &attr);

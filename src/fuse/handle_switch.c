@@ -115,7 +115,7 @@ static int refuse_handle(struct call *call, const struct file *file, int r)
 		return r;
 	(void)(r == -EFBIG ? text_too_long(&e) : text_no_room(&e));
 	asker.path = call_asker(call)->path;
-	refusals_add(call->mount->engine.refusals, &asker, &e, NULL, 0);
+	refusals_add(call->mount->engine.refusals, &asker, &e, NULL);
 	return r;
 }
 

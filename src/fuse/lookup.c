@@ -207,6 +207,22 @@ static void lookup_scratch(struct mount *mount, fuse_req_t req, struct node *par
 		fuse_reply_err(req, -r);
 		return;
 	}
+	/* What stands beside a refused text is written anew when it is refused again. */
+	reply_entry(mount, req, node, &attr, parent->kind == NODE_KEPT ? BELIEVE_NOT : BELIEVE_SHORTLY, NULL);
+}
+
+static void lookup_kept(struct mount *mount, fuse_req_t req, struct node *parent, enum kept_place place)
+{
+	const char *name = kept_place_name(place);
+	struct node *node = nodes_get(mount->nodes, parent, name, NODE_KEPT, 0, ino_of_name(0, name));
+	struct stat attr;
+
+	if (!node) {
+		fuse_reply_err(req, ENOMEM);
+		return;
+	}
+	node->kept_dir = refusals_kept(mount->engine.refusals, place);
+	attr_directory(mount, node, &attr);
 	reply_entry(mount, req, node, &attr, BELIEVE_SHORTLY, NULL);
 }
 
@@ -216,10 +232,6 @@ static void lookup_report(struct mount *mount, fuse_req_t req, struct node *pare
 	struct node *node;
 	struct stat attr;
 
-	if (strcmp(name, REPORT_KEPT) == 0) {
-		reply_directory(mount, req, parent, name, NODE_KEPT, 0);
-		return;
-	}
 	node = report ? nodes_get(mount->nodes, parent, name, NODE_REPORT, 0, ino_of_name(0, name)) : NULL;
 	if (!node) {
 		fuse_reply_err(req, report ? ENOMEM : ENOENT);
@@ -228,6 +240,16 @@ static void lookup_report(struct mount *mount, fuse_req_t req, struct node *pare
 	node->report = report;
 	attr_report(mount, node, &attr);
 	reply_entry(mount, req, node, &attr, BELIEVE_SHORTLY, NULL);
+}
+
+static void lookup_control(struct mount *mount, fuse_req_t req, struct node *parent, const char *name)
+{
+	for (enum kept_place place = 0; place < KEPT_PLACES; place++)
+		if (strcmp(name, kept_place_name(place)) == 0) {
+			lookup_kept(mount, req, parent, place);
+			return;
+		}
+	lookup_report(mount, req, parent, name);
 }
 
 static void lookup_new(struct mount *mount, fuse_req_t req, struct node *parent, const char *name)
@@ -271,7 +293,7 @@ void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 		lookup_scratch(mount, req, node, name);
 		break;
 	case NODE_CONTROL:
-		lookup_report(mount, req, node, name);
+		lookup_control(mount, req, node, name);
 		break;
 	default:
 		fuse_reply_err(req, ENOTDIR);

@@ -94,7 +94,7 @@ void call_fail(struct call *call, enum call_kind kind, const struct error *e);
 
 /* Reply that it was refused with `err` (negative), and record why, which call->error says, with the text (may be
  * NULL) that was. */
-void call_refuse(struct call *call, enum call_kind kind, int err, const char *text, size_t len);
+void call_refuse(struct call *call, enum call_kind kind, int err, const struct kept_text *text);
 
 /* How the row that call_read() gave was read; `copied`: see struct text. */
 struct look call_look(const struct call *call, bool copied);

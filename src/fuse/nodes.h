@@ -39,10 +39,10 @@ enum node_kind {
 	NODE_TABLE,
 	NODE_ROW,     /* a row name, also while the row is pending */
 	NODE_NEW,     /* .new.json */
-	NODE_SCRATCH, /* file, symlink or directory in the spool, or below rejected/ */
+	NODE_SCRATCH, /* file, symlink or directory in the spool, or below rejected/ and conflicts/ */
 	NODE_CONTROL, /* .rowfs */
 	NODE_REPORT,  /* a generated file in it */
-	NODE_KEPT,    /* .rowfs/rejected */
+	NODE_KEPT,    /* .rowfs/rejected, .rowfs/conflicts */
 };
 
 struct file;
@@ -58,6 +58,7 @@ struct node {
 	uint64_t ino;         /* st_ino: the same for every node of one name */
 	int path_fd;          /* SCRATCH: O_PATH descriptor, kept until the node dies; else -1 */
 	const void *report;   /* REPORT: which */
+	struct kept *kept_dir; /* KEPT: which */
 
 	struct node *prev, *next; /* all nodes, for the end */
 	UT_hash_handle hh;    /* by parent and name, while current */

@@ -129,7 +129,7 @@ static void open_failed(struct call *call, int r)
 {
 	if (r == -ENOMEM) {
 		r = text_no_room(&call->error);
-		call_refuse(call, CALL_OTHER, r, NULL, 0);
+		call_refuse(call, CALL_OTHER, r, NULL);
 	} else {
 		call_error(call, r);
 	}
@@ -444,7 +444,7 @@ static void create_row_checked(struct call *call)
 	int r = commit_check_name(&call->mount->engine, &call->ref, &call->error);
 
 	if (r < 0)
-		call_refuse(call, CALL_OTHER, r, NULL, 0);
+		call_refuse(call, CALL_OTHER, r, NULL);
 	else
 		create_row(call);
 }
@@ -453,7 +453,7 @@ static void refuse_name(struct call *call)
 {
 	int r = rowref_explain(call->mount->engine.catalog, call->relation, call->name, &call->error);
 
-	call_refuse(call, CALL_OTHER, r, NULL, 0);
+	call_refuse(call, CALL_OTHER, r, NULL);
 }
 
 void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
@@ -466,7 +466,7 @@ void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 	if (!call)
 		return;
 	call->fi = *fi;
-	if (call->kind == NODE_SCRATCH) {
+	if (call->kind == NODE_SCRATCH || call->kind == NODE_KEPT) {
 		create_scratch(call, mode);
 		return;
 	}

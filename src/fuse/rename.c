@@ -52,7 +52,7 @@ static void unlink_row(struct call *call)
 	int r = commit_delete(&mount->engine, &call->ref, &call->error);
 
 	if (r < 0) {
-		call_refuse(call, CALL_PATH, r, NULL, 0);
+		call_refuse(call, CALL_PATH, r, NULL);
 		return;
 	}
 	nodes_unname(mount->nodes, call->node, call->name);
@@ -111,12 +111,12 @@ void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 /* --- RENAME: what is refused ----------------------------------------------------------------- */
 
 /* Whether the name is free is a question (mv -n), and that it is not is the answer: no refusal. */
-static void rename_failed(struct call *call, int err, const char *text, size_t len)
+static void rename_failed(struct call *call, int err, const struct kept_text *text)
 {
 	if ((call->flags & RENAME_NOREPLACE) && err == -EEXIST && !call->error.sqlstate[0])
 		call_error(call, -EEXIST);
 	else
-		call_refuse(call, CALL_PATH, err, text, len);
+		call_refuse(call, CALL_PATH, err, text);
 }
 
 static void refuse_new_name(struct call *call)
@@ -129,7 +129,7 @@ static void refuse_new_name(struct call *call)
 	else
 		r = error_set(&call->error, EINVAL, "%s can be no row and no temporary file here",
 			      call->new_name);
-	call_refuse(call, CALL_PATH, r, NULL, 0);
+	call_refuse(call, CALL_PATH, r, NULL);
 }
 
 /* --- RENAME: scratch to scratch -------------------------------------------------------------- */
@@ -240,47 +240,94 @@ static struct text *believed_target(const struct call *call, bool *ret_saved)
 			 process_group(call->asker.pid), ret_saved);
 }
 
-/* *ret_now: see commit_save(). */
-static int commit_scratch_text(struct call *call, struct text **ret_now)
+static struct save save_of(const struct call *call, struct text *base)
 {
-	struct engine *engine = &call->mount->engine;
-	struct error *e = &call->error;
-	bool saved = false;
-	_cleanup_text_ struct text *believed = believed_target(call, &saved);
-	const struct save save = {
-		.base = believed ? believed : call->text,
-		.believed = believed,
-		.saved = saved,
+	return (struct save){
+		.base = base,
 		.text = call->buf.data ? call->buf.data : "",
 		.len = call->buf.len,
 	};
-	int r = save.base ? 0 : commit_check_name(engine, &call->new_ref, e);
+}
 
-	return r < 0 ? r : commit_save(engine, &call->new_ref, &save, ret_now, e);
+/* *ret_now: see commit_save(). */
+static int commit_text_of(struct call *call, const struct save *save, struct text **ret_now)
+{
+	struct engine *engine = &call->mount->engine;
+	int r = save->base ? 0 : commit_check_name(engine, &call->new_ref, &call->error);
+
+	return r < 0 ? r : commit_save(engine, &call->new_ref, save, ret_now, &call->error);
+}
+
+static void text_is_row(struct call *call, struct text *now)
+{
+	/* What came back as it went was not this program's to know. */
+	if (now != call->text)
+		bases_saved(call->mount->engine.bases, call->target->relation, call->new_name,
+			    process_group(call->asker.pid), now);
+	scratch_is_row(call, now);
 }
 
 static void commit_scratch(struct call *call)
 {
 	enum name_state state = names_state(call->mount->engine.names, call->target->relation,
 					    call->new_name, &call->text);
-	_cleanup_text_ struct text *now = NULL;
+	_cleanup_text_ struct text *now = NULL, *believed = NULL;
+	struct save save;
 	int r = 0;
 
 	if (state == NAME_PLAIN)
 		r = read_target(call);
 	else if (state != NAME_DETACHED && (call->flags & RENAME_NOREPLACE))
 		r = error_set(&call->error, EEXIST, "there is a file %s already", call->new_name);
+	save = save_of(call, call->text);
+	believed = believed_target(call, &save.saved);
+	if (believed) {
+		save.base = believed;
+		save.believed = true;
+	}
 	if (r == 0)
-		r = commit_scratch_text(call, &now);
-	if (r < 0) {
-		rename_failed(call, r, call->buf.data, call->buf.len);
+		r = commit_text_of(call, &save, &now);
+	if (r < 0)
+		rename_failed(call, r, &(struct kept_text){save.text, save.len, save.base, now});
+	else
+		text_is_row(call, now);
+}
+
+/* --- RENAME: a text that was refused, to its row ---------------------------------------------- */
+
+/* It is a change of what it was made of; if others have changed that, what it had changed is made to theirs. */
+static int commit_origin(struct call *call, const struct kept_origin *origin, struct text **ret_now)
+{
+	struct save save = save_of(call, origin->theirs ? origin->theirs : origin->deleted ? NULL : origin->base);
+
+	save.believed = save.base;
+	save.origin = origin->theirs ? origin->base : NULL;
+	return commit_text_of(call, &save, ret_now);
+}
+
+static void commit_kept(struct call *call)
+{
+	struct kept *kept = call->node->kept_dir;
+	struct kept_origin origin = {0};
+	_cleanup_text_ struct text *now = NULL;
+	int r = kept_origin(kept, call->name, call_asker(call)->path, &origin);
+
+	if (r == 0 && (!origin.known || (call->flags & RENAME_NOREPLACE))) {
+		kept_origin_done(&origin);
+		commit_scratch(call);
 		return;
 	}
-	/* What came back as it went was not this program's to know. */
-	if (now != call->text)
-		bases_saved(call->mount->engine.bases, call->target->relation, call->new_name,
-			    process_group(call->asker.pid), now);
-	scratch_is_row(call, now);
+	if (r == 0)
+		r = commit_origin(call, &origin, &now);
+	kept_origin_done(&origin);
+	if (r < 0) {
+		(void)error_ensure(&call->error, r);
+		refusals_add_again(call->mount->engine.refusals, call_asker(call), &call->error, kept, call->name, now);
+		call_error(call, -call_errno(CALL_PATH, -r));
+		return;
+	}
+	kept_settled(kept, call->name);
+	text_is_row(call, now);
 }
 
 static void rename_scratch_to_row(struct call *call)
@@ -289,11 +336,11 @@ static void rename_scratch_to_row(struct call *call)
 
 	if (r == -EFBIG) {
 		r = text_too_long(&call->error);
-		call_refuse(call, CALL_PATH, r, NULL, 0);
+		call_refuse(call, CALL_PATH, r, NULL);
 	} else if (r < 0) {
 		call_error(call, r);
 	} else {
-		call_work(call, commit_scratch);
+		call_work(call, call->kind == NODE_KEPT ? commit_kept : commit_scratch);
 	}
 }
 
@@ -410,7 +457,7 @@ static void rekey(struct call *call)
 		r = commit_rename(&mount->engine, &call->ref, &call->new_ref, call->text != NULL,
 				  &call->error);
 	if (r < 0) {
-		rename_failed(call, r, NULL, 0);
+		rename_failed(call, r, NULL);
 		return;
 	}
 	names_event(names, oid, call->new_name, NAME_COMMITTED, NULL); /* hidden it may have been, or pending */
@@ -440,7 +487,7 @@ static void rename_pending(struct call *call)
 	if (r == 0 && names_event(names, oid, call->new_name, NAME_CREATED, NULL) < 0)
 		r = error_set(e, EEXIST, "there is a file %s already", call->new_name);
 	if (r < 0) {
-		rename_failed(call, r, NULL, 0);
+		rename_failed(call, r, NULL);
 		return;
 	}
 	names_event(names, oid, call->name, NAME_REMOVED, NULL);

@@ -7,7 +7,6 @@
 #include "rowfs/engine/engine.h"
 
 #define REPORT_DIRECTORY ".rowfs"
-#define REPORT_KEPT      "rejected"
 #define REPORT_NEW_ROW   ".new.json"
 
 /* A file whose content is made when it is opened, for whoever opens it. */

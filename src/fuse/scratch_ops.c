@@ -16,7 +16,7 @@ int spool_dir(struct mount *mount, struct node *node, bool create)
 	if (node->kind == NODE_TABLE)
 		return scratch_table(mount->engine.scratch, node->relation, create);
 	if (node->kind == NODE_KEPT)
-		fd = fcntl(refusals_dir(mount->engine.refusals), F_DUPFD_CLOEXEC, 0);
+		fd = fcntl(kept_dir(node->kept_dir), F_DUPFD_CLOEXEC, 0);
 	else if (node->kind == NODE_SCRATCH)
 		fd = openat(node->path_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	else
@@ -102,7 +102,7 @@ struct node *spool_node(struct mount *mount, struct node *parent, const char *na
 void spool_gone(struct mount *mount, const struct node *parent, const char *name, const struct stat *st)
 {
 	if (parent->kind == NODE_KEPT)
-		refusals_taken(mount->engine.refusals, name);
+		kept_taken(parent->kept_dir, name);
 	else
 		scratch_removed(mount->engine.scratch, st);
 }
@@ -121,7 +121,7 @@ void spool_full(struct call *call, enum call_kind kind, uint64_t bytes, unsigned
 {
 	int r = scratch_full(call->mount->engine.scratch, bytes, names, &call->error);
 
-	call_refuse(call, kind, r, NULL, 0);
+	call_refuse(call, kind, r, NULL);
 }
 
 /* Where a new name may go, or -errno after replying. */

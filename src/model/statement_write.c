@@ -1,6 +1,7 @@
 /* patch, insert, delete, rekey, replace */
 #include "statement_build.h"
 
+#include <errno.h>
 #include <string.h>
 
 void statement_done(struct statement *statement)
@@ -101,8 +102,8 @@ static void same_output(struct build *b, const struct column *column, size_t num
 }
 
 /* The column still is what the edit was made from: by its own operator, or by its text where the
- * type has none. */
-static void still_equals(struct build *b, const struct column *column, struct cell base)
+ * type has none. Returns the parameter's number. */
+static size_t still_equals(struct build *b, const struct column *column, struct cell base)
 {
 	size_t number = build_value(b, column->type->oid, base);
 
@@ -117,37 +118,53 @@ static void still_equals(struct build *b, const struct column *column, struct ce
 	build_sql(b, " OR ");
 	build_column(b, column);
 	buf_addf(&b->sql, " IS NOT DISTINCT FROM NULL AND $%zu IS NULL)", number);
+	return number;
 }
 
-/* Whether each column has its base's text after all: parameters from `number` on. Not by the operator, for
- * which a change of case or of scale may be none. */
+/* The parameters that hold the base; 0: there is none yet. */
+static void where_as_before(struct build *b, const struct relation *relation, const struct cell *base,
+                            const bool *checked, size_t *ret_numbers)
+{
+	for (size_t i = 0; i < relation->n_columns; i++) {
+		if (!checked[i])
+			continue;
+		build_sql(b, " AND ");
+		ret_numbers[i] = still_equals(b, &relation->columns[i], base[i]);
+	}
+}
+
+/* Whether each column has its base's text after all. Not by the operator, for which a change of case or of scale may
+ * be none. */
 static void returning_kept(struct build *b, const struct relation *relation, const bool *changed,
-                           size_t number)
+                           const struct cell *base, const size_t *numbers)
 {
 	const char *between = ", ";
 
 	for (size_t i = 0; i < relation->n_columns; i++) {
 		const struct column *column = &relation->columns[i];
+		size_t number;
 
 		if (!changed[i])
 			continue;
+		number = numbers[i] ? numbers[i] : build_value(b, column->type->oid, base[i]);
 		build_sql(b, between);
 		build_sql(b, "(");
 		same_output(b, column, number);
 		fill_in(b, " OR @ IS NOT DISTINCT FROM NULL AND # IS NULL)", column, number);
 		between = " AND ";
-		number++;
 	}
 }
 
 int statement_patch(const struct relation *relation, const struct cells *key,
                     const struct cell *base, const struct patch *patch, const bool *changed,
-                    const bool *held, struct statement *ret)
+                    const bool *checked, struct statement *ret)
 {
 	_cleanup_build_ struct build b = {.writes = true};
+	_cleanup_free_ size_t *numbers = calloc(relation->n_columns + 1, sizeof *numbers);
 	bool first = true;
-	size_t bases;
 
+	if (!numbers)
+		return -ENOMEM;
 	update(&b, relation);
 	for (size_t i = 0; i < relation->n_columns; i++) {
 		if (!changed[i])
@@ -157,21 +174,9 @@ int statement_patch(const struct relation *relation, const struct cells *key,
 	}
 	build_sql(&b, " WHERE ");
 	only_row(&b, relation, key);
-	bases = b.n + 1;
-	for (size_t i = 0; i < relation->n_columns; i++) {
-		if (!changed[i])
-			continue;
-		build_sql(&b, " AND ");
-		still_equals(&b, &relation->columns[i], base[i]);
-	}
-	for (size_t i = 0; held && i < relation->n_columns; i++) {
-		if (changed[i] || !held[i])
-			continue;
-		build_sql(&b, " AND ");
-		still_equals(&b, &relation->columns[i], base[i]);
-	}
+	where_as_before(&b, relation, base, checked ? checked : changed, numbers);
 	returning_id(&b, relation);
-	returning_kept(&b, relation, changed, bases);
+	returning_kept(&b, relation, changed, base, numbers);
 	return build_finish(&b, ret);
 }
 

@@ -255,12 +255,13 @@ refused() {
 }
 
 kept_texts() {
-	find "$MNT/.rowfs/rejected" -type f | wc -l
+	find "$MNT/.rowfs/rejected" "$MNT/.rowfs/conflicts" -type f -name "*.json" | wc -l
 }
 
 # Their names begin with the time and a number.
 newest_kept() {
-	find "$MNT/.rowfs/rejected" -type f | LC_ALL=C sort | tail -n 1
+	find "$MNT/.rowfs/rejected" "$MNT/.rowfs/conflicts" -type f -name "*.json" -printf '%f/%p\n' |
+		LC_ALL=C sort | tail -n 1 | cut -d / -f 2-
 }
 
 # by_close ERRNO …: close says so at the latest; a write may have said it before.

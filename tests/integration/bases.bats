@@ -104,7 +104,7 @@ $(cat)"
 	PYTHON
 	for id in 1 2 3 4; do
 		assert_equal "$(note "$id")" "mine after all|b$id"
-		grep -l "mine $id" "$MNT"/.rowfs/rejected/*
+		grep -l "mine $id" "$MNT"/.rowfs/conflicts/*.json
 	done
 	grep -q 'column \\"a\\" was changed by somebody else' "$MNT/.rowfs/errors"
 }
@@ -209,7 +209,7 @@ $(cat)"
 	emacs_saves 4 a || true
 	for id in 3 4; do
 		assert_equal "$(note "$id")" "theirs|b$id"
-		grep -l '"mine"' "$MNT"/.rowfs/rejected/*"notes+$id.json"
+		grep -l '"mine"' "$MNT"/.rowfs/conflicts/*"notes+$id.json"
 	done
 }
 

@@ -130,15 +130,16 @@ memory_kb() {
 
 @test "kept texts that were taken away make room for others" {
 	sql "CREATE TABLE notes (id int PRIMARY KEY, x text); INSERT INTO notes VALUES (1, 'x')"
-	mount_rowfs mnt rejected_max=16K
+	# A text, what it was made of, and why it was refused take a block each.
+	mount_rowfs mnt rejected_max=48K
 	for i in $(seq 1 6); do
 		echo "{\"nothing\": $i}" >"$MNT/public/notes/1.json" || true
 	done
-	assert_equal "$(ls "$MNT/.rowfs/rejected" | wc -l)" 4
+	assert_equal "$(ls "$MNT/.rowfs/rejected" | grep -c 'json$')" 4
 	rm "$MNT/.rowfs/rejected/"*
 	assert_equal "$(ls "$MNT/.rowfs/rejected" | wc -l)" 0
 	for i in $(seq 1 4); do
 		echo "{\"nothing\": $i}" >"$MNT/public/notes/1.json" || true
 	done
-	assert_equal "$(ls "$MNT/.rowfs/rejected" | wc -l)" 4
+	assert_equal "$(ls "$MNT/.rowfs/rejected" | grep -c 'json$')" 4
 }

@@ -54,7 +54,7 @@ lines() {
 }
 
 kept_texts() {
-	find "$MNT/.rowfs/rejected" -type f | wc -l
+	find "$MNT/.rowfs/rejected" "$MNT/.rowfs/conflicts" -type f -name "*.json" | wc -l
 }
 
 # A row's text of so many MiB and a bit more.

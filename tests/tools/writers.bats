@@ -2,6 +2,7 @@
 # one UPDATE, and no DELETE was ever sent.
 
 load ../lib/rowfs
+load ../lib/terminal
 
 setup_file() {
 	harness_start
@@ -24,7 +25,7 @@ setup() {
 }
 
 teardown() {
-	tmux -L "rowfs$$" kill-server 2>/dev/null || true
+	terminals_end
 	mounts_end
 }
 
@@ -159,30 +160,6 @@ os.replace(sys.argv[1] + ".tmp", sys.argv[1])' "$ROW"
 }
 
 # Editors on a terminal
-
-# on_terminal COMMAND...: start it in a tmux of its own.
-on_terminal() {
-	tmux -L "rowfs$$" -f /dev/null new-session -d -x 100 -y 40 "$(printf '%q ' "$@")" 3>&-
-}
-
-type_keys() {
-	tmux -L "rowfs$$" send-keys "$@"
-}
-
-# screen_shows PATTERN: within 20 seconds; shows what the screen has instead.
-screen_shows() {
-	wait_until 20 screen_has "$1" && return 0
-	tmux -L "rowfs$$" capture-pane -p >&2
-	return 1
-}
-
-screen_has() {
-	tmux -L "rowfs$$" capture-pane -p 2>/dev/null | grep -q -- "$1"
-}
-
-terminal_ended() {
-	! tmux -L "rowfs$$" has-session 2>/dev/null
-}
 
 @test "vim on a terminal" {
 	on_terminal vim -u DEFAULTS "$ROW"

@@ -157,23 +157,33 @@ static inline unsigned refusals_told(void)
 	return n;
 }
 
+/* The newest name of a text there, if it is newer than the one in `name`, which begins with the time. */
+static inline void find_newest(const char *place, char name[256], char path[600])
+{
+	char directory[300];
+	struct dirent *entry;
+	DIR *stream;
+
+	snprintf(directory, sizeof(directory), "%s/%s", sample.dir, place);
+	stream = opendir(directory);
+	while ((entry = readdir(stream)))
+		if (strcmp(entry->d_name, name) > 0 && sample_is_text(entry->d_name)) {
+			snprintf(name, 256, "%s", entry->d_name);
+			snprintf(path, 600, "%s/%s", directory, name);
+		}
+	closedir(stream);
+}
+
 /* So many texts were refused and kept, and that is the newest. */
 static inline void check_kept(unsigned n, const char *newest)
 {
-	char path[300], text[200] = "", name[256] = "";
-	struct dirent *entry;
-	DIR *stream;
+	char path[600] = "", text[200] = "", name[256] = "";
 	FILE *file;
 
 	ck_assert_uint_eq(refusals_told(), n);
-	ck_assert_int_eq(sample_files(&sample, "rejected"), (int)n);
-	snprintf(path, sizeof(path), "%s/rejected", sample.dir);
-	stream = opendir(path);
-	while ((entry = readdir(stream)))
-		if (strcmp(entry->d_name, name) > 0 && entry->d_name[0] != '.')
-			snprintf(name, sizeof(name), "%s", entry->d_name);
-	closedir(stream);
-	snprintf(path, sizeof(path), "%s/rejected/%.200s", sample.dir, name);
+	ck_assert_int_eq(sample_texts(&sample, "rejected") + sample_texts(&sample, "conflicts"), (int)n);
+	find_newest("rejected", name, path);
+	find_newest("conflicts", name, path);
 	file = n ? fopen(path, "r") : NULL;
 	if (file) {
 		text[fread(text, 1, sizeof(text) - 1, file)] = '\0';

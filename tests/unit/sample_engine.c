@@ -192,7 +192,21 @@ struct rowref sample_ref(struct sample *sample, uint32_t oid, const char *name)
 	return ref;
 }
 
-int sample_files(const struct sample *sample, const char *directory)
+bool sample_is_text(const char *name)
+{
+	const char *end = strrchr(name, '.');
+
+	return name[0] != '.' && !(end && (strcmp(end, ".base") == 0 || strcmp(end, ".error") == 0 ||
+	                                   strcmp(end, ".theirs") == 0));
+}
+
+static bool is_name(const char *name)
+{
+	return strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
+}
+
+/* -1 without a directory. */
+static int count_names(const struct sample *sample, const char *directory, bool (*counts)(const char *name))
 {
 	char path[256];
 	struct dirent *entry;
@@ -204,7 +218,17 @@ int sample_files(const struct sample *sample, const char *directory)
 	if (!stream)
 		return -1;
 	while ((entry = readdir(stream)))
-		n += strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
+		n += counts(entry->d_name);
 	closedir(stream);
 	return n;
+}
+
+int sample_files(const struct sample *sample, const char *directory)
+{
+	return count_names(sample, directory, is_name);
+}
+
+int sample_texts(const struct sample *sample, const char *directory)
+{
+	return count_names(sample, directory, sample_is_text);
 }

@@ -48,3 +48,9 @@ struct rowref sample_ref(struct sample *sample, uint32_t oid, const char *name);
 /* The number of entries below a directory of the state directory, "." and ".." aside; -1 if there
  * is no such directory. */
 int sample_files(const struct sample *sample, const char *directory);
+
+/* How many texts are kept there (rejected, conflicts), without what stands beside them. */
+int sample_texts(const struct sample *sample, const char *directory);
+
+/* Is this the name of such a text? */
+bool sample_is_text(const char *name);

@@ -31,9 +31,9 @@ void *fuse_req_userdata(fuse_req_t req)
 }
 
 void __wrap_refusals_add(struct refusals *refusals, const struct asker *asker, const struct error *e,
-                         const char *text, size_t len);
+			 const struct kept_text *text);
 void __wrap_refusals_add(struct refusals *refusals, const struct asker *asker, const struct error *e,
-                         const char *text, size_t len)
+			 const struct kept_text *text)
 {
 	recorded = *e;
 	records++;
@@ -69,7 +69,7 @@ START_TEST(what_was_refused_without_a_word_was_refused)
 {
 	struct call *call = call_begun();
 
-	call_refuse(call, CALL_OTHER, -ENOMEM, "{}", 2);
+	call_refuse(call, CALL_OTHER, -ENOMEM, &(struct kept_text){.data = "{}", .len = 2});
 	ck_assert_int_eq(replied, ENOMEM);
 	ck_assert_uint_eq(records, 1);
 	ck_assert_int_eq(recorded.err, ENOMEM);
@@ -84,7 +84,7 @@ START_TEST(the_errno_is_what_the_caller_says_and_the_words_are_for_people)
 	struct call *call = call_begun();
 
 	(void)error_set(&call->error, EPERM, "the auditor says no");
-	call_refuse(call, CALL_PATH, -EINVAL, NULL, 0);
+	call_refuse(call, CALL_PATH, -EINVAL, NULL);
 	ck_assert_int_eq(replied, EIO);
 	ck_assert_str_eq(recorded.message, "the auditor says no");
 	nodes_free(mount.nodes);

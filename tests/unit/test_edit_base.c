@@ -54,6 +54,23 @@ static int serve_view(void *arg, const struct fake_call *call)
 	return r == FAKE_PASS && call->statement->writes ? fake_line(call, n, NULL, "42") : r;
 }
 
+/* What the text did not change is not written back over what a trigger made of it. */
+START_TEST(the_next_save_leaves_what_a_trigger_made)
+{
+	static const struct fake_row row = {"900", NULL, "42", "Standard", "99.00", "198.00"};
+	struct edit *edit = open_row(true);
+
+	use_server((struct server){LATCH_INIT});
+	write_at(edit, 0, whole_text);
+	ck_assert_int_eq(flush_by(edit, ME), 0);
+	fake_store_put(&row);
+	write_at(edit, 0, "{\"name\": \"Zelt\", \"price\": 98.00}");
+	ck_assert_int_eq(flush_by(edit, ME), 0);
+	ck_assert_str_eq(server.values, "98.00|42|99.00|");
+	edit_close(edit);
+}
+END_TEST
+
 /* Nor where nobody can tell whether it is still our row. */
 START_TEST(the_next_save_of_a_view_takes_nothing_that_others_wrote_between)
 {
@@ -225,6 +242,7 @@ int main(void)
 	test = add_case(suite, "second");
 	tcase_add_test(test, the_next_save_is_compared_with_the_row_as_it_is_then);
 	tcase_add_test(test, the_next_save_takes_nothing_that_others_wrote_between);
+	tcase_add_test(test, the_next_save_leaves_what_a_trigger_made);
 	tcase_add_test(test, the_next_save_of_a_view_takes_nothing_that_others_wrote_between);
 	tcase_add_loop_test(test, the_save_after_an_insert_takes_nothing_that_others_wrote_between, 0, 2);
 	tcase_add_test(test, the_save_after_an_insert_knows_what_the_database_made);

@@ -60,7 +60,7 @@ static void refuse_text(uid_t uid, const char *path, const char *message, const 
 	struct error e = {0};
 
 	(void)error_set(&e, EPERM, "%s", message);
-	refusals_add(refusals, &asker, &e, text, text ? strlen(text) : 0);
+	refusals_add(refusals, &asker, &e, text ? &(struct kept_text){.data = text, .len = strlen(text)} : NULL);
 }
 
 static void refuse(uid_t uid, const char *message)
@@ -161,7 +161,7 @@ START_TEST(a_line_has_everything_that_is_known)
 	snprintf(e.field, sizeof(e.field), "price");
 	snprintf(e.detail, sizeof(e.detail), "A number was expected.");
 	snprintf(e.hint, sizeof(e.hint), "Write 5.");
-	refusals_add(refusals, &asker, &e, "{}", 2);
+	refusals_add(refusals, &asker, &e, &(struct kept_text){.data = "{}", .len = 2});
 
 	last(ALICE);
 	ck_assert_int_eq(out.data[4], '-');
@@ -206,7 +206,7 @@ START_TEST(a_refusal_is_one_line_whatever_is_in_it)
 	(void)error_set(&e, EPERM, "one\ntwo\r\n\x1b]0;title\x07\x7f");
 	snprintf(e.detail, sizeof(e.detail), "three\nfour");
 	snprintf(e.hint, sizeof(e.hint), "five\n\tsix");
-	refusals_add(refusals, &asker, &e, "x", 1);
+	refusals_add(refusals, &asker, &e, &(struct kept_text){.data = "x", .len = 1});
 
 	last(ALICE);
 	ck_assert_uint_eq(lines(out.data), 1);
@@ -287,7 +287,7 @@ static const char *kept_texts(void)
 		FILE *file;
 
 		snprintf(path, sizeof(path), "%s/rejected/%s", sample.dir, entries[i]->d_name);
-		file = entries[i]->d_name[0] == '.' ? NULL : fopen(path, "r");
+		file = sample_is_text(entries[i]->d_name) ? fopen(path, "r") : NULL;
 		free(entries[i]);
 		if (!file)
 			continue;
@@ -317,7 +317,7 @@ START_TEST(a_refused_text_is_kept_for_its_writer)
 	snprintf(path, sizeof(path), "%s/rejected", sample.dir);
 	ck_assert_int_eq(stat(path, &st), 0);
 	ck_assert_uint_eq(st.st_mode & 07777, 0700);
-	ck_assert_int_eq(fstatat(refusals_dir(refusals), name, &st, 0), 0);
+	ck_assert_int_eq(fstatat(kept_dir(refusals_kept(refusals, KEPT_REJECTED)), name, &st, 0), 0);
 }
 END_TEST
 
@@ -328,11 +328,11 @@ static void restart(uint64_t rejected_max)
 	open_refusals();
 }
 
-/* Texts of so many blocks, less a byte each. */
+/* Texts of so many blocks, less a byte each; why they were refused takes one more. */
 static void refuse_blocks(const char *path, char letter, unsigned n)
 {
-	static char text[6 * REFUSALS_BLOCK];
-	size_t len = n * (size_t)REFUSALS_BLOCK - 1;
+	static char text[8 * KEPT_BLOCK];
+	size_t len = n * (size_t)KEPT_BLOCK - 1;
 
 	ck_assert_uint_lt(len, sizeof(text));
 	memset(text, ' ', len);
@@ -355,7 +355,7 @@ static const char *kept_letters(void)
 		FILE *file;
 
 		snprintf(path, sizeof(path), "%s/rejected/%s", sample.dir, entries[i]->d_name);
-		file = entries[i]->d_name[0] == '.' ? NULL : fopen(path, "r");
+		file = sample_is_text(entries[i]->d_name) ? fopen(path, "r") : NULL;
 		free(entries[i]);
 		if (!file)
 			continue;
@@ -369,7 +369,7 @@ static const char *kept_letters(void)
 
 START_TEST(the_oldest_texts_make_room)
 {
-	restart(5 * REFUSALS_BLOCK);
+	restart(8 * KEPT_BLOCK);
 	refuse_blocks("a", '1', 2);
 	refuse_blocks("b", '2', 2);
 	ck_assert_str_eq(kept_letters(), "12");
@@ -380,17 +380,17 @@ START_TEST(the_oldest_texts_make_room)
 	refuse_blocks("e", '5', 3);
 	ck_assert_str_eq(kept_letters(), "345");
 	/* What an earlier mount kept counts too. */
-	restart(5 * REFUSALS_BLOCK);
+	restart(8 * KEPT_BLOCK);
 	refuse_blocks("f", '6', 2);
 	ck_assert_str_eq(kept_letters(), "56");
 	/* The newest is always kept: it is what somebody just typed. */
-	refuse_blocks("g", '7', 6);
+	refuse_blocks("g", '7', 8);
 	ck_assert_str_eq(kept_letters(), "567");
 	refuse_blocks("h", '8', 1);
 	ck_assert_str_eq(kept_letters(), "8");
 	/* A smaller bound holds from the beginning. */
 	refuse_blocks("i", '9', 1);
-	restart(REFUSALS_BLOCK);
+	restart(2 * KEPT_BLOCK);
 	ck_assert_str_eq(kept_letters(), "9");
 }
 END_TEST
@@ -398,7 +398,7 @@ END_TEST
 /* Only their bytes were counted: 200,000 of them took 792 MiB of 64. */
 START_TEST(small_texts_take_a_block_each)
 {
-	restart(10 * REFUSALS_BLOCK);
+	restart(10 * KEPT_BLOCK);
 	for (int i = 0; i < 50; i++)
 		refuse_text(ALICE, "a", "no", "{");
 	ck_assert_int_eq(sample_files(&sample, "rejected"), 10);
@@ -419,16 +419,17 @@ START_TEST(their_number_is_bounded_too)
 {
 	char path[400];
 
-	make_texts(REFUSALS_TEXTS_MAX + 5);
+	make_texts(KEPT_FILES_MAX + 5);
 	restart((uint64_t)1 << 40);
-	ck_assert_int_le(sample_files(&sample, "rejected"), REFUSALS_TEXTS_MAX);
+	ck_assert_int_le(sample_files(&sample, "rejected"), KEPT_FILES_MAX);
 	refuse_text(ALICE, "a", "no", "{");
 	refuse_text(ALICE, "b", "no", "{");
-	ck_assert_int_eq(sample_files(&sample, "rejected"), REFUSALS_TEXTS_MAX);
+	ck_assert_int_le(sample_files(&sample, "rejected"), KEPT_FILES_MAX);
+	ck_assert_int_ge(sample_files(&sample, "rejected"), KEPT_FILES_MAX - 4);
 	snprintf(path, sizeof(path), "%s/rejected/20200101T000000Z-000006-x", sample.dir);
 	ck_assert_int_ne(access(path, F_OK), 0);
 	snprintf(path, sizeof(path), "%s/rejected/20200101T000000Z-%06u-x", sample.dir,
-	         REFUSALS_TEXTS_MAX + 4);
+	         KEPT_FILES_MAX + 4);
 	ck_assert_int_eq(access(path, F_OK), 0);
 }
 END_TEST
@@ -439,16 +440,18 @@ START_TEST(what_was_taken_makes_room)
 	char path[400];
 	int n;
 
-	restart(3 * REFUSALS_BLOCK);
+	restart(6 * KEPT_BLOCK);
 	refuse_blocks("a", '1', 1);
 	refuse_blocks("b", '2', 1);
 	refuse_blocks("c", '3', 1);
 	snprintf(path, sizeof(path), "%s/rejected", sample.dir);
 	n = scandir(path, &entries, NULL, alphasort);
-	ck_assert_int_eq(n, 5); /* with . and .. */
-	ck_assert_int_eq(unlinkat(refusals_dir(refusals), entries[3]->d_name, 0), 0);
-	refusals_taken(refusals, entries[3]->d_name);
-	refusals_taken(refusals, "none of that name");
+	ck_assert_int_eq(n, 8); /* with . and .. */
+	for (int i = 4; i < 6; i++) {
+		ck_assert_int_eq(unlinkat(kept_dir(refusals_kept(refusals, KEPT_REJECTED)), entries[i]->d_name, 0), 0);
+		kept_taken(refusals_kept(refusals, KEPT_REJECTED), entries[i]->d_name);
+	}
+	kept_taken(refusals_kept(refusals, KEPT_REJECTED), "none of that name");
 	while (n)
 		free(entries[--n]);
 	free(entries);
@@ -456,6 +459,111 @@ START_TEST(what_was_taken_makes_room)
 	ck_assert_str_eq(kept_letters(), "134");
 	refuse_blocks("e", '5', 1);
 	ck_assert_str_eq(kept_letters(), "345");
+}
+END_TEST
+
+/* --- What is needed to save a text after all --------------------------------------------------- */
+
+static struct text *text_of(const char *data)
+{
+	struct version version = version_of(data, strlen(data), NULL);
+
+	return text_new(data, strlen(data), &version, 7);
+}
+
+/* A conflict over public/items/42.json; the name of what was kept. */
+static const char *refuse_conflict(struct text *base, struct text *theirs)
+{
+	static char name[300];
+	struct asker asker = {ALICE, ALICE, 4242, "public/items/42.json"};
+	struct error e = {0};
+
+	(void)error_set(&e, ESTALE, "others were quicker");
+	e.conflict = true;
+	refusals_add(refusals, &asker, &e,
+	             &(struct kept_text){.data = "{\"mine\": 1}", .len = 11, .base = base, .theirs = theirs});
+	ck_assert_int_eq(sscanf(strstr(last(ALICE), ".rowfs/conflicts/"), ".rowfs/conflicts/%299[^)]", name), 1);
+	return name;
+}
+
+static struct kept *conflicts(void)
+{
+	return refusals_kept(refusals, KEPT_CONFLICTS);
+}
+
+START_TEST(a_conflict_keeps_what_it_was_made_of_and_what_others_made)
+{
+	_cleanup_text_ struct text *base = text_of("{\"base\": 1}"), *theirs = text_of("{\"theirs\": 1}");
+	const char *name = refuse_conflict(base, theirs);
+	struct kept_origin origin;
+
+	ck_assert_int_eq(sample_files(&sample, "conflicts"), 4);
+	ck_assert_int_eq(sample_files(&sample, "rejected"), 0);
+	ck_assert_int_eq(kept_origin(conflicts(), name, "public/items/42.json", &origin), 0);
+	ck_assert(origin.known && !origin.deleted);
+	ck_assert_str_eq(origin.base->data, base->data);
+	ck_assert_str_eq(origin.theirs->data, theirs->data);
+	kept_origin_done(&origin);
+	/* Of another row it is a text like any other. */
+	ck_assert_int_eq(kept_origin(conflicts(), name, "public/items/4.json", &origin), 0);
+	ck_assert(!origin.known && !origin.base);
+}
+END_TEST
+
+START_TEST(a_row_that_is_gone_is_told_from_one_that_is_not_known)
+{
+	_cleanup_text_ struct text *base = text_of("{\"base\": 1}");
+	const char *name = refuse_conflict(base, NULL);
+	struct kept_origin origin;
+
+	ck_assert_int_eq(kept_origin(conflicts(), name, "public/items/42.json", &origin), 0);
+	ck_assert(origin.known && origin.deleted && !origin.theirs);
+	kept_origin_done(&origin);
+	refuse_text(ALICE, "public/items/43.json", "no", "{}");
+	ck_assert_int_eq(sscanf(strstr(last(ALICE), ".rowfs/rejected/") + 16, "%299[^)]", (char *)name), 1);
+	ck_assert_int_eq(kept_origin(refusals_kept(refusals, KEPT_REJECTED), name, "public/items/43.json", &origin), 0);
+	ck_assert(origin.known && !origin.deleted && !origin.theirs && !origin.base);
+}
+END_TEST
+
+/* Told to a retry: the text stays in its place, with why, and with theirs as they are now. */
+START_TEST(what_is_refused_again_is_kept_once)
+{
+	_cleanup_text_ struct text *base = text_of("{\"base\": 1}"), *theirs = text_of("{\"theirs\": 12345}");
+	_cleanup_text_ struct text *later = text_of("{}");
+	const char *name = refuse_conflict(base, theirs);
+	struct asker asker = {ALICE, ALICE, 4242, "public/items/42.json"};
+	struct kept_origin origin;
+	struct error e = {0};
+
+	(void)error_set(&e, ESTALE, "and again");
+	e.conflict = true;
+	refusals_add_again(refusals, &asker, &e, conflicts(), name, later);
+	ck_assert_int_eq(sample_files(&sample, "conflicts"), 4);
+	ck_assert_int_eq(kept_origin(conflicts(), name, "public/items/42.json", &origin), 0);
+	ck_assert_str_eq(origin.base->data, base->data);
+	ck_assert_str_eq(origin.theirs->data, "{}");
+	kept_origin_done(&origin);
+	check_has(last(ALICE), "and again (the text is kept in .rowfs/conflicts/");
+	ck_assert_uint_eq(lines(all(ALICE)), 2);
+	kept_settled(conflicts(), name);
+	ck_assert_int_eq(sample_files(&sample, "conflicts"), 1);
+}
+END_TEST
+
+/* The oldest text goes with all that stands beside it. */
+START_TEST(what_stands_beside_a_text_goes_with_it)
+{
+	_cleanup_text_ struct text *base = text_of("{\"base\": 1}"), *theirs = text_of("{\"theirs\": 1}");
+
+	restart(8 * KEPT_BLOCK);
+	for (unsigned i = 1; i < 5; i++) {
+		refuse_conflict(base, theirs);
+		ck_assert_int_eq(sample_files(&sample, "conflicts"), i < 2 ? 4 : 8);
+	}
+	restart(4 * KEPT_BLOCK);
+	ck_assert_int_eq(sample_files(&sample, "conflicts"), 4);
+	ck_assert_int_eq(sample_texts(&sample, "conflicts"), 1);
 }
 END_TEST
 
@@ -479,7 +587,7 @@ START_TEST(a_text_of_the_mount_before_is_not_in_the_way)
 		refuse_text(ALICE, "public/items/42.json", "no", "text");
 		check_has(last(ALICE), "the text is kept");
 	}
-	ck_assert_int_eq(sample_files(&sample, "rejected"), 4);
+	ck_assert_int_eq(sample_texts(&sample, "rejected"), 4);
 }
 END_TEST
 
@@ -496,7 +604,7 @@ START_TEST(any_path_gives_a_file_name)
 	          "+end.json)\n"); /* the end of a path tells more than its beginning */
 	refuse_text(ALICE, "", "no", "empty");
 	refuse_text(ALICE, "../../x", "no", "up");
-	ck_assert_int_eq(sample_files(&sample, "rejected"), 3);
+	ck_assert_int_eq(sample_texts(&sample, "rejected"), 3);
 	ck_assert_str_eq(kept_texts(), "long|empty|up|");
 	check_json_lines(all(ALICE));
 }
@@ -628,7 +736,7 @@ START_TEST(threads_share_it)
 	for (int t = 0; t < THREADS; t++)
 		pthread_join(threads[t], NULL);
 	ck_assert_uint_eq(lines(all(ROOT)), REFUSALS_KEPT);
-	ck_assert_int_eq(sample_files(&sample, "rejected"), THREADS * ROUNDS / 10);
+	ck_assert_int_eq(sample_texts(&sample, "rejected"), THREADS * ROUNDS / 10);
 }
 END_TEST
 
@@ -651,6 +759,10 @@ int main(void)
 	tcase_add_test(test, small_texts_take_a_block_each);
 	tcase_add_test(test, their_number_is_bounded_too);
 	tcase_add_test(test, what_was_taken_makes_room);
+	tcase_add_test(test, a_conflict_keeps_what_it_was_made_of_and_what_others_made);
+	tcase_add_test(test, a_row_that_is_gone_is_told_from_one_that_is_not_known);
+	tcase_add_test(test, what_is_refused_again_is_kept_once);
+	tcase_add_test(test, what_stands_beside_a_text_goes_with_it);
 	tcase_add_test(test, texts_of_one_moment_have_names_of_their_own);
 	tcase_add_test(test, a_text_of_the_mount_before_is_not_in_the_way);
 	tcase_add_test(test, any_path_gives_a_file_name);

@@ -20,6 +20,7 @@ struct error {
 	char message[1024];
 	char detail[1024];
 	char hint[512];
+	bool conflict; /* the row is not what the save was made of: others have changed or deleted it */
 	/* The connection broke after the statement was sent: it may have been committed.
 	 * `backend` and `backend_start` name the server process that was doing it. */
 	bool outcome_unknown;

@@ -30,6 +30,7 @@ enum option_type {
 	OPTION_GROUP,        /* gid_t, number or name */
 	OPTION_CONSISTENCY,  /* bool: "strong" or "cached" */
 	OPTION_CHANGES,      /* enum changes */
+	OPTION_CONFLICT,     /* enum conflict */
 	OPTION_STALENESS,    /* double, seconds; not less than a heartbeat can keep */
 };
 

@@ -24,6 +24,13 @@ enum changes {
 	CHANGES_TTL,  /* not at all: copies are used for `ttl` */
 };
 
+/* `conflict=`: what becomes of a save where others have changed the row meanwhile. */
+enum conflict {
+	CONFLICT_MERGE, /* refused where they changed a column that it changes, too */
+	CONFLICT_FAIL,  /* refused */
+	CONFLICT_LAST,  /* it changes its columns all the same */
+};
+
 struct settings {
 	char *source;     /* libpq connection string or URI; may hold a password */
 	char *mountpoint; /* absolute */
@@ -45,6 +52,7 @@ struct settings {
 
 	char *schema; /* show this schema at the root, or NULL */
 	char *mtime;  /* default mtime column, or NULL */
+	enum conflict conflict;
 	bool ro;
 	bool allow_other;
 	uid_t uid;

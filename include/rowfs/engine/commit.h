@@ -20,6 +20,7 @@ struct save {
 	bool believed; /* the base is not what the row is, but what the program takes it to be: the same; and a text that
 			* changes nothing is refused where others have changed the row, since its writer may want it all */
 	bool saved;    /* the program has saved that itself: triggers may have made something else of it since */
+	struct text *origin; /* what of the text is its own is what differs from this; NULL: all of it */
 	const char *text;
 	size_t len;
 };
@@ -27,7 +28,7 @@ struct save {
 /* *ret_now (may be NULL): what the row is after that as far as this save knows, for the next to be compared
  * with: the base, if nothing differed; else of the transaction that wrote it (0: unknown), without what
  * triggers made of it, and without columns that neither the base nor the text had. NULL for want of
- * memory. The caller releases it. */
+ * memory. If others were quicker (e->conflict), what the row is now: NULL if it is gone. The caller releases it. */
 int commit_save(struct engine *engine, const struct rowref *ref, const struct save *save,
 		struct text **ret_now, struct error *e) _must_check_;
 

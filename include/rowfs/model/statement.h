@@ -58,10 +58,10 @@ int statement_canonical(const struct relation *relation, const struct cells *key
 int statement_value(const struct column *column, struct cell value, struct statement *ret)
 	_must_check_;
 
-/* UPDATE the columns marked in `changed` to `patch`'s values where they, and those marked in `held` (may be NULL), still
- * equal `base`. */
+/* UPDATE the columns marked in `changed` to `patch`'s values where those marked in `checked` (NULL: the same) still equal
+ * `base`. It tells whether the row was kept as the base has it all the same. */
 int statement_patch(const struct relation *relation, const struct cells *key, const struct cell *base,
-		    const struct patch *patch, const bool *changed, const bool *held, struct statement *ret)
+		    const struct patch *patch, const bool *changed, const bool *checked, struct statement *ret)
 	_must_check_;
 
 /* INSERT what `patch` has, with `key` for the key columns (NULL: the server assigns it). */
