@@ -27,6 +27,8 @@ struct edit {
 	int error;                  /* [lock] why, -errno */
 	int cut;                    /* [lock] why bytes from `cut_at` on are missing, -errno; 0: none are */
 	size_t cut_at;              /* [lock] */
+	bool sequential;            /* [lock] all of the text was written, each piece after the other, */
+	struct json_scan scan;      /* [lock] and is that far */
 	bool surrendered;           /* [lock] */
 	bool busy;                  /* [lock] a commit is on its way */
 	struct edit_request *waiting; /* [lock] for it to end */
@@ -177,19 +179,65 @@ static bool note_cut(struct edit *edit, size_t offset, size_t len, int r)
 	return first;
 }
 
+/* With the lock held: the bytes come again with which the text was refused. (The kernel cuts a long write into pieces; of
+ * one whose last piece fails the program is told that the others went well, and sends the last again.) */
+static bool is_refused_already(const struct edit *edit, size_t offset, const void *data, size_t len)
+{
+	return edit->refused && edit->refused == edit->generation && !edit->busy && len && offset < edit->text.len &&
+	       len == edit->text.len - offset && memcmp(edit->text.data + offset, data, len) == 0;
+}
+
+/* With the lock held, after a write at `offset` to a text that was `before` bytes long: what it is by now. */
+static enum json_progress scan(struct edit *edit, size_t before, size_t offset, const void *data, size_t len)
+{
+	if (before == 0 && offset == 0) {
+		edit->sequential = true;
+		edit->scan = (struct json_scan){0};
+	} else if (offset != before) {
+		edit->sequential = false;
+	}
+	return edit->sequential ? json_scan(&edit->scan, data, len) : JSON_INCOMPLETE;
+}
+
+/* With the lock held: the bytes into the text. */
+static int put(struct edit *edit, size_t offset, const void *data, size_t len)
+{
+	size_t before = edit->text.len;
+	bool refused = edit->refused && edit->refused == edit->generation;
+	bool complete = edit->sequential && edit->scan.progress == JSON_COMPLETE;
+	int error = edit->error, r = offset + len > before ? resize(edit, offset + len) : 0;
+
+	if (r < 0 || !len)
+		return r;
+	memcpy(edit->text.data + offset, data, len);
+	touched(edit);
+	switch (scan(edit, before, offset, data, len)) {
+	case JSON_COMPLETE:
+		if (!complete || !refused)
+			return 1;
+		edit->refused = edit->generation; /* only white space has come: it is the same text */
+		edit->error = error;
+		return error;
+	case JSON_BROKEN:
+		return -EINVAL;
+	default:
+		return 0;
+	}
+}
+
 int edit_write(struct edit *edit, size_t offset, const void *data, size_t len)
 {
 	bool cut, fits = offset <= TEXT_MAX && len <= TEXT_MAX - offset;
-	int r = fits ? 0 : -EFBIG;
+	int r;
 
 	pthread_mutex_lock(&edit->lock);
-	if (fits && offset + len > edit->text.len)
-		r = resize(edit, offset + len);
-	if (r == 0 && len) {
-		memcpy(edit->text.data + offset, data, len);
-		touched(edit);
+	if (is_refused_already(edit, offset, data, len)) {
+		r = edit->error;
+		pthread_mutex_unlock(&edit->lock);
+		return r;
 	}
-	cut = note_cut(edit, offset, len, r);
+	r = fits ? put(edit, offset, data, len) : -EFBIG;
+	cut = note_cut(edit, offset, len, r == -EFBIG || r == -ENOMEM ? r : 0);
 	pthread_mutex_unlock(&edit->lock);
 	if (cut)
 		refuse_size(edit, r, "; the text was cut off there, and is not kept");
@@ -208,6 +256,8 @@ int edit_truncate(struct edit *edit, size_t size)
 	}
 	if (r == 0 && size == 0)
 		begin_anew(edit);
+	if (r == 0 && size)
+		edit->sequential = false;
 	if (r == 0 && size <= edit->cut_at)
 		edit->cut = 0;
 	pthread_mutex_unlock(&edit->lock);
@@ -316,14 +366,12 @@ int edit_new_saved(struct engine *engine, const struct rowref *ref, const struct
 	return 0;
 }
 
-/* With the lock held, while no commit is on its way. White space after a row that was inserted is not a
- * second one. */
+/* With the lock held, while no commit is on its way. White space after a row that was committed makes no other of it. */
 static bool only_space_since(const struct edit *edit)
 {
 	size_t len = edit->sent.len;
 
-	return edit->intent == EDIT_NEW && edit->committed &&
-	       edit->committed == edit->sent_generation && edit->text.len >= len &&
+	return edit->committed && edit->committed == edit->sent_generation && edit->text.len >= len &&
 	       memcmp(edit->text.data, edit->sent.data, len) == 0 &&
 	       json_progress(edit->text.data + len, edit->text.len - len) == JSON_EMPTY;
 }

@@ -206,6 +206,65 @@ struct backing *files_editing(struct mount *mount, uint32_t relation, const char
 	return backing;
 }
 
+/* --- Commits --------------------------------------------------------------------------------- */
+
+/* The handle may be released as soon as the kernel has the answer, and its edit is then to end with it. */
+static void answer_commit(struct call *call, int err)
+{
+	backing_unref(call->backing);
+	call->backing = NULL;
+	call_error(call, err);
+}
+
+/* From fsync, EINVAL is read as "cannot be synchronised" and ignored (emacs). */
+static void fsync_done(struct edit_request *request, int err)
+{
+	answer_commit(container_of(request, struct call, edit), err == -EINVAL ? -EIO : err);
+}
+
+/* What makes a tool try another way: again, or unlink and copy. */
+static int not_retried(int err)
+{
+	bool retried = err == -EINTR || err == -EAGAIN || err == -ETXTBSY || err == -EXDEV;
+
+	return retried ? -EIO : err;
+}
+
+static void flush_done(struct edit_request *request, int err)
+{
+	answer_commit(container_of(request, struct call, edit), not_retried(err));
+}
+
+static void write_done(struct edit_request *request, int err)
+{
+	struct call *call = container_of(request, struct call, edit);
+
+	if (err) {
+		answer_commit(call, not_retried(err));
+		return;
+	}
+	backing_unref(call->backing);
+	call->backing = NULL;
+	fuse_reply_write(call->req, call->size);
+	call_free(call);
+}
+
+/* Takes the backing. `program`: see edit_commit(). `size`: of a WRITE. */
+static void commit(fuse_req_t req, fuse_ino_t ino, struct backing *backing, pid_t program, size_t size,
+		   void (*done)(struct edit_request *request, int err))
+{
+	struct call *call = call_new(req, node_of(mount_of(req), ino), NULL);
+
+	if (!call) {
+		backing_unref(backing);
+		return;
+	}
+	call->backing = backing;
+	call->size = size;
+	call->edit.done = done;
+	edit_commit(backing->edit, program, &call->edit);
+}
+
 /* --- READ, WRITE ----------------------------------------------------------------------------- */
 
 /* The kernel may release the handle as soon as it has the reply, while a call is still returning from it: what
@@ -256,8 +315,8 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct f
 	backing_unref(backing);
 }
 
-/* With the file's lock held: bytes written or -errno. */
-static ssize_t put_bytes(struct file *file, const char *data, size_t size, off_t offset)
+/* With the file's lock held: bytes written or -errno. *ret_complete: with them a text is complete (edit_write()). */
+static ssize_t put_bytes(struct file *file, const char *data, size_t size, off_t offset, bool *ret_complete)
 {
 	const struct backing *backing = file->backing;
 	int r;
@@ -269,6 +328,7 @@ static ssize_t put_bytes(struct file *file, const char *data, size_t size, off_t
 		return scratch_write(file->mount->engine.scratch, backing->fd, data, size, offset);
 	case FILE_EDIT:
 		r = edit_write(backing->edit, (size_t)offset, data, size);
+		*ret_complete = r == 1;
 		return r < 0 ? r : (ssize_t)size;
 	default:
 		return -EBADF;
@@ -300,12 +360,20 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off
 	      struct fuse_file_info *fi)
 {
 	struct file *file = file_of(fi);
+	struct backing *complete = NULL;
+	bool is_complete = false;
 	ssize_t n;
 
 	pthread_mutex_lock(&file->lock);
-	n = put_bytes(file, data, size, offset);
+	n = put_bytes(file, data, size, offset, &is_complete);
+	if (is_complete) {
+		complete = file->backing;
+		atomic_fetch_add(&complete->refs, 1);
+	}
 	pthread_mutex_unlock(&file->lock);
-	if (n == -ENOSPC && file_first_full(file))
+	if (complete)
+		commit(req, ino, complete, 0, size, write_done);
+	else if (n == -ENOSPC && file_first_full(file))
 		refuse_full(req, ino, file, (uint64_t)offset + size);
 	else if (n < 0)
 		fuse_reply_err(req, (int)-n);
@@ -362,49 +430,16 @@ int file_truncate(struct file *file, size_t size)
 
 /* --- FLUSH, FSYNC, RELEASE ------------------------------------------------------------------- */
 
-/* The handle may be released as soon as the kernel has the answer, and its edit is then to end with it. */
-static void answer_commit(struct call *call, int err)
-{
-	backing_unref(call->backing);
-	call->backing = NULL;
-	call_error(call, err);
-}
-
-/* From fsync, EINVAL is read as "cannot be synchronised" and ignored (emacs). */
-static void fsync_done(struct edit_request *request, int err)
-{
-	answer_commit(container_of(request, struct call, edit), err == -EINVAL ? -EIO : err);
-}
-
-/* FLUSH never says what makes a tool try another way: unlink and copy. */
-static void flush_done(struct edit_request *request, int err)
-{
-	bool retried = err == -EINTR || err == -EAGAIN || err == -ETXTBSY || err == -EXDEV;
-
-	answer_commit(container_of(request, struct call, edit), retried ? -EIO : err);
-}
-
-/* Takes the backing. Only a FLUSH says whose it is: see edit_commit(). */
-static void commit(fuse_req_t req, fuse_ino_t ino, struct backing *backing, bool flush)
-{
-	struct call *call = call_new(req, node_of(mount_of(req), ino), NULL);
-
-	if (!call) {
-		backing_unref(backing);
-		return;
-	}
-	call->backing = backing;
-	call->edit.done = flush ? flush_done : fsync_done;
-	edit_commit(backing->edit, flush ? process_group(call->asker.pid) : 0, &call->edit);
-}
-
 static void sync_file(fuse_req_t req, fuse_ino_t ino, struct file *file, bool flush)
 {
 	struct backing *backing = file_backing(file);
 	int r;
 
 	if (backing->kind == FILE_EDIT) {
-		commit(req, ino, backing, flush);
+		if (flush)
+			commit(req, ino, backing, process_group(fuse_req_ctx(req)->pid), 0, flush_done);
+		else
+			commit(req, ino, backing, 0, 0, fsync_done);
 		return;
 	}
 	pthread_mutex_lock(&file->lock);

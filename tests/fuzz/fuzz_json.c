@@ -9,6 +9,21 @@
 
 #include "../unit/sample.h"
 
+/* What is an object by its tokens is one by its braces, in pieces too; what these say is broken is. */
+static void check_scan(const char *text, size_t size, enum json_progress progress)
+{
+	struct json_scan whole = {0}, pieces = {0};
+	size_t half = size / 2;
+
+	json_scan(&whole, text, size);
+	json_scan(&pieces, text, half);
+	json_scan(&pieces, text + half, size - half);
+	if (whole.progress != pieces.progress)
+		abort();
+	if (progress == JSON_BROKEN ? whole.progress == JSON_EMPTY : whole.progress != progress)
+		abort();
+}
+
 int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size);
 
 static struct column columns[] = {
@@ -57,6 +72,7 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 	memcpy(text, data, size);
 	text = realloc(text, size ? size : 1);
 	progress = json_progress(text, size);
+	check_scan(text, size, progress);
 	if (json_parse(&relation, text, size, &patch, &e) < 0) {
 		if (e.err != EINVAL || e.line == 0 || e.column == 0 || !e.message[0])
 			abort();

@@ -467,10 +467,9 @@ by_close() {
 		import errno, os, sys
 		first = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT)
 		second = os.open(sys.argv[1], os.O_WRONLY)
-		os.write(first, b'{"label": "first"}'); os.write(second, b'{"label": "second"}')
-		os.close(first)
+		os.write(first, b'{"label": "first"}')
 		try:
-		    os.close(second)
+		    os.write(second, b'{"label": "second"}')
 		    print("ok")
 		except OSError as e:
 		    print(errno.errorcode[e.errno])

@@ -128,9 +128,8 @@ conflict: column "a" was changed by somebody else meanwhile'
 	handle = os.open(sys.argv[1], os.O_RDWR)
 	subprocess.run(["psql", "-XAtqc", "DELETE FROM notes WHERE id = 4"], check=True)
 	os.ftruncate(handle, 0)
-	os.write(handle, b'{"id": 4, "a": "mine", "b": "b4", "n": 4}')
 	try:
-	    os.close(handle)
+	    os.write(handle, b'{"id": 4, "a": "mine", "b": "b4", "n": 4}')
 	    sys.exit("was saved")
 	except OSError as e:
 	    assert e.errno == errno.ESTALE, e

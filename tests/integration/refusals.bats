@@ -68,7 +68,7 @@ large_text() {
 
 @test "a save over 64 MiB is refused once, by write and close, and its half is not kept" {
 	mount_rowfs
-	assert_equal "$(save write "$MNT/public/notes/1.json" <<<'{"nothing": 1}')" 'close EINVAL'
+	assert_equal "$(save write "$MNT/public/notes/1.json" <<<'{"nothing": 1}')" 'write EINVAL close EINVAL'
 	assert_equal "$(kept_texts)" 1
 	before=$(lines)
 	assert_equal "$(large_text 64 | save write "$MNT/public/notes/1.json")" 'write EFBIG close EFBIG'
@@ -263,17 +263,48 @@ large_text() {
 	rm "$MNT/public/notes/x.tmp" "$MNT/public/notes/70.json"
 }
 
+# Shells do not report what close says
+
+@test "a shell that redirects is told of a refusal, and saves with one UPDATE" {
+	mount_rowfs mnt consistency=strong
+	row=$MNT/public/notes/1.json
+	sql "ALTER TABLE notes ADD CHECK (note <> 'bad')"
+	for shell in bash dash; do
+		for text in '{"note": "bad"}' '{"nothing": 1}' 'no row' '{"note": "x"} and more'; do
+			kept=$(kept_texts)
+			fails_with "write error" "$shell" -c 'echo "$1" >"$2"' - "$text" "$row" ||
+				fails_with "I/O error" "$shell" -c 'echo "$1" >"$2"' - "$text" "$row"
+			(($(kept_texts) > kept))
+		done
+		fails_with "cat: write error" "$shell" -c 'cat >"$1"' - "$row" <<<'{"note": "bad"}'
+		fails_with "jq: " "$shell" -c 'jq -n "{note: \"bad\"}" >"$1"' - "$row"
+		mark=$(log_mark)
+		"$shell" -c '{ echo "{"; echo "\"note\": \"by $1\""; echo "}"; } >"$2"' - "$shell" "$row"
+		assert_writes "$mark" UPDATE
+		assert_equal "$(jq -r .note "$row")" "by $shell"
+	done
+}
+
+@test "a text that is long for one write is told of, too" {
+	mount_rowfs mnt consistency=strong
+	sql "ALTER TABLE notes ADD CHECK (length(note) < 1000)"
+	kept=$(kept_texts)
+	assert_equal "$(large_text 3 | save write "$MNT/public/notes/1.json")" "write EPERM close EPERM"
+	assert_equal "$(kept_texts)" $((kept + 1))
+	cmp <(large_text 3) "$(find "$MNT/.rowfs/rejected" -name '*.json' -size +1M)"
+}
+
 # Triggers
 
 @test "a trigger that returns OLD refuses like one that returns NULL" {
 	mount_rowfs mnt consistency=strong
 	for text in '{"email": "eve@example.org"}' '{"tags": ["b"]}' '{"doc": {"a": 1}}' \
 		'{"email": null, "tags": null, "doc": null}'; do
-		assert_equal "$(save write "$MNT/public/frozen/1.json" <<<"$text")" 'close EPERM'
+		assert_equal "$(save write "$MNT/public/frozen/1.json" <<<"$text")" 'write EPERM close EPERM'
 		assert_contains "$(last_error)" 'kept the row as it was'
 	done
 	for text in '{"email": "eve@example.org"}' '{"tags": [], "doc": {}}'; do
-		assert_equal "$(save write "$MNT/public/frozen/2.json" <<<"$text")" 'close EPERM'
+		assert_equal "$(save write "$MNT/public/frozen/2.json" <<<"$text")" 'write EPERM close EPERM'
 	done
 	assert_equal "$(sql 'SELECT * FROM frozen ORDER BY id' | paste -sd ' ')" '1|ada@example.org|{a}|{} 2|||'
 }
@@ -301,7 +332,7 @@ large_text() {
 	holder=$!
 	wait_until 10 grep -q t <(sql "SELECT 't' FROM pg_stat_activity WHERE query LIKE '%pg_sleep(60)%' AND state = 'active' AND pid <> pg_backend_pid()") ||
 		wait_until 10 grep -q t <(sql "SELECT 't' FROM pg_stat_activity WHERE query LIKE '%pg_sleep(60)%'")
-	assert_equal "$(save write "$MNT/public/notes/7.json" <<<'{"note": "mine"}')" 'close EBUSY'
+	assert_equal "$(save write "$MNT/public/notes/7.json" <<<'{"note": "mine"}')" 'write EBUSY close EBUSY'
 	assert_contains "$(last_error)" 'open transaction'
 	assert_contains "$(last_error)" 'try again'
 	sql "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(60)%' AND pid <> pg_backend_pid()"
@@ -310,7 +341,7 @@ large_text() {
 
 @test "a grant on some columns: the ones that the save may not change are named" {
 	mount_rowfs mnt "" "host=$PGHOST user=clerk dbname=things"
-	assert_equal "$(save write "$MNT/public/notes/1.json" <<<'{"note": "x", "secret": "y"}')" 'close EACCES'
+	assert_equal "$(save write "$MNT/public/notes/1.json" <<<'{"note": "x", "secret": "y"}')" 'write EACCES close EACCES'
 	assert_contains "$(last_error)" 'column "secret"'
 	lacks '"note"' <(last_error)
 	assert_equal "$(save insert "$MNT/public/notes/80.json" <<<'{"note": "x", "secret": "y"}')" 'open EACCES' ||

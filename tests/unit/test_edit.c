@@ -138,6 +138,91 @@ START_TEST(a_handle_that_wrote_nothing_never_fails)
 END_TEST
 
 /* Shells truncate, close a duplicate of the descriptor, and write later. */
+static int put(struct edit *edit, size_t offset, const char *text)
+{
+	return edit_write(edit, offset, text, strlen(text));
+}
+
+static int append(struct edit *edit, const char *text)
+{
+	return put(edit, edit_size(edit), text);
+}
+
+/* Of a text that is written from its beginning on, the write that makes it whole can be told what becomes of it. */
+START_TEST(a_write_tells_when_a_text_is_whole)
+{
+	struct edit *edit = open_row(true);
+
+	ck_assert_int_eq(append(edit, " {\"price\": {"), 0);
+	ck_assert_int_eq(append(edit, "\"}\": 99.00}"), 0);
+	ck_assert_int_eq(append(edit, "}"), 1);
+	ck_assert_int_eq(append(edit, " \n"), 1);
+	ck_assert_int_eq(append(edit, "x"), -EINVAL);
+	ck_assert_int_eq(append(edit, "y"), -EINVAL);
+	check_text(edit, " {\"price\": {\"}\": 99.00}} \nxy");
+	/* Again from the beginning. */
+	ck_assert_int_eq(edit_truncate(edit, 0), 0);
+	ck_assert_int_eq(put(edit, 0, "{}"), 1);
+	/* Not where some of it was there before, or comes out of turn. */
+	ck_assert_int_eq(put(edit, 0, "{}"), 0);
+	ck_assert_int_eq(edit_truncate(edit, 0), 0);
+	ck_assert_int_eq(put(edit, 1, "}"), 0);
+	ck_assert_int_eq(put(edit, 0, "{"), 0);
+	ck_assert_int_eq(put(edit, 2, " "), 0);
+	ck_assert_int_eq(edit_truncate(edit, 0), 0);
+	edit_close(edit);
+}
+END_TEST
+
+START_TEST(a_text_that_began_with_the_rows_is_saved_when_it_is_closed)
+{
+	struct edit *edit = open_row(false);
+
+	ck_assert_int_eq(put(edit, edit_size(edit), " "), 0);
+	ck_assert_int_eq(edit_truncate(edit, 10), 0);
+	ck_assert_int_eq(put(edit, 10, "x"), 0);
+	ck_assert_int_eq(edit_truncate(edit, 0), 0);
+	edit_close(edit);
+}
+END_TEST
+
+/* The last piece of a write that was refused comes again; white space after it comes too. It is one refusal. */
+START_TEST(what_was_refused_with_the_same_bytes_is_refused_once)
+{
+	struct edit *edit = open_row(true);
+
+	use_server((struct server){LATCH_INIT, .refuse = 9});
+	ck_assert_int_eq(put(edit, 0, "{\"price\": "), 0);
+	ck_assert_int_eq(put(edit, 10, "99.00}"), 1);
+	ck_assert_int_eq(flush_by(edit, ME), -EPERM);
+	ck_assert_int_eq(put(edit, 10, "99.00}"), -EPERM);
+	ck_assert_int_eq(put(edit, 16, "\n"), -EPERM);
+	ck_assert_int_eq(put(edit, 17, " \n"), -EPERM);
+	ck_assert_int_eq(flush_by(edit, ME), -EPERM);
+	ck_assert_uint_eq(server.writes, 1);
+	ck_assert_int_eq(put(edit, 10, "98.00}"), 0);
+	ck_assert_int_eq(flush_by(edit, ME), -EPERM);
+	ck_assert_uint_eq(server.writes, 2);
+	edit_close(edit);
+	check_kept(2, "{\"price\": 98.00}\n \n");
+}
+END_TEST
+
+START_TEST(white_space_after_a_saved_text_is_no_other)
+{
+	struct edit *edit = open_row(true);
+
+	use_server((struct server){LATCH_INIT});
+	ck_assert_int_eq(put(edit, 0, "{\"price\": 99.00}"), 1);
+	ck_assert_int_eq(flush_by(edit, ME), 0);
+	ck_assert_int_eq(put(edit, 16, "\n"), 1);
+	ck_assert_int_eq(flush_by(edit, ME), 0);
+	check_events("update drop tell list");
+	edit_close(edit);
+	check_kept(0, "");
+}
+END_TEST
+
 START_TEST(an_empty_buffer_changes_nothing)
 {
 	struct edit *edit = open_row(true);
@@ -617,6 +702,10 @@ int main(void)
 	tcase_add_test(test, a_name_whose_first_bytes_did_not_fit_goes);
 	test = add_case(suite, "saving");
 	tcase_add_test(test, a_handle_that_wrote_nothing_never_fails);
+	tcase_add_test(test, a_write_tells_when_a_text_is_whole);
+	tcase_add_test(test, a_text_that_began_with_the_rows_is_saved_when_it_is_closed);
+	tcase_add_test(test, what_was_refused_with_the_same_bytes_is_refused_once);
+	tcase_add_test(test, white_space_after_a_saved_text_is_no_other);
 	tcase_add_test(test, an_empty_buffer_changes_nothing);
 	tcase_add_test(test, what_was_written_is_saved_once);
 	tcase_add_loop_test(test, of_two_that_create_a_row_the_second_is_told, 0, 2);

@@ -298,6 +298,45 @@ START_TEST(progress_of_a_text)
 }
 END_TEST
 
+/* By its braces and quotes, in pieces of any size. */
+START_TEST(progress_of_a_text_in_pieces)
+{
+	static const struct {
+		const char *text;
+		enum json_progress progress;
+	} cases[] = {
+	        {"", JSON_EMPTY},
+	        {" \n\t\r", JSON_EMPTY},
+	        {" {\"a\": [1, {\"b\"", JSON_INCOMPLETE},
+	        {"{\"}", JSON_INCOMPLETE},
+	        {"{\"a\": \"\\", JSON_INCOMPLETE},
+	        {"{\"a\": \"\\\"}", JSON_INCOMPLETE},
+	        {"{\"a\": \"\\\\\"}", JSON_COMPLETE},
+	        {"{\"a\": \"]}{[\", \"b\": [{}]}  \n", JSON_COMPLETE},
+	        {"{\"a\": [1}}", JSON_COMPLETE},
+	        {"{}{", JSON_BROKEN},
+	        {"{} x", JSON_BROKEN},
+	        {"[", JSON_BROKEN},
+	        {"}", JSON_BROKEN},
+	        {"\"", JSON_BROKEN},
+	        {"hello {}", JSON_BROKEN},
+	        {"\xef\xbb\xbf{}", JSON_BROKEN},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		size_t len = strlen(cases[i].text);
+
+		for (size_t step = 1; step <= len + 1; step++) {
+			struct json_scan scan = {0};
+
+			for (size_t at = 0; at < len; at += step)
+				json_scan(&scan, cases[i].text + at, len - at < step ? len - at : step);
+			ck_assert_msg(scan.progress == cases[i].progress, "%s in pieces of %zu", cases[i].text, step);
+		}
+	}
+}
+END_TEST
+
 START_TEST(values_compare_by_what_they_say)
 {
 	static const struct {
@@ -423,6 +462,7 @@ int main(void)
 	tcase_add_test(parse, json_keeps_the_white_space_around_it);
 	tcase_add_test(parse, an_object_without_columns_is_a_patch);
 	tcase_add_test(parse, progress_of_a_text);
+	tcase_add_test(parse, progress_of_a_text_in_pieces);
 	tcase_add_test(parse, values_compare_by_what_they_say);
 	tcase_add_test(parse, out_of_memory_is_an_error);
 	suite_add_tcase(suite, parse);

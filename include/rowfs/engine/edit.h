@@ -4,7 +4,8 @@
  *                           ▲                  └── refused ──► dirty, error sticks to the handle
  *                           └──────── new bytes clear the error ────────┘
  *
- * The commit point is close (FLUSH) or fsync; what comes after the last of them, from a mapped file, is
+ * The commit point is close (FLUSH) or fsync, or the WRITE that completes a row which is written from its beginning on:
+ * shells do not report what close says. What comes after the last of them, from a mapped file, is
  * committed at RELEASE, with nobody left to tell. An empty buffer is never a row and changes nothing: shells
  * truncate, close a duplicate, and write later. A refused text is kept once for each refusal
  * (engine/refusal.h). Thread-safe. */
@@ -49,7 +50,9 @@ void edit_close(struct edit *edit);
 /* Append at most `len` bytes from `offset` to `out`. */
 void edit_read(struct edit *edit, size_t offset, size_t len, struct buf *out);
 
-/* 0; -EFBIG beyond TEXT_MAX; -ENOMEM. Either is recorded. A write that was refused sticks to the handle, whose
+/* 0; 1 if the text, which was written from its beginning on, is one whole object now: it is time to commit it; -EFBIG
+ * beyond TEXT_MAX; -ENOMEM. Either is recorded. -EINVAL if it cannot become an object any more, or else why it was
+ * refused when just these bytes came before: they are taken all the same, and close says and keeps it. A write that was refused sticks to the handle, whose
  * text is not whole until those bytes have come or it was truncated before them: it is recorded once, close
  * says so too, and the rest is not kept. */
 int edit_write(struct edit *edit, size_t offset, const void *data, size_t len) _must_check_;

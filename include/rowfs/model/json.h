@@ -34,6 +34,16 @@ enum json_progress { JSON_EMPTY, JSON_INCOMPLETE, JSON_COMPLETE, JSON_BROKEN };
 
 enum json_progress json_progress(const char *text, size_t len);
 
+/* The same of a text that comes in pieces, by its braces and quotes only: what is JSON is told exactly, of what is none
+ * not all is broken here. Zeroed before the first piece. Returns what it is with this one. */
+struct json_scan {
+	enum json_progress progress;
+	size_t depth;
+	bool string, escape; /* it ends inside a string, after a backslash */
+};
+
+enum json_progress json_scan(struct json_scan *scan, const char *piece, size_t len);
+
 /* Append a string as JSON, in quotes; for status and error lines too. Bytes that are not UTF-8 (a
  * file name may have any) become U+FFFD, so that the line stays JSON. */
 void json_print_string(const char *string, size_t len, struct buf *out);
