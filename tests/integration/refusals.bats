@@ -277,7 +277,7 @@ large_text() {
 			(($(kept_texts) > kept))
 		done
 		fails_with "cat: write error" "$shell" -c 'cat >"$1"' - "$row" <<<'{"note": "bad"}'
-		fails_with "jq: " "$shell" -c 'jq -n "{note: \"bad\"}" >"$1"' - "$row"
+		fails_with "writing output failed" "$shell" -c 'jq -n "{note: \"bad\"}" >"$1"' - "$row"
 		mark=$(log_mark)
 		"$shell" -c '{ echo "{"; echo "\"note\": \"by $1\""; echo "}"; } >"$2"' - "$shell" "$row"
 		assert_writes "$mark" UPDATE
