@@ -184,6 +184,13 @@ tour_others() {
 	contains "the reason names the column" "$output" 'column "name" was changed by somebody else'
 	same "what they wrote stays" \
 		"$(sql "SELECT name FROM shop.products WHERE sku = 'PACK-007'")" 'Their pack'
+	say "What we wrote is kept, with what it was made of and what they have made of that; so it can be saved after all."
+	step "rowfs diff mnt/.rowfs/conflicts/*.json"
+	contains "diff shows ours" "$output" 'mine    "Our pack"'
+	contains "and theirs" "$output" 'theirs  "Their pack"'
+	step "rowfs retry mnt/.rowfs/conflicts/*.json"
+	same "ours is in the row, by our own decision" \
+		"$(sql "SELECT name FROM shop.products WHERE sku = 'PACK-007'")" 'Our pack'
 }
 
 tour_compare() {
