@@ -47,9 +47,19 @@ int commit_no_memory(struct error *e)
 	return error_set(e, ENOMEM, "out of memory");
 }
 
+int commit_conflict(const char *column, struct error *e)
+{
+	error_copy_text(e->field, sizeof e->field, column);
+	snprintf(e->hint, sizeof e->hint, "rowfs diff shows what they made of it, rowfs retry makes this change to that; or "
+					  "read the row again, in the same program, and save it then");
+	e->conflict = true;
+	return -ESTALE;
+}
+
 int commit_gone(struct error *e)
 {
 	(void)error_set(e, ESTALE, "conflict: the row was deleted by somebody else");
+	snprintf(e->hint, sizeof e->hint, "rowfs retry makes a new row of the text");
 	e->conflict = true;
 	return -ESTALE;
 }

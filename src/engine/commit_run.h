@@ -36,6 +36,9 @@ struct text *commit_text(const struct relation *relation, const struct patch *ro
 
 int commit_no_memory(struct error *e);
 
+/* -ESTALE: a conflict, of which `e` has the message; of this column. */
+int commit_conflict(const char *column, struct error *e);
+
 /* -ESTALE: a conflict, since the row is not there any more. */
 int commit_gone(struct error *e);
 

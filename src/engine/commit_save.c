@@ -132,10 +132,7 @@ static int refuse_overtaken(struct engine *engine, const struct rowref *ref, con
 	*ret_theirs = text_ref(now);
 	(void)error_set(e, ESTALE, "conflict: column \"%s\" was changed by somebody else meanwhile, and the text is what this "
 				   "program had read", column);
-	snprintf(e->field, sizeof e->field, "%s", column);
-	snprintf(e->hint, sizeof e->hint, "read the row again, in the same program, and save it then");
-	e->conflict = true;
-	return -ESTALE;
+	return commit_conflict(column, e);
 }
 
 int commit_save(struct engine *engine, const struct rowref *ref, const struct save *save,

@@ -207,10 +207,7 @@ static int conflict(const struct update *update, enum verdict verdict, size_t co
 		return commit_gone(e);
 	name = update->ref->relation->columns[column].name;
 	(void)error_set(e, ESTALE, "conflict: column \"%s\" was changed by somebody else meanwhile", name);
-	snprintf(e->field, sizeof e->field, "%s", name);
-	snprintf(e->hint, sizeof e->hint, "read the row again and make the change on top of it");
-	e->conflict = true;
-	return -ESTALE;
+	return commit_conflict(name, e);
 }
 
 static bool was_kept(const struct answer *answer)

@@ -40,6 +40,39 @@ START_TEST(a_change_is_one_statement_of_that_column)
 }
 END_TEST
 
+/* conflict=: what must still be as the base has it. */
+START_TEST(the_policy_says_what_is_checked)
+{
+	sample.settings.conflict = CONFLICT_FAIL;
+	ck_assert_int_eq(save((struct server){DONE}, our_text), 0);
+	ck_assert_str_eq(server.values, "99.00|42|Zelt|129.00|");
+	sample.settings.conflict = CONFLICT_LAST;
+	ck_assert_int_eq(save((struct server){DONE}, our_text), 0);
+	/* What a trigger keeps is noticed all the same: the base is there to be compared with afterwards. */
+	ck_assert_str_eq(server.values, "99.00|42|129.00|");
+	ck_assert_ptr_nonnull(strstr(server.sql, " $2 RETURNING "));
+}
+END_TEST
+
+/* A text that others were quicker with: what it had changed is made to theirs, and nothing else of it. */
+START_TEST(only_what_a_text_changed_of_its_origin_is_its_own)
+{
+	static const char theirs_data[] = "{\"id\": 42, \"name\": \"Kocher\", \"price\": 50.00}";
+	static const char mine[] = "{\"id\": 42, \"name\": \"Zelt\", \"price\": 99.00}";
+	struct version version = version_of(theirs_data, strlen(theirs_data), NULL);
+	_cleanup_text_ struct text *theirs = text_new(theirs_data, strlen(theirs_data), &version, 0);
+	struct text *now = NULL;
+	struct save again = {.base = theirs, .origin = base, .believed = true, .text = mine, .len = strlen(mine)};
+
+	server = (struct server){DONE};
+	fake_store_on(serve, &server);
+	ck_assert_int_eq(commit_save(&sample.engine, &ref, &again, &now, &e), 0);
+	ck_assert_str_eq(server.values, "99.00|42|50.00|");
+	ck_assert_ptr_nonnull(strstr(now->data, "\"Kocher\""));
+	text_unref(now);
+}
+END_TEST
+
 START_TEST(the_transaction_that_wrote_is_told)
 {
 	struct text *now;
@@ -385,6 +418,8 @@ int main(void)
 	test = add_case(suite, "update", open_all, close_all);
 	tcase_add_test(test, nothing_changed_is_no_statement);
 	tcase_add_test(test, a_change_is_one_statement_of_that_column);
+	tcase_add_test(test, the_policy_says_what_is_checked);
+	tcase_add_test(test, only_what_a_text_changed_of_its_origin_is_its_own);
 	tcase_add_test(test, the_transaction_that_wrote_is_told);
 	tcase_add_loop_test(test, what_the_server_refuses_is_passed_on, 0, 8);
 	tcase_add_test(test, no_row_matched_and_it_is_gone);
