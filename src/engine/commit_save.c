@@ -63,14 +63,14 @@ static int save_anew(struct engine *engine, const struct rowref *ref, const stru
 	return commit_update(engine, ref, &anew, NULL, ret_now, e);
 }
 
-/* What the server has made of a base that was saved, if nobody has changed the row since. */
+/* What the server has made of a base that was saved, if nobody has changed the row since, nor before that unseen. */
 static int read_stored(struct engine *engine, const struct rowref *ref, const struct save *save,
 		       struct text **ret, struct error *e)
 {
 	struct text *now;
 	int r;
 
-	if (!save->saved || !save->base->xid)
+	if (!save->saved || !save->base->xid || save->base->merged)
 		return 0;
 	r = fetch_now(engine, ref, &now, e);
 	if (r < 0)
@@ -136,6 +136,13 @@ static int refuse_overtaken(struct engine *engine, const struct rowref *ref, con
 	return -ESTALE;
 }
 
+static int refuse_deleted(struct engine *engine, const struct rowref *ref, struct error *e)
+{
+	_cleanup_text_ struct text *now = NULL;
+
+	return fetch_now(engine, ref, &now, e);
+}
+
 int commit_save(struct engine *engine, const struct rowref *ref, const struct save *save,
 		struct text **ret_now, struct error *e)
 {
@@ -149,6 +156,8 @@ int commit_save(struct engine *engine, const struct rowref *ref, const struct sa
 		text_unref(now);
 		now = NULL;
 		r = save_anew(engine, ref, save, &now, e);
+	} else if (r == 0 && now == save->base && save->open) {
+		r = refuse_deleted(engine, ref, e);
 	}
 	if (r == 0 && ret_now)
 		*ret_now = now;

@@ -11,6 +11,7 @@ struct update {
 	struct patch base, edited, stored;
 	bool *changed;
 	size_t n_changed;
+	bool merged; /* see struct text; of the last try */
 	bool *held; /* a patch names them with the value that its program takes them to have: that must be so */
 };
 
@@ -38,16 +39,34 @@ static void mark_unknown(struct update *update)
 	}
 }
 
-/* What changes is compared with what the server has made of the base. */
+/* What the server has made of the base is the value of a column that the base does not have. A generated column may be
+ * there as the base has it, or as it has become. */
 static int take_stored(struct update *update, const struct text *stored, struct error *e)
 {
 	const struct relation *relation = update->ref->relation;
-	int r = json_parse(relation, stored->data, stored->len, &update->stored, e);
+	struct patch *base = &update->base, *now = &update->stored;
+	int r = json_parse(relation, stored->data, stored->len, now, e);
 
-	for (size_t i = 0; r == 0 && i < relation->n_columns; i++)
+	for (size_t i = 0; r == 0 && i < relation->n_columns; i++) {
+		const struct column *column = &relation->columns[i];
+
+		if (!now->present[i] ||
+		    (base->present[i] &&
+		     !(column->generated && update->edited.present[i] &&
+		       json_same_value(column->type, update->edited.cells[i], now->cells[i]))))
+			continue;
+		base->cells[i] = now->cells[i];
+		base->present[i] = true;
+	}
+	return r;
+}
+
+/* What changes is compared with what the server has made of the base. */
+static void compare_with_stored(struct update *update)
+{
+	for (size_t i = 0; i < update->ref->relation->n_columns; i++)
 		if ((update->changed[i] || update->held[i]) && update->stored.present[i])
 			update->base.cells[i] = update->stored.cells[i];
-	return r;
 }
 
 /* Who sends a whole row leaves what he had read as it was; who names a few columns wants them so. */
@@ -79,6 +98,8 @@ static int update_prepare(const struct rowref *ref, const struct save *save, con
 	r = json_parse(relation, save->base->data, save->base->len, &ret->base, e);
 	if (r == -EINVAL) /* columns came or went since it was printed */
 		return error_set(e, ESTALE, "the table's columns have changed since the row was read");
+	if (r == 0 && stored)
+		r = take_stored(ret, stored, e);
 	if (r < 0)
 		return r;
 	ret->changed = calloc(relation->n_columns + 1, sizeof *ret->changed);
@@ -92,19 +113,26 @@ static int update_prepare(const struct rowref *ref, const struct save *save, con
 	mark_unknown(ret);
 	if (save->believed)
 		hold_named(ret);
-	return stored ? take_stored(ret, stored, e) : 0;
+	if (stored)
+		compare_with_stored(ret);
+	return 0;
 }
 
 /* The base with what was changed. */
 static struct text *update_result(struct update *update, uint32_t xid)
 {
+	struct text *text;
+
 	for (size_t i = 0; i < update->ref->relation->n_columns; i++) {
 		if (!update->changed[i])
 			continue;
 		update->base.cells[i] = update->edited.cells[i];
 		update->base.present[i] = true;
 	}
-	return commit_text(update->ref->relation, &update->base, xid);
+	text = commit_text(update->ref->relation, &update->base, xid);
+	if (text)
+		text->merged = update->merged;
+	return text;
 }
 
 enum verdict { OURS, BASE, OTHERS, GONE };
@@ -167,6 +195,16 @@ static int conflict(const struct update *update, enum verdict verdict, size_t co
 	return -ESTALE;
 }
 
+/* Had others changed the row since the base was read? What they changed is in the row by now, with our change. */
+static bool was_merged(const struct save *save, const struct answer *answer)
+{
+	const struct cell *before = answer->key.n > 1 ? &answer->key.at[1] : NULL;
+
+	if (save->base->merged || !before)
+		return save->base->merged;
+	return !before->data || (uint32_t)strtoul(before->data, NULL, 10) != save->base->xid;
+}
+
 static bool was_kept(const struct answer *answer)
 {
 	return answer->key.n && answer->key.at[0].data && *answer->key.at[0].data == 't';
@@ -174,7 +212,7 @@ static bool was_kept(const struct answer *answer)
 
 /* One try. Returns 1 when it must be made again. *ret_seen: of which transaction the row was last seen;
  * *ret_ours: the one that wrote it, if that was the server's answer. */
-static int update_try(struct engine *engine, const struct update *update,
+static int update_try(struct engine *engine, struct update *update, const struct save *save,
 		      const struct statement *statement, uint32_t *ret_seen, uint32_t *ret_ours,
 		      struct error *e)
 {
@@ -187,6 +225,7 @@ static int update_try(struct engine *engine, const struct update *update,
 
 	*ret_seen = *ret_ours = answer.xid;
 	kept = was_kept(&answer);
+	update->merged = was_merged(save, &answer);
 	cells_done(&answer.key);
 	if (r == 0 && answer.lines && !kept)
 		return 0;
@@ -204,8 +243,11 @@ static int update_try(struct engine *engine, const struct update *update,
 	r = judge(engine, update, deadline, &verdict, &column, ret_seen, e);
 	if (r < 0)
 		return lost ? commit_unknown(e) : r;
-	if (verdict == OURS)
+	if (verdict == OURS) { /* by whoever: what else has changed is not known */
+		*ret_ours = *ret_seen;
+		update->merged = true;
 		return 0;
+	}
 	if (verdict != BASE && !kept)
 		return lost ? commit_unknown(e) : conflict(update, verdict, column, e);
 	if (lost)
@@ -234,7 +276,7 @@ int commit_update(struct engine *engine, const struct rowref *ref, const struct 
 	if (r < 0)
 		return commit_no_memory(e);
 	for (int attempt = 0; attempt < COMMIT_ATTEMPTS; attempt++) {
-		r = update_try(engine, &update, &statement, &seen, &ours, e);
+		r = update_try(engine, &update, save, &statement, &seen, &ours, e);
 		if (r <= 0)
 			break;
 	}

@@ -300,46 +300,19 @@ int edit_move(struct edit *edit, const struct rowref *ref, const char *path)
 
 /* --- Committing ------------------------------------------------------------------------------ */
 
-/* The base of a second save: the row as our first left it, triggers and all. If somebody has changed it since,
- * or nobody can tell, it is what we sent, so that their columns do not pass for ours. */
-static int refresh_base(struct edit *edit, struct error *e)
-{
-	struct text *now;
-	int r;
-
-	if (!edit->ours || !edit->base || !edit->base->xid)
-		return 0;
-	r = reader_fetch(edit->engine->reader, &edit->ref, STORE_WRITE, &now, e);
-	if (r == -ENOENT)
-		return error_set(e, ESTALE, "conflict: the row was deleted by somebody else");
-	if (r < 0)
-		return r;
-	edit->ours = false;
-	if (now->xid == edit->base->xid) {
-		text_unref(edit->base);
-		edit->base = now;
-	} else {
-		text_unref(now);
-	}
-	return 0;
-}
-
 static int write_through(struct edit *edit, struct text **ret_now, struct error *e)
 {
 	struct save save = {
 		.edited = edit->edited,
 		.believed = edit->believed,
-		.saved = edit->believed && edit->saved,
+		.saved = edit->ours || (edit->believed && edit->saved),
+		.open = true,
 		.text = edit->sent.data,
 		.len = edit->sent.len,
 	};
-	int r;
 
 	if (edit->intent == EDIT_NEW)
 		return commit_new(edit->engine, edit->ref.relation->oid, save.text, save.len, e);
-	r = refresh_base(edit, e);
-	if (r < 0)
-		return r;
 	if (edit->intent == EDIT_UPDATE && !edit->base) /* there was none for what the row became */
 		return error_set(e, ENOMEM, "out of memory");
 	save.base = edit->base;

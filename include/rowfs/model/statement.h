@@ -59,7 +59,7 @@ int statement_value(const struct column *column, struct cell value, struct state
 	_must_check_;
 
 /* UPDATE the columns marked in `changed` to `patch`'s values where they, and those marked in `held` (may be NULL), still
- * equal `base`. */
+ * equal `base`. It returns its transaction, whether the row was kept as it was, and of which transaction it was before. */
 int statement_patch(const struct relation *relation, const struct cells *key, const struct cell *base,
 		    const struct patch *patch, const bool *changed, const bool *held, struct statement *ret)
 	_must_check_;
