@@ -11,7 +11,7 @@ enum { COMMIT_ATTEMPTS = 3 };
 struct answer {
 	uint32_t xid;
 	unsigned lines;
-	struct cells key; /* of an insert; of an update, whether the row was kept as it was */
+	struct cells key; /* of an insert; of an update, whether the row was kept as it was, and its xid before */
 };
 
 /* The two ways of commit_save(). `stored` (may be NULL): what the server has made of the base; the row must still be that

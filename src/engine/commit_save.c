@@ -63,14 +63,14 @@ static int save_anew(struct engine *engine, const struct rowref *ref, const stru
 	return commit_update(engine, ref, &anew, NULL, ret_now, e);
 }
 
-/* What the server has made of a base that was saved, if nobody has changed the row since. */
+/* What the server has made of a base that was saved, if nobody has changed the row since, nor before that unseen. */
 static int read_stored(struct engine *engine, const struct rowref *ref, const struct save *save,
 		       struct text **ret, struct error *e)
 {
 	struct text *now;
 	int r;
 
-	if (!save->saved || !save->base->xid)
+	if (!save->saved || !save->base->xid || save->base->merged)
 		return 0;
 	r = fetch_now(engine, ref, &now, e);
 	if (r < 0)
@@ -135,6 +135,31 @@ static int refuse_overtaken(struct engine *engine, const struct rowref *ref, con
 	return commit_conflict(column, e);
 }
 
+/* A text that has changed nothing may have been meant for another row than there is now. *ret_now is the base, and
+ * becomes what the row is. */
+static int save_nothing(struct engine *engine, const struct rowref *ref, const struct save *save,
+			struct text **ret_now, struct error *e)
+{
+	struct text *theirs = NULL, *there = NULL;
+	int r = 0;
+
+	if (save->believed && engine->settings->conflict != CONFLICT_LAST) {
+		r = refuse_overtaken(engine, ref, save, &theirs, e);
+	} else if (may_have_missed(engine, ref, save)) {
+		text_unref(*ret_now);
+		*ret_now = NULL;
+		return save_anew(engine, ref, save, ret_now, e);
+	} else if (save->open) {
+		r = fetch_now(engine, ref, &there, e);
+		text_unref(there);
+	}
+	if (r < 0) {
+		text_unref(*ret_now);
+		*ret_now = theirs;
+	}
+	return r;
+}
+
 int commit_save(struct engine *engine, const struct rowref *ref, const struct save *save,
 		struct text **ret_now, struct error *e)
 {
@@ -142,19 +167,8 @@ int commit_save(struct engine *engine, const struct rowref *ref, const struct sa
 	int r = save->base ? save_patch(engine, ref, save, &now, e) :
 			     commit_insert(engine, ref, save, &now, e);
 
-	if (r == 0 && now == save->base && save->believed && engine->settings->conflict != CONFLICT_LAST) {
-		struct text *theirs = NULL;
-
-		r = refuse_overtaken(engine, ref, save, &theirs, e);
-		if (r < 0) {
-			text_unref(now);
-			now = theirs;
-		}
-	} else if (r == 0 && now == save->base && may_have_missed(engine, ref, save)) {
-		text_unref(now);
-		now = NULL;
-		r = save_anew(engine, ref, save, &now, e);
-	}
+	if (r == 0 && save->base && now == save->base)
+		r = save_nothing(engine, ref, save, &now, e);
 	if (ret_now)
 		*ret_now = now;
 	else

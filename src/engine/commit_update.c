@@ -12,6 +12,7 @@ struct update {
 	bool *changed;
 	size_t n_changed;
 	bool *checked; /* these must still be as the base has them */
+	bool merged;   /* see struct text; of the last try */
 };
 
 static void update_done(struct update *update)
@@ -38,16 +39,34 @@ static void mark_unknown(struct update *update)
 	}
 }
 
-/* What changes is compared with what the server has made of the base. */
+/* What the server has made of the base is the value of a column that the base does not have. A generated column may be
+ * there as the base has it, or as it has become. */
 static int take_stored(struct update *update, const struct text *stored, struct error *e)
 {
 	const struct relation *relation = update->ref->relation;
-	int r = json_parse(relation, stored->data, stored->len, &update->stored, e);
+	struct patch *base = &update->base, *now = &update->stored;
+	int r = json_parse(relation, stored->data, stored->len, now, e);
 
-	for (size_t i = 0; r == 0 && i < relation->n_columns; i++)
+	for (size_t i = 0; r == 0 && i < relation->n_columns; i++) {
+		const struct column *column = &relation->columns[i];
+
+		if (!now->present[i] ||
+		    (base->present[i] &&
+		     !(column->generated && update->edited.present[i] &&
+		       json_same_value(column->type, update->edited.cells[i], now->cells[i]))))
+			continue;
+		base->cells[i] = now->cells[i];
+		base->present[i] = true;
+	}
+	return r;
+}
+
+/* What changes is compared with what the server has made of the base. */
+static void compare_with_stored(struct update *update)
+{
+	for (size_t i = 0; i < update->ref->relation->n_columns; i++)
 		if ((update->changed[i] || update->checked[i]) && update->stored.present[i])
 			update->base.cells[i] = update->stored.cells[i];
-	return r;
 }
 
 static bool is_value(const struct relation *relation, size_t i)
@@ -121,6 +140,8 @@ static int update_prepare(const struct rowref *ref, const struct save *save, con
 	r = json_parse(relation, save->base->data, save->base->len, &ret->base, e);
 	if (r == -EINVAL) /* columns came or went since it was printed */
 		return error_set(e, ESTALE, "the table's columns have changed since the row was read");
+	if (r == 0 && stored)
+		r = take_stored(ret, stored, e);
 	if (r < 0)
 		return r;
 	ret->changed = calloc(relation->n_columns + 1, sizeof *ret->changed);
@@ -136,19 +157,26 @@ static int update_prepare(const struct rowref *ref, const struct save *save, con
 		return r;
 	mark_unknown(ret);
 	choose_checked(ret, save, policy);
-	return stored ? take_stored(ret, stored, e) : 0;
+	if (stored)
+		compare_with_stored(ret);
+	return 0;
 }
 
 /* The base with what was changed. */
 static struct text *update_result(struct update *update, uint32_t xid)
 {
+	struct text *text;
+
 	for (size_t i = 0; i < update->ref->relation->n_columns; i++) {
 		if (!update->changed[i])
 			continue;
 		update->base.cells[i] = update->edited.cells[i];
 		update->base.present[i] = true;
 	}
-	return commit_text(update->ref->relation, &update->base, xid);
+	text = commit_text(update->ref->relation, &update->base, xid);
+	if (text)
+		text->merged = update->merged;
+	return text;
 }
 
 enum verdict { OURS, BASE, OTHERS, GONE };
@@ -210,6 +238,16 @@ static int conflict(const struct update *update, enum verdict verdict, size_t co
 	return commit_conflict(name, e);
 }
 
+/* Had others changed the row since the base was read? What they changed is in the row by now, with our change. */
+static bool was_merged(const struct save *save, const struct answer *answer)
+{
+	const struct cell *before = answer->key.n > 1 ? &answer->key.at[1] : NULL;
+
+	if (save->base->merged || !before)
+		return save->base->merged;
+	return !before->data || (uint32_t)strtoul(before->data, NULL, 10) != save->base->xid;
+}
+
 static bool was_kept(const struct answer *answer)
 {
 	return answer->key.n && answer->key.at[0].data && *answer->key.at[0].data == 't';
@@ -233,8 +271,8 @@ struct outcome {
 };
 
 /* One try. Returns 1 when it must be made again. */
-static int update_try(struct engine *engine, const struct update *update, const struct statement *statement,
-		      struct outcome *ret, struct error *e)
+static int update_try(struct engine *engine, struct update *update, const struct save *save,
+		      const struct statement *statement, struct outcome *ret, struct error *e)
 {
 	_cleanup_text_ struct text *now = NULL;
 	struct answer answer = {0};
@@ -246,6 +284,7 @@ static int update_try(struct engine *engine, const struct update *update, const 
 
 	ret->seen = ret->ours = answer.xid;
 	kept = was_kept(&answer);
+	update->merged = was_merged(save, &answer);
 	cells_done(&answer.key);
 	if (r == 0 && answer.lines && !kept)
 		return 0;
@@ -265,8 +304,11 @@ static int update_try(struct engine *engine, const struct update *update, const 
 		ret->seen = now->xid;
 	if (r < 0)
 		return lost ? commit_unknown(e) : r;
-	if (verdict == OURS)
+	if (verdict == OURS) { /* by whoever: what else has changed is not known */
+		ret->ours = ret->seen;
+		update->merged = true;
 		return 0;
+	}
 	if (lost)
 		return verdict == BASE ? 1 : commit_unknown(e);
 	if (is_conflict(update, verdict) && !kept) {
@@ -297,7 +339,7 @@ int commit_update(struct engine *engine, const struct rowref *ref, const struct 
 	if (r < 0)
 		return commit_no_memory(e);
 	for (int attempt = 0; attempt < COMMIT_ATTEMPTS; attempt++) {
-		r = update_try(engine, &update, &statement, &outcome, e);
+		r = update_try(engine, &update, save, &statement, &outcome, e);
 		if (r <= 0)
 			break;
 	}

@@ -313,6 +313,40 @@ void edit_resume(struct edit *edit)
 	pthread_mutex_unlock(&edit->lock);
 }
 
+/* With the lock held; takes what is in `ref`, and the path. */
+static void take_name(struct edit *edit, struct rowref *ref, char *path)
+{
+	rowref_done(&edit->ref);
+	free(edit->path);
+	text_unref(edit->base);
+	text_unref(edit->belief);
+	edit->ref = *ref;
+	edit->asker.path = edit->path = path;
+	edit->base = edit->belief = NULL;
+	edit->intent = EDIT_INSERT;
+	edit->believed = edit->saved = false;
+	memset(ref, 0, sizeof *ref);
+}
+
+int edit_move(struct edit *edit, const struct rowref *ref, const char *path)
+{
+	_cleanup_rowref_ struct rowref to = {0};
+	_cleanup_free_ char *copy = strdup(path);
+	int r = copy ? rowref_copy(ref, &to) : -ENOMEM;
+
+	if (r < 0)
+		return r;
+	pthread_mutex_lock(&edit->lock);
+	if (edit->busy) {
+		r = -EBUSY;
+	} else {
+		take_name(edit, &to, copy);
+		copy = NULL;
+	}
+	pthread_mutex_unlock(&edit->lock);
+	return r;
+}
+
 /* --- Committing ------------------------------------------------------------------------------ */
 
 static int write_through(struct edit *edit, struct text **ret_now, struct error *e)
@@ -322,6 +356,7 @@ static int write_through(struct edit *edit, struct text **ret_now, struct error 
 		.edited = edit->edited,
 		.believed = edit->believed,
 		.saved = edit->believed && edit->saved,
+		.open = true,
 		.text = edit->sent.data,
 		.len = edit->sent.len,
 	};

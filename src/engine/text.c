@@ -112,7 +112,7 @@ struct text *text_new(const char *data, size_t len, const struct version *versio
 	}
 	atomic_init(&text->refs, 1);
 	text->xid = xid;
-	text->copied = false;
+	text->copied = text->merged = false;
 	text->version = *version;
 	text->len = len;
 	memcpy(text->data, data, len);

@@ -94,6 +94,39 @@ void handles_follow(struct mount *mount, uint32_t relation, const char *name, in
 	}
 }
 
+/* --- A name without a row to another ---------------------------------------------------------- */
+
+static int move(struct call *call, struct file *file)
+{
+	int r = 0;
+
+	pthread_mutex_lock(&file->lock);
+	if (!file->closed && file->backing->kind == FILE_EDIT)
+		r = edit_move(file->backing->edit, &call->new_ref, call_asker(call)->path);
+	pthread_mutex_unlock(&file->lock);
+	return r;
+}
+
+int handles_move(struct call *call, const char *name)
+{
+	struct row_name row = {call->relation, name};
+	uint64_t walk = files_walk(call->mount);
+	struct file *file;
+	bool moved = false;
+	int r = 0;
+
+	while ((file = files_next(call->mount, walk, file_edits_row, &row))) {
+		int one = move(call, file);
+
+		if (one < 0)
+			r = one;
+		else
+			moved = true;
+		file_unref(file);
+	}
+	return moved ? 0 : r;
+}
+
 /* --- Scratch file to row --------------------------------------------------------------------- */
 
 /* Those that are open for reading see what they opened. */

@@ -251,6 +251,10 @@ struct backing *files_editing(struct mount *mount, uint32_t relation, const char
 void handles_follow(struct mount *mount, uint32_t relation, const char *name, int dir,
 		    const char *scratch_name);
 
+/* A name without a row was renamed to call->new_ref, where there is none either: its handles go with it. One
+ * that is committing just now stays the row's that it makes; -EBUSY if there is no other. */
+int handles_move(struct call *call, const char *name) _must_check_;
+
 /* The scratch file of this number in the spool has become the row call->new_ref: call->buf was committed, over
  * call->text if there was one, and `now` is what the row is (commit_save()). Its handles become edits of it. */
 void handles_return(struct call *call, const struct stat *scratch, struct text *now);

@@ -471,7 +471,7 @@ static void rekey(struct call *call)
 	reply_renamed(call, node);
 }
 
-/* A file that has no content yet takes another key; a row it would hide stays. */
+/* A file that has no content yet takes another key, and whoever has it open goes on there; a row it would hide stays. */
 static void rename_pending(struct call *call)
 {
 	struct names *names = call->mount->engine.names;
@@ -490,6 +490,12 @@ static void rename_pending(struct call *call)
 		rename_failed(call, r, NULL);
 		return;
 	}
+	r = handles_move(call, call->name);
+	if (r < 0) {
+		names_event(names, oid, call->new_name, NAME_REMOVED, NULL);
+		call_error(call, r);
+		return;
+	}
 	names_event(names, oid, call->name, NAME_REMOVED, NULL);
 	reply_renamed(call, nodes_find(call->mount->nodes, call->node, call->name));
 }
@@ -498,28 +504,15 @@ static void rename_row_to_row(struct call *call)
 {
 	struct mount *mount = call->mount;
 	uint32_t oid = call->relation;
-	struct backing *editing;
-	bool clean = true;
 
 	if (call->target->relation != oid) {
 		call_error(call, -EXDEV);
 		return;
 	}
-	if (names_state(mount->engine.names, oid, call->name, NULL) == NAME_PLAIN) {
+	if (names_state(mount->engine.names, oid, call->name, NULL) == NAME_PLAIN)
 		call_work(call, rekey);
-		return;
-	}
-	/* An edit knows which row it is of; it would commit under the name it was opened by. One that holds
-	 * nothing may just wait for its RELEASE, which comes after close() has returned. */
-	editing = files_editing(mount, oid, call->name);
-	if (editing) {
-		clean = edit_is_clean(editing->edit);
-		backing_unref(editing);
-	}
-	if (clean && surrender_all(mount, oid, call->name) == 0)
-		call_work(call, rename_pending);
 	else
-		call_error(call, -EBUSY);
+		call_work(call, rename_pending);
 }
 
 /* --- RENAME ---------------------------------------------------------------------------------- */
@@ -544,6 +537,8 @@ static void rename_call(struct call *call)
 
 	if (from == SIDE_NEITHER) {
 		call_error(call, -EPERM);
+	} else if (call->node == call->target && strcmp(call->name, call->new_name) == 0) {
+		call_error(call, 0); /* the kernel answers that itself, but for a name that has two nodes just now */
 	} else if (to == SIDE_NEITHER) {
 		refuse_new_name(call);
 	} else if (from == SIDE_SCRATCH) {

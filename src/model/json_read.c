@@ -230,6 +230,18 @@ static enum json_read_result syntax_error(struct reading *r)
 	return READ_BROKEN;
 }
 
+/* yajl waits for the end of a token, also of one that comes after all is said. */
+static enum json_read_result end(struct reading *r)
+{
+	size_t at = r->at;
+
+	while (at < r->len && is_space(r->text[at]))
+		at++;
+	if (r->depth == 0 && at < r->len)
+		return broken(r->flaw, at, "trailing garbage");
+	return yajl_complete_parse(r->yajl) == yajl_status_ok ? READ_COMPLETE : READ_INCOMPLETE;
+}
+
 static enum json_read_result parse(struct reading *r)
 {
 	yajl_alloc_funcs functions = {allocate, resize, release, r};
@@ -246,7 +258,7 @@ static enum json_read_result parse(struct reading *r)
 		return syntax_error(r);
 	}
 	r->finishing = true;
-	return yajl_complete_parse(r->yajl) == yajl_status_ok ? READ_COMPLETE : READ_INCOMPLETE;
+	return end(r);
 }
 
 /* Everything on the way back from longjmp() is in *r, which its caller owns. */

@@ -155,6 +155,18 @@ static void returning_kept(struct build *b, const struct relation *relation, con
 	}
 }
 
+/* Of which transaction the row was before, as the statement began: it sees none of its own changes. */
+static void returning_before(struct build *b, const struct relation *relation, const struct cells *key)
+{
+	if (!relation->has_xmin)
+		return;
+	build_sql(b, ", (SELECT t.xmin FROM ");
+	build_relation(b, relation);
+	build_sql(b, " WHERE ");
+	build_key(b, relation, key);
+	build_sql(b, ")");
+}
+
 int statement_patch(const struct relation *relation, const struct cells *key,
                     const struct cell *base, const struct patch *patch, const bool *changed,
                     const bool *checked, struct statement *ret)
@@ -177,6 +189,7 @@ int statement_patch(const struct relation *relation, const struct cells *key,
 	where_as_before(&b, relation, base, checked ? checked : changed, numbers);
 	returning_id(&b, relation);
 	returning_kept(&b, relation, changed, base, numbers);
+	returning_before(&b, relation, key);
 	return build_finish(&b, ret);
 }
 

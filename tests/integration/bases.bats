@@ -274,3 +274,66 @@ $(cat)"
 	assert refused(overwrite, path(1), json.dumps(row)) == errno.ESTALE
 	PYTHON
 }
+
+@test "what others changed before a save is not overwritten by the save after it, unseen" {
+	script <<-'PYTHON'
+	for number, save in enumerate(saves, 1):
+	    row = read(path(number))
+	    sql(f"UPDATE notes SET b = 'theirs' WHERE id = {number}")
+	    row["a"] = "mine"
+	    save(path(number), json.dumps(row))
+	    row["b"] = "mine, too"
+	    assert refused(save, path(number), json.dumps(row)) in (errno.ESTALE, errno.EIO), save
+	# The same through one handle: what was left as it was read is not taken back.
+	row = read(path(5))
+	sql("UPDATE notes SET b = 'theirs' WHERE id = 5")
+	with open(path(5), "w") as f:
+	    for value in "one", "two":
+	        row["a"] = value
+	        f.seek(0)
+	        f.truncate()
+	        f.write(json.dumps(row))
+	        f.flush()
+	        os.fsync(f.fileno())
+	PYTHON
+	for id in 1 2 3 4; do assert_equal "$(note "$id")" 'mine|theirs'; done
+	assert_equal "$(note 5)" 'two|theirs'
+}
+
+@test "a row that somebody has deleted is a conflict, also for a text that says what it was" {
+	script <<-'PYTHON'
+	def as_it_was(number, text):
+	    with open(path(number), "w") as f:
+	        sql(f"DELETE FROM notes WHERE id = {number}")
+	        f.write(text)
+
+	def as_it_was_aside(number, text):
+	    os.rename(path(number), path(number) + "~")
+	    sql(f"DELETE FROM notes WHERE id = {number}")
+	    overwrite(path(number), text)
+
+	for number, save in (1, as_it_was), (2, as_it_was_aside):
+	    text = '{"a": "a%d", "b": "b%d"}' % (number, number)
+	    assert refused(save, number, text) == errno.ESTALE, save
+	PYTHON
+	grep -l '"b1"' "$MNT"/.rowfs/rejected/*
+}
+
+@test "a generated column may stand there as it was read, or as it has become since" {
+	script <<-'PYTHON'
+	row = read(path(1))
+	with open(path(1), "w") as f:
+	    for value in "one", "two":
+	        row["a"] = value
+	        f.seek(0)
+	        f.truncate()
+	        f.write(json.dumps(row))
+	        f.flush()
+	        os.fsync(f.fileno())
+	overwrite(path(1), json.dumps({**row, "a": "three"}))
+	text = subprocess.run(["cat", path(1)], stdout=subprocess.PIPE, check=True).stdout
+	overwrite(path(1), json.dumps({**json.loads(text), "a": "four"}))
+	assert refused(overwrite, path(1), json.dumps({**row, "seal": "another"})) == errno.EINVAL
+	PYTHON
+	assert_equal "$(note 1)" 'four|b1'
+}

@@ -304,3 +304,40 @@ note() {
 	END
 	release
 }
+
+@test "a file that has no content yet takes its handles along when it is renamed" {
+	python3 - "$NOTES" <<-'END'
+		import os, sys
+		def path(number):
+		    return f"{sys.argv[1]}/{number}.json"
+		first = os.open(path(101), os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+		os.rename(path(101), path(102))
+		os.write(first, b'{"a": "made"}\n')
+		os.close(first)
+		# Also one that holds a text already, and one that was made where a row had been moved away.
+		second = os.open(path(103), os.O_WRONLY | os.O_CREAT)
+		os.write(second, b'{"a": "written"}\n')
+		os.rename(path(103), path(104))
+		os.close(second)
+		os.rename(path(1), path(1) + "~")
+		third = os.open(path(1), os.O_WRONLY | os.O_CREAT)
+		os.rename(path(1), path(105))
+		os.write(third, b'{"a": "beside"}\n')
+		os.close(third)
+		os.rename(path(1) + "~", path(1))
+	END
+	assert_equal "$(sql 'SELECT id, a FROM notes WHERE id > 100 OR id = 1 ORDER BY id' | paste -sd ' ')" \
+		'1|a1 102|made 104|written 105|beside'
+}
+
+@test "mv of a row onto itself changes nothing, also while it is open for writing" {
+	mark=$(log_mark)
+	python3 - "$NOTES/1.json" <<-'END'
+		import os, sys
+		reader = os.open(sys.argv[1], os.O_RDONLY)
+		writer = os.open(sys.argv[1], os.O_WRONLY)
+		os.rename(sys.argv[1], sys.argv[1])
+	END
+	assert_writes "$mark"
+	assert_equal "$(note 1)" 'a1|b1'
+}

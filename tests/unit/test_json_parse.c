@@ -64,6 +64,8 @@ static const struct refusal {
         {"\"x\"", 1, 1, "", "one JSON object", ""},
         {"\xef\xbb\xbf{}", 1, 1, "", "BOM", ""},
         {"{}x", 1, 3, "", "trailing garbage", ""},
+        {"{}\"", 1, 3, "", "trailing garbage", ""},
+        {"{} tru", 1, 4, "", "trailing garbage", ""},
         {"{}\n{}", 2, 1, "", "trailing garbage", ""},
         {"{\"id\" 1}", 1, 7, "id", "colon", ""},
         {"{\"id\": 1,}", 1, 10, "", "comma before this bracket", ""},

@@ -304,8 +304,9 @@ START_TEST(test_patch)
 	   " AND (pg_catalog.btrim(pg_catalog.concat(t.\"doc\"), E' \\t\\n\\r')"
 	   " OPERATOR(pg_catalog.=) pg_catalog.btrim(pg_catalog.concat($5), E' \\t\\n\\r')"
 	   " AND t.\"doc\" IS NOT NULL AND $5 IS DISTINCT FROM NULL"
-	   " OR t.\"doc\" IS NOT DISTINCT FROM NULL AND $5 IS NULL)",
-	   "25=new 114=NULL 23=1 25=old 114={}");
+	   " OR t.\"doc\" IS NOT DISTINCT FROM NULL AND $5 IS NULL),"
+	   " (SELECT t.xmin FROM ONLY \"s\".\"t\" AS t WHERE t.\"id\" OPERATOR(\"pg_catalog\".=) $6)",
+	   "25=new 114=NULL 23=1 25=old 114={} 23=1");
 	ck_assert(statement.writes);
 }
 END_TEST

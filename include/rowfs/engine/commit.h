@@ -19,7 +19,9 @@ struct save {
 	bool edited;   /* the text began as the base's, so what equals it was not written but left */
 	bool believed; /* the base is not what the row is, but what the program takes it to be: the same; and a text that
 			* changes nothing is refused where others have changed the row, since its writer may want it all */
-	bool saved;    /* the program has saved that itself: triggers may have made something else of it since */
+	bool saved;    /* the base was saved by the program itself: triggers may have made something else of it since */
+	bool open;     /* the base was read when a file was opened, perhaps long ago: a text that changes nothing is no
+			* success where the row has been deleted since */
 	struct text *origin; /* what of the text is its own is what differs from this; NULL: all of it */
 	const char *text;
 	size_t len;

@@ -22,6 +22,7 @@ struct text {
 	_Atomic unsigned refs;
 	uint32_t xid; /* xmin of the row, 0 where it has none */
 	bool copied;  /* out of Redis, so the row may have changed for up to ttl before it was read */
+	bool merged;  /* made of a save that left others' changes in the row, which this text does not show */
 	struct version version;
 	size_t len;
 	char data[]; /* NUL-terminated */

@@ -59,7 +59,8 @@ int statement_value(const struct column *column, struct cell value, struct state
 	_must_check_;
 
 /* UPDATE the columns marked in `changed` to `patch`'s values where those marked in `checked` (NULL: the same) still equal
- * `base`. It tells whether the row was kept as the base has it all the same. */
+ * `base`. It returns its transaction, whether the row was kept as the base has it all the same, and of which transaction
+ * it was before. */
 int statement_patch(const struct relation *relation, const struct cells *key, const struct cell *base,
 		    const struct patch *patch, const bool *changed, const bool *checked, struct statement *ret)
 	_must_check_;
