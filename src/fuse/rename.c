@@ -15,6 +15,7 @@
 #include "report.h"
 #include "rowfs/engine/commit.h"
 #include "rowfs/engine/kernel.h"
+#include "rowfs/engine/removal.h"
 
 /* --- UNLINK ---------------------------------------------------------------------------------- */
 
@@ -46,15 +47,28 @@ static int surrender_all(struct mount *mount, uint32_t relation, const char *nam
 	return r;
 }
 
+/* Who has the row open goes on with that, and not with what has its name next. */
+static void unname_handles(struct mount *mount, uint32_t relation, const char *name)
+{
+	struct backing *editing;
+
+	while ((editing = files_editing(mount, relation, name))) {
+		edit_unname(editing->edit);
+		backing_unref(editing);
+	}
+}
+
 static void unlink_row(struct call *call)
 {
 	struct mount *mount = call->mount;
-	int r = commit_delete(&mount->engine, &call->ref, &call->error);
+	int r = removal_unlink(&mount->engine, &call->ref, call_asker(call), &call->error);
 
 	if (r < 0) {
 		call_refuse(call, CALL_PATH, r, NULL, 0);
 		return;
 	}
+	if (names_state(mount->engine.names, call->relation, call->name, NULL) != NAME_PLAIN)
+		unname_handles(mount, call->relation, call->name);
 	nodes_unname(mount->nodes, call->node, call->name);
 	call_error(call, 0);
 }
@@ -72,7 +86,7 @@ static void unlink_pending(struct call *call)
 			call_work(call, unlink_row);
 			return;
 		}
-		if (r == -EBUSY) /* detached: the name is hidden, and the row is not ours to delete */
+		if (r == -EBUSY) /* the name is hidden, and the row is not ours to delete */
 			r = -ENOENT;
 	}
 	if (r >= 0)
@@ -206,7 +220,7 @@ static void scratch_is_row(struct call *call, struct text *now)
 	uint32_t oid = call->target->relation;
 	struct stat st;
 
-	names_event(mount->engine.names, oid, call->new_name, NAME_COMMITTED, NULL);
+	names_event(mount->engine.names, oid, call->new_name, NAME_OVERWRITTEN, NULL);
 	if (node)
 		nodes_make_row(mount->nodes, node, oid, ino_of_name(oid, call->new_name), &version);
 	if (dir >= 0 && fstatat(dir, call->name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
@@ -259,16 +273,14 @@ static int commit_scratch_text(struct call *call, struct text **ret_now)
 	return r < 0 ? r : commit_save(engine, &call->new_ref, &save, ret_now, e);
 }
 
-static void commit_scratch(struct call *call)
+static void commit_held(struct call *call, enum name_state state)
 {
-	enum name_state state = names_state(call->mount->engine.names, call->target->relation,
-					    call->new_name, &call->text);
 	_cleanup_text_ struct text *now = NULL;
 	int r = 0;
 
 	if (state == NAME_PLAIN)
 		r = read_target(call);
-	else if (state != NAME_DETACHED && (call->flags & RENAME_NOREPLACE))
+	else if (!name_is_hidden(state) && (call->flags & RENAME_NOREPLACE))
 		r = error_set(&call->error, EEXIST, "there is a file %s already", call->new_name);
 	if (r == 0)
 		r = commit_scratch_text(call, &now);
@@ -281,6 +293,25 @@ static void commit_scratch(struct call *call)
 		bases_saved(call->mount->engine.bases, call->target->relation, call->new_name,
 			    process_group(call->asker.pid), now);
 	scratch_is_row(call, now);
+}
+
+/* A target that was removed is not deleted while something else becomes it. */
+static void with_target(struct call *call, void (*rename)(struct call *call, enum name_state state))
+{
+	struct names *names = call->mount->engine.names;
+	uint32_t oid = call->target->relation;
+	struct name_hold *hold;
+	enum name_state state;
+
+	names_await(names, oid, call->new_name);
+	state = names_hold(names, oid, call->new_name, &call->text, &hold);
+	rename(call, state);
+	names_let_go(names, hold);
+}
+
+static void commit_scratch(struct call *call)
+{
+	with_target(call, commit_held);
 }
 
 static void rename_scratch_to_row(struct call *call)
@@ -393,7 +424,7 @@ static void rename_row_to_scratch(struct call *call)
 
 /* --- RENAME: row to row ---------------------------------------------------------------------- */
 
-static void rekey(struct call *call)
+static void rekey_held(struct call *call, enum name_state state)
 {
 	struct mount *mount = call->mount;
 	struct names *names = mount->engine.names;
@@ -401,8 +432,10 @@ static void rekey(struct call *call)
 	struct node *node;
 	int r;
 
-	if (names_state(names, oid, call->new_name, NULL) == NAME_DETACHED)
-		call->flags &= ~(unsigned)RENAME_NOREPLACE; /* hidden, so it is free */
+	if (name_is_hidden(state))
+		call->flags &= ~(unsigned)RENAME_NOREPLACE; /* so it is free */
+	text_unref(call->text);
+	call->text = NULL;
 	r = read_target(call);
 	if (r == 0 && !call->text)
 		r = commit_check_name(&mount->engine, &call->new_ref, &call->error);
@@ -413,7 +446,7 @@ static void rekey(struct call *call)
 		rename_failed(call, r, NULL, 0);
 		return;
 	}
-	names_event(names, oid, call->new_name, NAME_COMMITTED, NULL); /* hidden it may have been, or pending */
+	names_event(names, oid, call->new_name, NAME_OVERWRITTEN, NULL); /* hidden it may have been, or pending */
 	node = nodes_find(mount->nodes, call->node, call->name);
 	if (node) {
 		/* Handles that are open on it go on seeing, and being told, what they opened. */
@@ -424,13 +457,22 @@ static void rekey(struct call *call)
 	reply_renamed(call, node);
 }
 
-/* A file that has no content yet takes another key; a row it would hide stays. */
+static void rekey(struct call *call)
+{
+	with_target(call, rekey_held);
+}
+
+/* A file that has no content yet takes another key; a row it would hide stays, unless that was removed. */
 static void rename_pending(struct call *call)
 {
 	struct names *names = call->mount->engine.names;
 	uint32_t oid = call->relation;
 	struct error *e = &call->error;
-	int r = read_target(call);
+	int r = 0;
+
+	names_await(names, oid, call->new_name);
+	if (names_state(names, oid, call->new_name, NULL) != NAME_UNLINKED)
+		r = read_target(call);
 
 	if (r == 0 && call->text)
 		r = error_set(e, EEXIST, "%s has no content yet, and cannot take the place of the row %s",

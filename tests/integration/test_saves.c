@@ -182,7 +182,7 @@ static int remove_row(const struct relation *relation, const char *key)
 	const struct cells cells = {1, &cell};
 	struct statement statement = {0};
 
-	ck_assert_int_eq(statement_delete(relation, &cells, &statement), 0);
+	ck_assert_int_eq(statement_delete(relation, &cells, NULL, &statement), 0);
 	return run(STORE_WRITE, &statement);
 }
 
