@@ -12,10 +12,10 @@
 
 enum { ROWS_MAX = 16, LINE_MAX_CELLS = 16 };
 
-enum verb { FETCH, PAGE, CANONICAL, VALUE, UPDATE, INSERT, DELETE, REPLACE, VERBS };
+enum verb { FETCH, PAGE, CANONICAL, VALUE, UPDATE, INSERT, DELETE, REPLACE, REHEARSE, VERBS };
 
 static const char *const verb_names[] = {"fetch",  "page",   "canonical", "value",
-                                         "update", "insert", "delete",    "replace"};
+                                         "update", "insert", "delete",    "replace", "rehearse"};
 
 struct store {
 	pthread_mutex_t lock;
@@ -204,7 +204,7 @@ static int answer(enum verb verb, const struct fake_call *call)
 int store_run(struct store *s, enum store_set set, const struct statement *statement,
               store_line_fn *line, void *arg, struct error *e)
 {
-	enum verb verb = verb_of(statement->sql);
+	enum verb verb = statement->rehearsed ? REHEARSE : verb_of(statement->sql);
 	struct error failure = {0};
 	struct fake_call call = {verb_names[verb], set, statement, line, arg, &failure};
 	int r;

@@ -2,7 +2,7 @@
  * hook by which a test answers, refuses, loses or holds up any statement.
  *
  * Events: "fetch" "page" "canonical" "value" "update" "insert" "delete" "replace" for statements,
- * by their SQL; "gone?" for store_backend_gone(). */
+ * by their SQL; "rehearse" for one that is taken back; "gone?" for store_backend_gone(). */
 #pragma once
 
 #include "rowfs/engine/store.h"

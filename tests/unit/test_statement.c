@@ -345,6 +345,12 @@ START_TEST(test_delete_and_rekey)
 	   " RETURNING pg_catalog.pg_current_xact_id()::pg_catalog.xid",
 	   "23=1");
 	statement_done(&statement);
+	ck_assert_int_eq(statement_delete(&relation, key(1), "7421", &statement), 0);
+	is("DELETE FROM ONLY \"s\".\"t\" AS t WHERE t.\"id\" OPERATOR(\"pg_catalog\".=) $1"
+	   " AND t.xmin OPERATOR(pg_catalog.=) $2"
+	   " RETURNING pg_catalog.pg_current_xact_id()::pg_catalog.xid",
+	   "23=1 28=7421");
+	statement_done(&statement);
 	ck_assert_int_eq(statement_rekey(&relation, key(1), &to, &statement), 0);
 	is("UPDATE ONLY \"s\".\"t\" AS t SET \"id\" = $1 WHERE t.\"id\" OPERATOR(\"pg_catalog\".=) "
 	   "$2"
