@@ -288,18 +288,57 @@ is_there() {
 }
 
 @test "a new file without content lets the row go, not before its handle is closed" {
-	mount_grace 200
+	mount_grace 700
 	rm "$NOTES/1.json" "$NOTES/2.json"
 	exec 5>"$NOTES/1.json"
 	wait_until 10 is_gone 2
 	assert_equal "$(note 1)" 'a1|b1'
-	assert_equal "$(waiting) $(recreated)" '0 1'
+	assert_equal "$(recreated)" 1
 	exec 5>&-
 	wait_until 10 is_gone 1
 	# The empty file is a new row's now.
 	assert_equal "$(stat -c %s "$NOTES/1.json")" 0
 	echo '{"a": "anew"}' >"$NOTES/1.json"
 	assert_equal "$(changes)" 'DELETE|2 DELETE|1 INSERT|1'
+}
+
+@test "who opens the new file without content may still save it when the grace is over" {
+	mount_grace 1500
+	rm "$NOTES/1.json"
+	: >"$NOTES/1.json"
+	exec 5>"$NOTES/1.json"
+	rm "$NOTES/2.json"
+	wait_until 10 is_gone 2
+	echo '{"a": "late"}' >&5
+	exec 5>&-
+	assert_equal "$(note 1)" 'late|b1'
+	assert_equal "$(changes)" 'DELETE|2 UPDATE|1'
+}
+
+@test "a new file that is removed again holds nothing up, open or not" {
+	mount_grace 300
+	rm "$NOTES/1.json"
+	exec 5>"$NOTES/1.json"
+	rm "$NOTES/1.json"
+	echo '{"a": "nobody"}' >&5
+	wait_until 10 is_gone 1
+	exec 5>&-
+	assert_equal "$(changes)" 'DELETE|1'
+	assert_equal "$(cat "$MNT/.rowfs/errors")" ""
+}
+
+@test "a rename to a removed row that takes longer than the grace is an UPDATE, too" {
+	sql "CREATE FUNCTION take_long() RETURNS trigger LANGUAGE plpgsql AS
+			'BEGIN PERFORM pg_sleep(1.5); RETURN new; END';
+		CREATE TRIGGER take_long BEFORE UPDATE ON notes FOR EACH ROW EXECUTE FUNCTION take_long()"
+	mount_grace 500
+	echo '{"a": "temporary"}' >"$NOTES/.tmp"
+	rm "$NOTES/1.json" "$NOTES/2.json"
+	mv "$NOTES/.tmp" "$NOTES/1.json"
+	assert_equal "$(note 1)" 'temporary|b1'
+	is_gone 2
+	assert_equal "$(changes)" 'DELETE|2 UPDATE|1'
+	assert_equal "$(cat "$MNT/.rowfs/errors")" ""
 }
 
 @test "a handle that is open on the row when it is removed saves what is refused or seen" {
@@ -310,7 +349,14 @@ is_there() {
 		text = os.pread(f, 4096, 0)
 		reader = os.open(sys.argv[1] + "/2.json", os.O_RDONLY)
 		os.unlink(sys.argv[1] + "/1.json")
+		path = os.open(sys.argv[1] + "/3.json", os.O_PATH)
 		os.unlink(sys.argv[1] + "/2.json")
+		os.unlink(sys.argv[1] + "/3.json")
+		try:
+		    os.open(f"/proc/self/fd/{path}", os.O_RDONLY)
+		    assert False, "it was opened"
+		except FileNotFoundError:
+		    pass
 		os.pwrite(f, text.replace(b'"a1"', b'"A1"'), 0)
 		os.close(f)
 		assert b'"a2"' in os.pread(reader, 4096, 0)
@@ -321,6 +367,30 @@ is_there() {
 	assert_equal "$(note 1)" 'A1|b1'
 	assert_contains "$(last_error)" ESTALE
 	wait_until 10 is_gone 2
+}
+
+@test "a handle of the row that was removed has no part in the file that is made in its place" {
+	mount_long
+	python3 - "$NOTES" <<-'END'
+		import os, sys
+		row, aside = sys.argv[1] + "/1.json", sys.argv[1] + "/1.aside"
+		f = os.open(row, os.O_RDWR)
+		os.pwrite(f, b"what is left of it", 0)
+		os.unlink(row)
+		new = os.open(row, os.O_RDWR | os.O_CREAT | os.O_EXCL)
+		os.write(new, b'{"a": "new"}')
+		os.rename(row, aside)
+		assert open(aside, "rb").read() == b'{"a": "new"}'
+		assert os.pread(f, 4, 0) == b"what"
+		os.rename(aside, row)
+		os.close(new)
+		try:
+		    os.close(f)
+		except OSError:
+		    pass
+	END
+	assert_equal "$(note 1)" 'new|b1'
+	assert_equal "$(waiting) $(recreated)" '0 0'
 }
 
 # ROWFS_GRACE_ROWS=10000 for more.

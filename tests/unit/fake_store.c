@@ -27,6 +27,7 @@ struct store {
 	int gone;                       /* [lock] */
 	unsigned not_gone_first;        /* [lock] */
 	bool may_lag;                   /* [lock] */
+	bool away;                      /* [lock] */
 	struct schema *schema;
 	fake_load_fn *load;
 	void *load_arg;
@@ -291,6 +292,13 @@ int store_size(struct store *s, uint64_t *ret, struct error *e)
 	return 0;
 }
 
+void fake_store_reach(bool reachable)
+{
+	pthread_mutex_lock(&store.lock);
+	store.away = !reachable;
+	pthread_mutex_unlock(&store.lock);
+}
+
 void fake_store_lag(bool may_lag)
 {
 	pthread_mutex_lock(&store.lock);
@@ -320,5 +328,7 @@ const char *store_label(const struct store *s)
 
 void store_status(struct store *s, struct store_status *ret)
 {
-	*ret = (struct store_status){.reachable = true};
+	pthread_mutex_lock(&store.lock);
+	*ret = (struct store_status){.reachable = !store.away};
+	pthread_mutex_unlock(&store.lock);
 }

@@ -48,6 +48,9 @@ int fake_store_line(const struct fake_call *call, const struct fake_row *row);
 /* What store_backend_gone() says from now on: `answer` after `first` times 0. */
 void fake_store_gone(int answer, unsigned first);
 
+/* Is the server there, as store_status() says? */
+void fake_store_reach(bool reachable);
+
 /* It is a standby. */
 void fake_store_lag(bool may_lag);
 
