@@ -156,6 +156,17 @@ is_there() {
 	assert_equal "$(sql "SELECT string_agg(verb || id, ' ' ORDER BY verb, id) FROM changes")" 'DELETE3 UPDATE1 UPDATE2'
 }
 
+@test "a file without content that is renamed to a removed row is its successor" {
+	mount_long
+	rm "$NOTES/1.json"
+	touch "$NOTES/100.json"
+	mv "$NOTES/100.json" "$NOTES/1.json"
+	assert_equal "$(recreated)" 1
+	echo '{"a": "filled"}' >"$NOTES/1.json"
+	assert_equal "$(note 1)" 'filled|b1'
+	assert_equal "$(changes)" 'UPDATE|1'
+}
+
 @test "a refused text leaves the row, and is kept" {
 	mount_long
 	rm "$NOTES/1.json"
