@@ -64,6 +64,11 @@ is_there() {
 	[[ -f $NOTES/$1.json ]]
 }
 
+# As if the grace were over now: whatever may be deleted is.
+end_grace() {
+	sync "$NOTES"
+}
+
 # Removed and created anew
 
 @test "mv from outside over a row is one UPDATE" {
@@ -104,22 +109,16 @@ is_there() {
 	assert_equal "$(git status --porcelain)" ""
 }
 
-@test "columns that the new text does not name stay as they were" {
+@test "columns that the new text does not name stay as they were, and the same text changes nothing" {
 	mount_long
-	rm "$NOTES/1.json"
+	cp "$NOTES/2.json" "$BATS_TEST_TMPDIR/2.json"
+	rm "$NOTES/1.json" "$NOTES/2.json"
 	echo '{"a": "only"}' >"$NOTES/1.json"
+	cp "$BATS_TEST_TMPDIR/2.json" "$NOTES/2.json"
 	assert_equal "$(note 1)" 'only|b1'
 	assert_equal "$(changes)" 'UPDATE|1'
-}
-
-@test "the same text again changes nothing" {
-	mount_long
-	cp "$NOTES/1.json" "$BATS_TEST_TMPDIR/1.json"
-	rm "$NOTES/1.json"
-	cp "$BATS_TEST_TMPDIR/1.json" "$NOTES/1.json"
-	assert_equal "$(changes)" ''
 	assert_equal "$(waiting) $(recreated)" '0 0'
-	cmp "$BATS_TEST_TMPDIR/1.json" "$NOTES/1.json"
+	cmp "$BATS_TEST_TMPDIR/2.json" "$NOTES/2.json"
 }
 
 @test "a removed name is created with O_EXCL, and what is then removed again is a row that waits" {
@@ -130,6 +129,7 @@ is_there() {
 		f = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT | os.O_EXCL)
 		assert os.fstat(f).st_size == 0
 		assert os.stat(sys.argv[1]).st_size == 0
+		assert os.listdir(os.path.dirname(sys.argv[1])).count("1.json") == 1
 		os.unlink(sys.argv[1])
 		assert not os.path.exists(sys.argv[1])
 		os.write(f, b'{"a": "nobody"}')
@@ -234,35 +234,23 @@ is_there() {
 	assert_equal "$(sql "SELECT count(*) FROM notes")" 8
 }
 
-@test "a row that others change in the grace stays, which is recorded" {
-	mount_grace 1000
-	rm "$NOTES/1.json"
-	sql "UPDATE notes SET b = 'theirs' WHERE id = 1"
+@test "a row that others change or need in the grace shows again, with the reason" {
+	mount_long
+	rm "$NOTES"/[1-3].json
+	sql "UPDATE notes SET b = 'theirs' WHERE id = 1; INSERT INTO refs VALUES (2, 2); DELETE FROM notes WHERE id = 3;
+		TRUNCATE changes"
 	[[ ! -e $NOTES/1.json ]]
-	wait_until 10 is_there 1
+	fails_with "Input/output error" end_grace
 	assert_contains "$(cat "$NOTES/1.json")" theirs
-	assert_contains "$(last_error)" 'public/notes/1.json: ESTALE: conflict: the row was changed by somebody else'
-	assert_equal "$(changes)" 'UPDATE|1'
-}
-
-@test "a row that others delete in the grace is no failure" {
-	mount_grace 300
-	rm "$NOTES/1.json"
-	sql "DELETE FROM notes WHERE id = 1"
-	idle() { [[ $(waiting) == 0 ]]; }
-	wait_until 10 idle
-	assert_equal "$(cat "$MNT/.rowfs/errors")" ""
-	[[ ! -e $NOTES/1.json ]]
-}
-
-@test "a row that is wanted when the grace is over shows again, with the reason" {
-	mount_grace 1000
-	rm "$NOTES/1.json"
-	sql "INSERT INTO refs VALUES (2, 1)"
-	wait_until 10 is_there 1
-	assert_contains "$(last_error)" 'public/notes/1.json: EPERM: '
+	assert_contains "$(cat "$NOTES/2.json")" '"a2"'
+	# That others have deleted it is no failure.
+	[[ ! -e $NOTES/3.json ]]
+	assert_equal "$(wc -l <"$MNT/.rowfs/errors")" 2
+	assert_contains "$(head -n 1 "$MNT/.rowfs/errors")" '"path": "public/notes/1.json", "errno": "ESTALE"'
+	assert_contains "$(last_error)" 'public/notes/2.json: EPERM: '
 	assert_contains "$(last_error)" 'violates foreign key constraint'
-	assert_equal "$(ls "$NOTES" | wc -l)" 9
+	assert_equal "$(changes)" ''
+	assert_equal "$(ls "$NOTES" | wc -l)" 8
 }
 
 @test "an unmount in the grace deletes" {
@@ -286,74 +274,55 @@ is_there() {
 	is_there 1
 }
 
-@test "fsync of the directory deletes what waits, and says what fails" {
+@test "fsync of the directory deletes what waits" {
 	mount_long
 	rm "$NOTES/1.json" "$NOTES/2.json" "$NOTES/3.json"
-	python3 -c 'import os, sys; os.fsync(os.open(sys.argv[1], os.O_RDONLY))' "$NOTES"
-	is_gone 1
+	end_grace
 	assert_equal "$(changes)" 'DELETE|1 DELETE|2 DELETE|3'
-	rm "$NOTES/4.json"
-	sql "UPDATE notes SET b = 'theirs' WHERE id = 4"
-	fails_with "Input/output error" python3 -c 'import os, sys; os.fsync(os.open(sys.argv[1], os.O_RDONLY))' "$NOTES"
-	is_there 4
 }
 
-@test "a new file without content lets the row go, not before its handle is closed" {
-	mount_grace 700
-	rm "$NOTES/1.json" "$NOTES/2.json"
-	exec 5>"$NOTES/1.json"
-	wait_until 10 is_gone 2
-	assert_equal "$(note 1)" 'a1|b1'
-	assert_equal "$(recreated)" 1
-	exec 5>&-
-	wait_until 10 is_gone 1
+@test "a new file without content lets the row go, not before its handles are closed" {
+	mount_long
+	rm "$NOTES"/[1-4].json
+	exec 5>"$NOTES/1.json"       # made, and open
+	: >"$NOTES/2.json"
+	exec 6>"$NOTES/2.json"       # made, and opened by another handle
+	exec 7>"$NOTES/3.json"
+	rm "$NOTES/3.json"           # made, and removed again: open, but nobody's
+	echo '{"a": "nobody"}' >&7
+	end_grace
+	assert_equal "$(changes)" 'DELETE|3 DELETE|4'
+	assert_equal "$(recreated)" 2
+	echo '{"a": "late"}' >&6
+	exec 5>&- 6>&- 7>&-
+	assert_equal "$(note 2)" 'late|b2'
+	end_grace
 	# The empty file is a new row's now.
 	assert_equal "$(stat -c %s "$NOTES/1.json")" 0
 	echo '{"a": "anew"}' >"$NOTES/1.json"
-	assert_equal "$(changes)" 'DELETE|2 DELETE|1 INSERT|1'
-}
-
-@test "who opens the new file without content may still save it when the grace is over" {
-	mount_grace 1500
-	rm "$NOTES/1.json"
-	: >"$NOTES/1.json"
-	exec 5>"$NOTES/1.json"
-	rm "$NOTES/2.json"
-	wait_until 10 is_gone 2
-	echo '{"a": "late"}' >&5
-	exec 5>&-
-	assert_equal "$(note 1)" 'late|b1'
-	assert_equal "$(changes)" 'DELETE|2 UPDATE|1'
-}
-
-@test "a new file that is removed again holds nothing up, open or not" {
-	mount_grace 300
-	rm "$NOTES/1.json"
-	exec 5>"$NOTES/1.json"
-	rm "$NOTES/1.json"
-	echo '{"a": "nobody"}' >&5
-	wait_until 10 is_gone 1
-	exec 5>&-
-	assert_equal "$(changes)" 'DELETE|1'
+	assert_equal "$(changes)" 'DELETE|3 DELETE|4 UPDATE|2 DELETE|1 INSERT|1'
 	assert_equal "$(cat "$MNT/.rowfs/errors")" ""
 }
 
 @test "a rename to a removed row that takes longer than the grace is an UPDATE, too" {
 	sql "CREATE FUNCTION take_long() RETURNS trigger LANGUAGE plpgsql AS
-			'BEGIN PERFORM pg_sleep(1.5); RETURN new; END';
+			'BEGIN PERFORM pg_sleep(1); RETURN new; END';
 		CREATE TRIGGER take_long BEFORE UPDATE ON notes FOR EACH ROW EXECUTE FUNCTION take_long()"
-	mount_grace 500
+	mount_long
 	echo '{"a": "temporary"}' >"$NOTES/.tmp"
-	rm "$NOTES/1.json" "$NOTES/2.json"
-	mv "$NOTES/.tmp" "$NOTES/1.json"
+	rm "$NOTES/1.json"
+	mv "$NOTES/.tmp" "$NOTES/1.json" 3>&- &
+	saving() { [[ $(sql "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'") == 1 ]]; }
+	wait_until 10 saving
+	end_grace
+	wait $!
 	assert_equal "$(note 1)" 'temporary|b1'
-	is_gone 2
-	assert_equal "$(changes)" 'DELETE|2 UPDATE|1'
+	assert_equal "$(changes)" 'UPDATE|1'
 	assert_equal "$(cat "$MNT/.rowfs/errors")" ""
 }
 
 @test "a handle that is open on the row when it is removed saves what is refused or seen" {
-	mount_grace 500
+	mount_long
 	python3 - "$NOTES" <<-'END'
 		import os, sys
 		f = os.open(sys.argv[1] + "/1.json", os.O_RDWR)
@@ -374,10 +343,10 @@ is_there() {
 		assert os.fstat(reader).st_size == len(text)
 		os.close(reader)
 	END
-	wait_until 10 is_there 1
-	assert_equal "$(note 1)" 'A1|b1'
+	fails_with "Input/output error" end_grace
+	assert_contains "$(cat "$NOTES/1.json")" '"A1"'
 	assert_contains "$(last_error)" ESTALE
-	wait_until 10 is_gone 2
+	assert_equal "$(sql "SELECT verb, id FROM changes ORDER BY id" | paste -sd ' ')" 'UPDATE|1 DELETE|2 DELETE|3'
 }
 
 @test "a handle of the row that was removed has no part in the file that is made in its place" {

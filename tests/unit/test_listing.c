@@ -403,17 +403,16 @@ static void remove_id(size_t id)
 	text_unref(base);
 }
 
-/* The DELETE of the next one is made while the page is read that has it. */
+/* The DELETE of the next one is made after the page was asked for that has it. */
 static int serve_and_delete(void *arg, const struct fake_call *call)
 {
 	struct removed removed;
-	int r = serve_page(arg, call);
 
 	if (names_take(sample.engine.names, ITEMS, true, &removed)) {
 		names_event(sample.engine.names, ITEMS, removed.name, NAME_DELETED, NULL);
 		removed_done(&removed);
 	}
-	return r;
+	return serve_page(arg, call);
 }
 
 /* Whole pages of them, and one whose DELETE is made meanwhile. */
