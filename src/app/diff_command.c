@@ -173,7 +173,7 @@ static void print_columns(const struct rows *rows)
 static void print(const struct kept_file *file, const struct rows *rows)
 {
 	printf("%s\n%s", file->row, file->reason.data);
-	if (!file->has_base)
+	if (file->has_base && file->base.len == 0)
 		printf("base: none, it was to be a new row\n");
 	if (file->has_theirs && file->theirs.len == 0)
 		printf("theirs: the row is deleted\n");

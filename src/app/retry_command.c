@@ -57,6 +57,7 @@ static int save(const struct kept_file *file, const char *to)
 	r = write_text(file, to);
 	if (r == 0) {
 		remove_beside(file, "");
+		remove_beside(file, ".base");
 		remove_beside(file, ".error");
 	}
 	return r;

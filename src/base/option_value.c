@@ -1,5 +1,6 @@
 #include "option_value.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <grp.h>
 #include <limits.h>
@@ -85,6 +86,19 @@ static int set_milliseconds(unsigned *field, const char *value)
 	if (set_seconds(&seconds, value) || seconds > UINT_MAX / 1000)
 		return -EINVAL;
 	*field = (unsigned)(seconds * 1000 + 0.5);
+	return 0;
+}
+
+static int set_whole_ms(unsigned *field, const char *value)
+{
+	unsigned long number;
+	char *end;
+
+	errno = 0;
+	number = strtoul(value, &end, 10);
+	if (!isdigit((unsigned char)*value) || *end || errno || number > UINT_MAX)
+		return -EINVAL;
+	*field = (unsigned)number;
 	return 0;
 }
 
@@ -244,6 +258,8 @@ int option_value_set(void *field, enum option_type type, const char *value)
 		return set_seconds(field, value);
 	case OPTION_MILLISECONDS:
 		return set_milliseconds(field, value);
+	case OPTION_WHOLE_MS:
+		return set_whole_ms(field, value);
 	case OPTION_SIZE:
 		return set_size(field, value);
 	case OPTION_MODE:
@@ -273,6 +289,8 @@ const char *option_value_expected(enum option_type type)
 	case OPTION_SECONDS:
 	case OPTION_MILLISECONDS:
 		return "a number of seconds, as in 0.5";
+	case OPTION_WHOLE_MS:
+		return "a whole number of milliseconds, as in 200";
 	case OPTION_SIZE:
 		return "a size, as in 256M";
 	case OPTION_MODE:
@@ -337,6 +355,9 @@ void option_value_print(enum option_type type, const void *field, struct buf *ou
 		break;
 	case OPTION_MILLISECONDS:
 		buf_addf(out, "%.15g", *(const unsigned *)field / 1000.0);
+		break;
+	case OPTION_WHOLE_MS:
+		buf_addf(out, "%u", *(const unsigned *)field);
 		break;
 	case OPTION_SIZE:
 		buf_addf(out, "%llu", (unsigned long long)*(const uint64_t *)field);

@@ -62,6 +62,8 @@ const struct option_entry options[] = {
 	{"memory_max", OPTION_SIZE, FIELD(memory_max), "SIZE", "256M", "row text held by open files", "1M"},
 	{"detach_grace", OPTION_MILLISECONDS, FIELD(detach_grace_ms), "SECONDS", "5",
 	 "how long a row that was moved aside stays hidden"},
+	{"delete_grace", OPTION_WHOLE_MS, FIELD(delete_grace_ms), "MS", "0",
+	 "how long rm waits for a new file of the name, to make both one UPDATE"},
 	{NULL}
 };
 

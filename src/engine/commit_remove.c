@@ -1,5 +1,7 @@
 /* DELETE, and what takes a row from its name: mv. */
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 
 #include "commit_run.h"
 
@@ -110,9 +112,91 @@ int commit_delete(struct engine *engine, const struct rowref *ref, struct error 
 		r = resolve(engine, ref, &leaving.key, &leaving.xid, e);
 	if (r < 0)
 		return r;
-	if (statement_delete(ref->relation, &leaving.key, &statement) < 0)
+	if (statement_delete(ref->relation, &leaving.key, NULL, &statement) < 0)
 		return commit_no_memory(e);
 	return run_gone(engine, &leaving, &statement, e);
+}
+
+/* The key of a row that was read. */
+static int key_of(const struct rowref *ref, const struct text *row, struct cells *ret, struct error *e)
+{
+	_cleanup_patch_ struct patch patch = {0};
+	int r = commit_check_writable(ref->relation, e);
+
+	if (r == 0 && ref->hash[0])
+		r = json_parse(ref->relation, row->data, row->len, &patch, e);
+	if (r < 0)
+		return r;
+	return commit_key(ref, &patch, ret) < 0 ? commit_no_memory(e) : 0;
+}
+
+int commit_rehearse_delete(struct engine *engine, const struct rowref *ref, const struct text *row,
+			   struct error *e)
+{
+	_cleanup_statement_ struct statement statement = {0};
+	_cleanup_(leaving_done) struct leaving leaving = {.ref = ref, .xid = row->xid};
+	int r = key_of(ref, row, &leaving.key, e);
+
+	if (r < 0)
+		return r;
+	if (statement_delete(ref->relation, &leaving.key, NULL, &statement) < 0)
+		return commit_no_memory(e);
+	statement.rehearsed = true;
+	statement.writes = false; /* what was lost may be repeated */
+	return gone_try(engine, &leaving, &statement, e);
+}
+
+static int refuse_changed(struct error *e)
+{
+	(void)error_set(e, ESTALE, "conflict: the row was changed by somebody else after it was removed, so it was not "
+				   "deleted");
+	snprintf(e->hint, sizeof e->hint, "read it again, and remove it then");
+	return -ESTALE;
+}
+
+/* What is there now, where it is not what it was: 0 if nothing is, -ESTALE. */
+static int check_unchanged(struct engine *engine, const struct rowref *ref, const struct text *row, bool *ret_gone,
+			   struct error *e)
+{
+	_cleanup_text_ struct text *now = NULL;
+	int r = commit_look(engine, ref, 0, &now, e);
+
+	*ret_gone = r == 0 && !now;
+	if (r < 0 || !now)
+		return r;
+	if (row->xid ? now->xid == row->xid : version_equal(&now->version, &row->version))
+		return 0;
+	return refuse_changed(e);
+}
+
+/* Views and foreign tables have no transaction that the statement could ask for: they are looked at before. */
+static int delete_where_unchanged(struct engine *engine, const struct leaving *leaving, const struct text *row,
+				  struct error *e)
+{
+	_cleanup_statement_ struct statement statement = {0};
+	bool gone = false;
+	char xid[16];
+	int r = row->xid ? 0 : check_unchanged(engine, leaving->ref, row, &gone, e);
+
+	if (r < 0 || gone)
+		return r;
+	snprintf(xid, sizeof xid, "%" PRIu32, row->xid);
+	if (statement_delete(leaving->ref->relation, &leaving->key, row->xid ? xid : NULL, &statement) < 0)
+		return commit_no_memory(e);
+	r = run_gone(engine, leaving, &statement, e);
+	if (r != -EPERM || e->sqlstate[0] || !row->xid)
+		return r == -ENOENT ? 0 : r;
+	/* No line: it is another row now, or a trigger keeps it. */
+	return check_unchanged(engine, leaving->ref, row, &gone, &(struct error){0}) == -ESTALE ? refuse_changed(e) : r;
+}
+
+int commit_delete_unchanged(struct engine *engine, const struct rowref *ref, const struct text *row,
+			    struct error *e)
+{
+	_cleanup_(leaving_done) struct leaving leaving = {.ref = ref, .xid = row->xid};
+	int r = key_of(ref, row, &leaving.key, e);
+
+	return r < 0 ? r : delete_where_unchanged(engine, &leaving, row, e);
 }
 
 int commit_rename(struct engine *engine, const struct rowref *from, const struct rowref *to, bool onto,

@@ -164,8 +164,11 @@ int commit_save(struct engine *engine, const struct rowref *ref, const struct sa
 		struct text **ret_now, struct error *e)
 {
 	struct text *now = NULL;
-	int r = save->base ? save_patch(engine, ref, save, &now, e) :
-			     commit_insert(engine, ref, save, &now, e);
+	int r;
+
+	names_await(engine->names, ref->relation->oid, ref->name);
+	r = save->base ? save_patch(engine, ref, save, &now, e) :
+			 commit_insert(engine, ref, save, &now, e);
 
 	if (r == 0 && save->base && now == save->base)
 		r = save_nothing(engine, ref, save, &now, e);

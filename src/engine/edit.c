@@ -16,6 +16,7 @@ struct edit {
 	pid_t thread_group;
 	bool created;
 	bool edited; /* the text began as the base's */
+	struct name_hold *hold; /* [lock] */
 
 	pthread_mutex_t lock;
 	struct buf text;            /* [lock] */
@@ -30,6 +31,7 @@ struct edit {
 	bool sequential;            /* [lock] all of the text was written, each piece after the other, */
 	struct json_scan scan;      /* [lock] and is that far */
 	bool surrendered;           /* [lock] */
+	bool unnamed;               /* [lock] */
 	bool busy;                  /* [lock] a commit is on its way */
 	struct edit_request *waiting; /* [lock] for it to end */
 
@@ -89,6 +91,7 @@ static void begin_anew(struct edit *edit)
 static void edit_free(struct edit *edit)
 {
 	(void)text_charge(-edit->charged);
+	names_let_go(edit->engine->names, edit->hold);
 	rowref_done(&edit->ref);
 	buf_done(&edit->text);
 	buf_done(&edit->sent);
@@ -105,10 +108,13 @@ int edit_new(struct engine *engine, const struct rowref *ref, const struct edit_
 	struct edit *edit = calloc(1, sizeof *edit);
 	int r;
 
-	if (!edit)
+	if (!edit) {
+		names_let_go(engine->names, options->hold);
 		return -ENOMEM;
+	}
 	pthread_mutex_init(&edit->lock, NULL);
 	edit->engine = engine;
+	edit->hold = options->hold;
 	edit->intent = options->intent;
 	edit->base = options->base ? text_ref(options->base) : NULL;
 	edit->edited = !options->truncated;
@@ -286,7 +292,7 @@ bool edit_is_of(struct edit *edit, uint32_t relation, const char *name)
 	bool is;
 
 	pthread_mutex_lock(&edit->lock);
-	is = !edit->surrendered && edit->ref.relation->oid == relation &&
+	is = !edit->surrendered && !edit->unnamed && edit->ref.relation->oid == relation &&
 	     strcmp(edit->ref.name, name) == 0;
 	pthread_mutex_unlock(&edit->lock);
 	return is;
@@ -301,9 +307,18 @@ int edit_surrender(struct edit *edit, struct buf *ret_text)
 	if (!busy) {
 		buf_add(ret_text, edit->text.data, edit->text.len);
 		edit->surrendered = true;
+		names_let_go(edit->engine->names, edit->hold);
+		edit->hold = NULL;
 	}
 	pthread_mutex_unlock(&edit->lock);
 	return busy ? -EBUSY : 0;
+}
+
+void edit_unname(struct edit *edit)
+{
+	pthread_mutex_lock(&edit->lock);
+	edit->unnamed = true;
+	pthread_mutex_unlock(&edit->lock);
 }
 
 void edit_resume(struct edit *edit)
@@ -454,6 +469,7 @@ static void refuse_text(struct edit *edit, const struct error *e, const struct b
 		.data = text->data,
 		.len = text->len,
 		.base = edit->base,
+		.inserted = edit->intent != EDIT_UPDATE,
 		.theirs = theirs,
 	};
 

@@ -7,6 +7,7 @@
 #include "rowfs/base/clock.h"
 #include "rowfs/base/log.h"
 #include "rowfs/engine/kernel.h"
+#include "rowfs/engine/removal.h"
 
 struct last_insert {
 	pthread_mutex_t lock;
@@ -126,6 +127,17 @@ static int open_reader(struct engine *engine)
 	return reader_new(&parts, &engine->reader);
 }
 
+static int open_names(struct engine *engine)
+{
+	const struct names_settings settings = {
+		.detach_grace_ms = engine->settings->detach_grace_ms,
+		.delete_grace_ms = engine->settings->delete_grace_ms,
+		.removed_max = engine->settings->memory_max / REMOVAL_SHARE,
+	};
+
+	return names_new(&settings, &engine->names);
+}
+
 static int open_parts(struct engine *engine)
 {
 	const struct settings *settings = engine->settings;
@@ -134,7 +146,7 @@ static int open_parts(struct engine *engine)
 	if (r == 0)
 		r = lane_new(STORE_WRITERS, 0, &engine->writes);
 	if (r == 0)
-		r = names_new(settings->detach_grace_ms, &engine->names);
+		r = open_names(engine);
 	if (r == 0)
 		r = bases_new(settings->memory_max / ENGINE_BASES_SHARE, &engine->bases);
 	if (r == 0)
@@ -211,6 +223,8 @@ int engine_start(struct engine *engine)
 {
 	int r = periodic_start(&engine->chores, do_chores, engine);
 
+	if (r == 0)
+		r = removal_start(engine);
 	if (r == 0 && follows(engine))
 		r = follow_start(engine->follow);
 	if (r == 0 && engine->sync)
@@ -231,6 +245,7 @@ static void report_names(struct engine *engine)
 void engine_stop(struct engine *engine)
 {
 	periodic_stop(&engine->chores);
+	removal_stop(engine);
 	sync_free(engine->sync);
 	follow_free(engine->follow);
 	lane_free(engine->reads);

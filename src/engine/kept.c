@@ -339,8 +339,9 @@ int kept_add(struct kept *kept, const struct asker *asker, const struct kept_tex
 	r = write_text(kept, asker, text, ret_name);
 	if (r < 0)
 		return r;
-	if (text->base)
-		beside = write_beside(kept, asker, ret_name, SUFFIX_BASE, text->base->data, text->base->len);
+	if (text->base || text->inserted)
+		beside = write_beside(kept, asker, ret_name, SUFFIX_BASE, text->base ? text->base->data : "",
+				      text->base ? text->base->len : 0);
 	if (beside == 0 && conflict)
 		beside = kept_put_theirs(kept, asker, ret_name, text->theirs);
 	if (beside < 0) /* the text itself is there */
@@ -389,28 +390,29 @@ void kept_origin_done(struct kept_origin *origin)
 	*origin = (struct kept_origin){0};
 }
 
+/* An empty file says that there is no row. */
+static void take_none(struct text **text, bool *ret_none)
+{
+	*ret_none = *text && (*text)->len == 0;
+	if (!*ret_none)
+		return;
+	text_unref(*text);
+	*text = NULL;
+}
+
 int kept_origin(struct kept *kept, const char *name, const char *path, struct kept_origin *ret)
 {
 	struct kept_origin origin = {0};
-	struct text *error = NULL;
-	int r;
+	bool inserted = false;
+	int r = 0;
 
-	*ret = origin;
-	if (!is_name_of(name, path))
-		return 0;
-	r = read_beside(kept, name, SUFFIX_ERROR, &error);
-	origin.known = error;
-	text_unref(error);
-	if (r < 0 || !origin.known)
-		return r;
-	r = read_beside(kept, name, SUFFIX_BASE, &origin.base);
-	if (r == 0)
+	if (is_name_of(name, path))
+		r = read_beside(kept, name, SUFFIX_BASE, &origin.base);
+	origin.known = origin.base;
+	if (r == 0 && origin.known)
 		r = read_beside(kept, name, SUFFIX_THEIRS, &origin.theirs);
-	if (r == 0 && origin.theirs && origin.theirs->len == 0) {
-		origin.deleted = true;
-		text_unref(origin.theirs);
-		origin.theirs = NULL;
-	}
+	take_none(&origin.base, &inserted);
+	take_none(&origin.theirs, &origin.deleted);
 	if (r < 0)
 		kept_origin_done(&origin);
 	*ret = origin;

@@ -121,6 +121,12 @@ static bool same_as_last(const struct listing *listing, const struct cell *key, 
 	return listing->last.n == n && cells_equal(&listing->last, &(struct cells){n, (struct cell *)key});
 }
 
+/* The row is there, but rm has been told that it is not. */
+static bool was_removed(const struct listing *listing, const char *name)
+{
+	return names_was_removed(listing->engine->names, listing->relation->oid, name, listing->began_us / 1000);
+}
+
 enum { PAGE_FULL = 1 };
 
 static int take_row(struct listing *listing, const struct cell *cells, size_t n)
@@ -147,11 +153,15 @@ static int take_row(struct listing *listing, const struct cell *cells, size_t n)
 	cells_done(&listing->last);
 	if (cells_copy(key, n_key, &listing->last) < 0)
 		return -ENOMEM;
+	listing->bytes += listing->text.len;
+	if (was_removed(listing, listing->names.data + offset)) {
+		listing->names.len = offset;
+		return listing->bytes < LISTING_BREAK_BYTES ? 0 : PAGE_FULL;
+	}
 	entry = &listing->entries[listing->n_entries++];
 	entry->name = (const char *)(uintptr_t)offset; /* the buffer may still move */
 	entry->version = version_of(listing->text.data, listing->text.len,
 				    view.has_mtime ? &view.mtime : NULL);
-	listing->bytes += listing->text.len;
 	return listing->bytes < LISTING_BREAK_BYTES ? 0 : PAGE_FULL;
 }
 

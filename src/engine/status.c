@@ -125,6 +125,9 @@ static void print_names(const struct snapshot *now, struct buf *out)
 {
 	buf_addf(out, "names_detached: %u\nnames_replacing: %u\nnames_pending: %u\n",
 		 now->names[NAME_DETACHED], now->names[NAME_REPLACING], now->names[NAME_PENDING]);
+	buf_addf(out, "names_removed: %u\nnames_recreated: %u\n",
+		 now->names[NAME_UNLINKED] + now->names[NAME_DELETING],
+		 now->names[NAME_RECREATED] + now->names[NAME_CLEARING]);
 }
 
 static void print_bounds(struct engine *engine, struct buf *out)

@@ -193,7 +193,7 @@ bool attr_of_open_row(struct mount *mount, struct node *node, struct file *file,
 	if (!open) {
 		enum name_state state = names_state(mount->engine.names, oid, name, NULL);
 
-		open = state == NAME_PENDING || state == NAME_REPLACING;
+		open = name_is_empty(state);
 		version.size = 0;
 	}
 	relation = schema_relation(schema, oid);

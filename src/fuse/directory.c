@@ -14,6 +14,7 @@
 
 #include "mount.h"
 #include "report.h"
+#include "rowfs/engine/removal.h"
 
 struct directory {
 	struct node *node;
@@ -114,7 +115,7 @@ static void add_spool(struct mount *mount, struct directory *directory)
 
 static void add_pending(void *arg, const char *name, enum name_state state)
 {
-	if (state == NAME_PENDING || state == NAME_REPLACING)
+	if (name_is_empty(state))
 		add(arg, DT_REG, name);
 }
 
@@ -286,7 +287,7 @@ static bool put_row(struct reply *reply, const struct listing_entry *row)
 	struct node *node = NULL;
 	enum belief belief = BELIEVE_SHORTLY;
 
-	/* A name that is detached is hidden; one that is pending was listed among the extras. */
+	/* A name may be hidden; one that has an empty file was listed among the extras. */
 	if (names_state(mount->engine.names, oid, row->name, NULL) != NAME_PLAIN)
 		return true;
 	/* No file can hold it: stat says so, and ls -l what stat says. */
@@ -489,7 +490,20 @@ void op_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	fuse_reply_err(req, 0);
 }
 
+static void sync_table(struct call *call)
+{
+	call_error(call, -call_errno(CALL_PATH, -removal_sync(&call->mount->engine, call->relation)));
+}
+
+/* What was removed is then removed for good. */
 void op_fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
 {
-	fuse_reply_err(req, 0);
+	struct call *call = call_new(req, node_of(mount_of(req), ino), NULL);
+
+	if (!call)
+		return;
+	if (call->kind == NODE_TABLE && call->mount->engine.settings->delete_grace_ms)
+		call_work(call, sync_table);
+	else
+		call_error(call, 0);
 }

@@ -169,11 +169,11 @@ static void lookup_row(struct mount *mount, fuse_req_t req, struct node *parent,
 	struct call *call;
 	int r;
 
-	if (state == NAME_DETACHED) {
+	if (name_is_hidden(state)) {
 		fuse_reply_err(req, ENOENT);
 		return;
 	}
-	if (state == NAME_REPLACING || (state == NAME_PENDING && is_edited(mount, parent, name))) {
+	if (name_is_empty(state) && (state != NAME_PENDING || is_edited(mount, parent, name))) {
 		lookup_pending(mount, req, parent, name);
 		return;
 	}

@@ -32,8 +32,9 @@ static void reply_open(struct call *call, struct file *file)
 	call_free(call);
 }
 
+/* Takes the hold. */
 static struct backing *start_edit(struct call *call, enum edit_intent intent, struct text *base, bool created,
-				  int *ret_err)
+				  struct name_hold *hold, int *ret_err)
 {
 	const struct rowref *ref = &call->ref;
 	bool saved = false;
@@ -50,6 +51,7 @@ static struct backing *start_edit(struct call *call, enum edit_intent intent, st
 		.saved = saved,
 		.truncated = call->fi.flags & O_TRUNC,
 		.created = created,
+		.hold = hold,
 		.asker = *call_asker(call),
 		.thread_group = program,
 	};
@@ -60,22 +62,24 @@ static struct backing *start_edit(struct call *call, enum edit_intent intent, st
 	return r < 0 ? NULL : backing_edit(edit);
 }
 
-/* A handle that sees `text`, with an edit if it is opened for writing; NULL and *ret_err otherwise. */
-static struct file *make_file(struct call *call, struct node *node, struct text *text,
-			      enum edit_intent intent, struct text *base, int *ret_err)
+/* A handle that sees `text`, with an edit if it is opened for writing; NULL and *ret_err otherwise. Takes the hold. */
+static struct file *make_file(struct call *call, struct node *node, struct text *text, enum edit_intent intent,
+			      struct text *base, struct name_hold *hold, int *ret_err)
 {
 	struct backing *backing = NULL;
 
 	*ret_err = -ENOMEM;
 	if (wants_write(&call->fi))
-		backing = start_edit(call, intent, base, false, ret_err);
-	else if (text)
+		backing = start_edit(call, intent, base, false, hold, ret_err);
+	else
+		names_let_go(call->mount->engine.names, hold);
+	if (!wants_write(&call->fi) && text)
 		backing = backing_text(text_ref(text));
 	return file_new(call->mount, node, &call->asker, backing);
 }
 
-/* Is the node still what it was when the call came? If a rename has made something else of it, it may have missed
- * this handle; one that is listed after this it will find. */
+/* Is the node still what it was when the call came? If a rename has made something else of it, or its row was removed,
+ * that may have missed this handle; one that is listed after this it will find. */
 static bool unchanged(const struct call *call)
 {
 	bool same;
@@ -83,7 +87,8 @@ static bool unchanged(const struct call *call)
 	nodes_lock(call->mount->nodes);
 	same = call->node->kind == call->kind;
 	nodes_unlock(call->mount->nodes);
-	return same;
+	return same && (call->kind != NODE_ROW ||
+			!name_is_hidden(names_state(call->mount->engine.names, call->relation, call->row_name, NULL)));
 }
 
 /* Reply with a handle that a rename may change; ESTALE makes the kernel look the name up again. */
@@ -139,7 +144,7 @@ static void open_failed(struct call *call, int r)
 static void open_text(struct call *call, struct text *text, const struct look *look)
 {
 	int r;
-	struct file *file = make_file(call, call->node, text, EDIT_UPDATE, text, &r);
+	struct file *file = make_file(call, call->node, text, EDIT_UPDATE, text, NULL, &r);
 
 	if (file)
 		admit(call, file, reads_what_is_there(&call->fi) ? text : NULL,
@@ -169,16 +174,16 @@ static struct text *empty_text(void)
 }
 
 /* A row name that was created and has no content in PostgreSQL yet. */
-static void open_pending(struct call *call, enum name_state state, struct text *base)
+static void open_pending(struct call *call, struct text *base, struct name_hold *hold)
 {
 	_cleanup_text_ struct text *empty = empty_text();
 	struct look look = {.mark = MARK_LOOKED_UP, .pid = call->asker.pid};
-	enum edit_intent intent = state == NAME_PENDING ? EDIT_INSERT : EDIT_UPDATE;
+	enum edit_intent intent = base ? EDIT_UPDATE : EDIT_INSERT;
 	struct file *file;
 	int r;
 
 	call->fi.flags |= O_TRUNC;
-	file = make_file(call, call->node, empty, intent, base, &r);
+	file = make_file(call, call->node, empty, intent, base, hold, &r);
 	if (file)
 		admit(call, file, NULL, wants_write(&call->fi) ? NULL : &empty->version, &look);
 	else
@@ -190,6 +195,7 @@ static void open_row(struct call *call)
 	struct mount *mount = call->mount;
 	_cleanup_text_ struct text *base = NULL, *kept = NULL;
 	struct look look = {.fed = true, .pid = call->asker.pid};
+	struct name_hold *hold;
 	enum name_state state;
 	bool live;
 	int r = rowref_of_name(mount->engine.catalog, call->relation, call->row_name, &call->ref,
@@ -199,9 +205,14 @@ static void open_row(struct call *call)
 		call_error(call, r);
 		return;
 	}
-	state = names_state(mount->engine.names, call->relation, call->row_name, &base);
-	if (state == NAME_PENDING || state == NAME_REPLACING) {
-		open_pending(call, state, base);
+	state = names_hold(mount->engine.names, call->relation, call->row_name, &base, &hold);
+	if (name_is_empty(state)) {
+		open_pending(call, base, hold);
+		return;
+	}
+	names_let_go(mount->engine.names, hold);
+	if (name_is_hidden(state)) {
+		call_error(call, -ENOENT);
 		return;
 	}
 	live = follow_live(mount->engine.follow);
@@ -255,7 +266,7 @@ static void open_new(struct call *call)
 	if (!call->ref.relation || !call->ref.name)
 		r = call->ref.relation ? -ENOMEM : -ESTALE;
 	else
-		file = make_file(call, NULL, empty, EDIT_NEW, NULL, &r);
+		file = make_file(call, NULL, empty, EDIT_NEW, NULL, NULL, &r);
 	if (!file) {
 		call_error(call, r);
 		return;
@@ -413,9 +424,10 @@ static void create_row(struct call *call)
 	uint64_t ino = ino_of_name(call->relation, call->name);
 	struct backing *backing = NULL;
 	struct file *file = NULL;
+	struct name_hold *hold = NULL;
 	struct node *node;
 	struct stat attr;
-	int r = names_create(mount->engine.names, call->relation, call->name, &base);
+	int r = names_create(mount->engine.names, call->relation, call->name, &base, &hold);
 
 	if (r < 0) {
 		call_error(call, r == -EBUSY ? -EEXIST : r);
@@ -423,10 +435,11 @@ static void create_row(struct call *call)
 	}
 	node = nodes_create(mount->nodes, call->node, call->name, NODE_ROW, call->relation, ino);
 	call->fi.flags |= O_TRUNC;
+	r = -ENOMEM;
 	if (node)
-		backing = start_edit(call, base ? EDIT_UPDATE : EDIT_INSERT, base, true, &r);
+		backing = start_edit(call, base ? EDIT_UPDATE : EDIT_INSERT, base, true, hold, &r);
 	else
-		r = -ENOMEM;
+		names_let_go(mount->engine.names, hold);
 	if (backing)
 		file = file_new(mount, node, &call->asker, backing);
 	if (!file) {

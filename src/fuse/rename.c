@@ -15,6 +15,7 @@
 #include "report.h"
 #include "rowfs/engine/commit.h"
 #include "rowfs/engine/kernel.h"
+#include "rowfs/engine/removal.h"
 
 /* --- UNLINK ---------------------------------------------------------------------------------- */
 
@@ -46,15 +47,28 @@ static int surrender_all(struct mount *mount, uint32_t relation, const char *nam
 	return r;
 }
 
+/* Who has the row open goes on with that, and not with what has its name next. */
+static void unname_handles(struct mount *mount, uint32_t relation, const char *name)
+{
+	struct backing *editing;
+
+	while ((editing = files_editing(mount, relation, name))) {
+		edit_unname(editing->edit);
+		backing_unref(editing);
+	}
+}
+
 static void unlink_row(struct call *call)
 {
 	struct mount *mount = call->mount;
-	int r = commit_delete(&mount->engine, &call->ref, &call->error);
+	int r = removal_unlink(&mount->engine, &call->ref, call_asker(call), &call->error);
 
 	if (r < 0) {
 		call_refuse(call, CALL_PATH, r, NULL);
 		return;
 	}
+	if (names_state(mount->engine.names, call->relation, call->name, NULL) != NAME_PLAIN)
+		unname_handles(mount, call->relation, call->name);
 	nodes_unname(mount->nodes, call->node, call->name);
 	call_error(call, 0);
 }
@@ -72,7 +86,7 @@ static void unlink_pending(struct call *call)
 			call_work(call, unlink_row);
 			return;
 		}
-		if (r == -EBUSY) /* detached: the name is hidden, and the row is not ours to delete */
+		if (r == -EBUSY) /* the name is hidden, and the row is not ours to delete */
 			r = -ENOENT;
 	}
 	if (r >= 0)
@@ -206,7 +220,7 @@ static void scratch_is_row(struct call *call, struct text *now)
 	uint32_t oid = call->target->relation;
 	struct stat st;
 
-	names_event(mount->engine.names, oid, call->new_name, NAME_COMMITTED, NULL);
+	names_event(mount->engine.names, oid, call->new_name, NAME_OVERWRITTEN, NULL);
 	if (node)
 		nodes_make_row(mount->nodes, node, oid, ino_of_name(oid, call->new_name), &version);
 	if (dir >= 0 && fstatat(dir, call->name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
@@ -240,6 +254,20 @@ static struct text *believed_target(const struct call *call, bool *ret_saved)
 			 process_group(call->asker.pid), ret_saved);
 }
 
+/* A target that was removed is not deleted while something else becomes it. */
+static void with_target(struct call *call, void (*rename)(struct call *call, enum name_state state))
+{
+	struct names *names = call->mount->engine.names;
+	uint32_t oid = call->target->relation;
+	struct name_hold *hold;
+	enum name_state state;
+
+	names_await(names, oid, call->new_name);
+	state = names_hold(names, oid, call->new_name, &call->text, &hold);
+	rename(call, state);
+	names_let_go(names, hold);
+}
+
 static struct save save_of(const struct call *call, struct text *base)
 {
 	return (struct save){
@@ -267,30 +295,36 @@ static void text_is_row(struct call *call, struct text *now)
 	scratch_is_row(call, now);
 }
 
-static void commit_scratch(struct call *call)
+static void commit_held(struct call *call, enum name_state state)
 {
-	enum name_state state = names_state(call->mount->engine.names, call->target->relation,
-					    call->new_name, &call->text);
 	_cleanup_text_ struct text *now = NULL, *believed = NULL;
 	struct save save;
 	int r = 0;
 
 	if (state == NAME_PLAIN)
 		r = read_target(call);
-	else if (state != NAME_DETACHED && (call->flags & RENAME_NOREPLACE))
+	else if (!name_is_hidden(state) && (call->flags & RENAME_NOREPLACE))
 		r = error_set(&call->error, EEXIST, "there is a file %s already", call->new_name);
 	save = save_of(call, call->text);
+	if (r < 0) { /* what it would have been made of is not known */
+		rename_failed(call, r, &(struct kept_text){.data = save.text, .len = save.len});
+		return;
+	}
 	believed = believed_target(call, &save.saved);
 	if (believed) {
 		save.base = believed;
 		save.believed = true;
 	}
-	if (r == 0)
-		r = commit_text_of(call, &save, &now);
+	r = commit_text_of(call, &save, &now);
 	if (r < 0)
-		rename_failed(call, r, &(struct kept_text){save.text, save.len, save.base, now});
+		rename_failed(call, r, &(struct kept_text){save.text, save.len, save.base, !save.base, now});
 	else
 		text_is_row(call, now);
+}
+
+static void commit_scratch(struct call *call)
+{
+	with_target(call, commit_held);
 }
 
 /* --- RENAME: a text that was refused, to its row ---------------------------------------------- */
@@ -305,7 +339,7 @@ static int commit_origin(struct call *call, const struct kept_origin *origin, st
 	return commit_text_of(call, &save, ret_now);
 }
 
-static void commit_kept(struct call *call)
+static void commit_kept_held(struct call *call, enum name_state state)
 {
 	struct kept *kept = call->node->kept_dir;
 	struct kept_origin origin = {0};
@@ -314,7 +348,7 @@ static void commit_kept(struct call *call)
 
 	if (r == 0 && (!origin.known || (call->flags & RENAME_NOREPLACE))) {
 		kept_origin_done(&origin);
-		commit_scratch(call);
+		commit_held(call, state);
 		return;
 	}
 	if (r == 0)
@@ -328,6 +362,11 @@ static void commit_kept(struct call *call)
 	}
 	kept_settled(kept, call->name);
 	text_is_row(call, now);
+}
+
+static void commit_kept(struct call *call)
+{
+	with_target(call, commit_kept_held);
 }
 
 static void rename_scratch_to_row(struct call *call)
@@ -440,7 +479,7 @@ static void rename_row_to_scratch(struct call *call)
 
 /* --- RENAME: row to row ---------------------------------------------------------------------- */
 
-static void rekey(struct call *call)
+static void rekey_held(struct call *call, enum name_state state)
 {
 	struct mount *mount = call->mount;
 	struct names *names = mount->engine.names;
@@ -448,8 +487,10 @@ static void rekey(struct call *call)
 	struct node *node;
 	int r;
 
-	if (names_state(names, oid, call->new_name, NULL) == NAME_DETACHED)
-		call->flags &= ~(unsigned)RENAME_NOREPLACE; /* hidden, so it is free */
+	if (name_is_hidden(state))
+		call->flags &= ~(unsigned)RENAME_NOREPLACE; /* so it is free */
+	text_unref(call->text);
+	call->text = NULL;
 	r = read_target(call);
 	if (r == 0 && !call->text)
 		r = commit_check_name(&mount->engine, &call->new_ref, &call->error);
@@ -460,7 +501,7 @@ static void rekey(struct call *call)
 		rename_failed(call, r, NULL);
 		return;
 	}
-	names_event(names, oid, call->new_name, NAME_COMMITTED, NULL); /* hidden it may have been, or pending */
+	names_event(names, oid, call->new_name, NAME_OVERWRITTEN, NULL); /* hidden it may have been, or pending */
 	node = nodes_find(mount->nodes, call->node, call->name);
 	if (node) {
 		/* Handles that are open on it go on seeing, and being told, what they opened. */
@@ -471,13 +512,23 @@ static void rekey(struct call *call)
 	reply_renamed(call, node);
 }
 
-/* A file that has no content yet takes another key, and whoever has it open goes on there; a row it would hide stays. */
+static void rekey(struct call *call)
+{
+	with_target(call, rekey_held);
+}
+
+/* A file that has no content yet takes another key, and whoever has it open goes on there; a row it would hide stays,
+ * unless that was removed. */
 static void rename_pending(struct call *call)
 {
 	struct names *names = call->mount->engine.names;
 	uint32_t oid = call->relation;
 	struct error *e = &call->error;
-	int r = read_target(call);
+	int r = 0;
+
+	names_await(names, oid, call->new_name);
+	if (names_state(names, oid, call->new_name, NULL) != NAME_UNLINKED)
+		r = read_target(call);
 
 	if (r == 0 && call->text)
 		r = error_set(e, EEXIST, "%s has no content yet, and cannot take the place of the row %s",

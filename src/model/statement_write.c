@@ -12,6 +12,8 @@ void statement_done(struct statement *statement)
 	*statement = (struct statement){0};
 }
 
+enum { XID_OID = 28 };
+
 /* What the caller's own change will be known by: the xmin that it gives the row. RETURNING xmin
  * would fail on partitioned tables. */
 static void transaction_id(struct build *b, const struct relation *relation)
@@ -259,7 +261,7 @@ int statement_insert(const struct relation *relation, const struct cells *key,
 	return build_finish(&b, ret);
 }
 
-int statement_delete(const struct relation *relation, const struct cells *key,
+int statement_delete(const struct relation *relation, const struct cells *key, const char *xid,
                      struct statement *ret)
 {
 	_cleanup_build_ struct build b = {.writes = true};
@@ -268,6 +270,10 @@ int statement_delete(const struct relation *relation, const struct cells *key,
 	build_relation(&b, relation);
 	build_sql(&b, " WHERE ");
 	only_row(&b, relation, key);
+	if (xid) {
+		build_sql(&b, " AND t.xmin OPERATOR(pg_catalog.=) ");
+		build_param(&b, XID_OID, cell_of(xid));
+	}
 	returning_id(&b, relation);
 	return build_finish(&b, ret);
 }

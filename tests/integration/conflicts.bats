@@ -175,7 +175,7 @@ conflict: column "a" was changed by somebody else meanwhile'
 	assert_contains "$output" "duplicate key value"
 	assert_equal "$(note 20)" "mine||-1"
 	assert_equal "$(note 21)" "theirs|theirs|1"
-	assert_equal "$(kept_files)" "public+notes+21.json public+notes+21.json.error"
+	assert_equal "$(kept_files)" "public+notes+21.json public+notes+21.json.base public+notes+21.json.error"
 }
 
 @test "a text for .new.json is tried again, too" {

@@ -129,6 +129,140 @@ note() {
 	wait_until 10 grep -q a9 "$NOTES/9.json"
 }
 
+@test "the file that was moved aside and the one in its place are two, for handles and for names" {
+	python3 - "$NOTES" <<-'END'
+		import os, sys
+		row, aside = sys.argv[1] + "/12.json", sys.argv[1] + "/12.json~"
+		before = os.stat(row).st_ino
+		text = open(row, "rb").read()
+		moved = os.open(row, os.O_RDONLY)
+		os.rename(row, aside)
+		assert not os.path.exists(row)
+		assert os.fstat(moved).st_size == len(text) == os.stat(aside).st_size
+		made = os.open(row, os.O_RDWR | os.O_CREAT | os.O_EXCL)
+		assert os.fstat(made).st_ino == os.stat(row).st_ino == before
+		assert os.stat(aside).st_ino != before
+		os.write(made, text.replace(b'"a12"', b'"A12, longer"'))
+		os.fsync(made)
+		assert os.pread(moved, 4096, 0) == text == open(aside, "rb").read()
+		assert b"longer" in os.pread(made, 4096, 0) and b"longer" in open(row, "rb").read()
+		os.close(made)
+		# And back: the row takes the file's text, and who has the replaced one open goes on with that.
+		replaced = os.open(row, os.O_RDONLY)
+		os.rename(aside, row)
+		assert b"longer" in os.pread(replaced, 4096, 0)
+		assert os.pread(moved, 4096, 0) == text == open(row, "rb").read()
+		assert os.stat(row).st_ino == before
+	END
+	assert_equal "$(note 12)" 'a12|b12'
+}
+
+@test "who reads a row goes on with what he opened, whatever becomes of it" {
+	python3 - "$NOTES" <<-'END'
+		import os, subprocess, sys
+		def path(n):
+		    return f"{sys.argv[1]}/{n}.json"
+		readers, texts = {}, {}
+		for n in range(13, 18):
+		    readers[n] = os.open(path(n), os.O_RDONLY)
+		    texts[n] = os.pread(readers[n], 4096, 0)
+		def write(name, text):
+		    with open(name, "wb") as f:
+		        f.write(text)
+		os.rename(path(13), path(13) + "~")              # an editor's save
+		write(path(13), b'{"a": "saved by an editor"}')
+		os.unlink(path(13) + "~")
+		write(path(14) + ".tmp", b'{"a": "renamed onto it"}')
+		os.rename(path(14) + ".tmp", path(14))
+		os.rename(path(15), path(16))                    # a row onto a row
+		os.unlink(path(17))
+		write(path(17), b'{"a": "made anew"}')
+		for n, f in readers.items():
+		    assert os.pread(f, 4096, 0) == texts[n], n
+		    assert os.fstat(f).st_size == len(texts[n]), (n, os.fstat(f).st_size)
+		for n, now in {13: b"by an editor", 14: b"renamed", 16: b"a15", 17: b"anew"}.items():
+		    assert now in open(path(n), "rb").read(), n
+	END
+	assert_equal "$(note 16)" 'a15|b15'
+}
+
+@test "a row that was moved aside and forgotten shows again, and nothing was sent" {
+	mount_rowfs grace detach_grace=0.5
+	notes=$MNT/public/notes mark=$(log_mark)
+	ls "$notes" >"$BATS_TEST_TMPDIR/before"
+	mv "$notes/18.json" "$notes/18.bak"
+	[[ ! -e $notes/18.json ]]
+	listed() { ls "$notes" | grep -qx 18.json; }
+	wait_until 10 listed
+	assert_contains "$(cat "$notes/18.json")" '"a18"'
+	assert_contains "$(cat "$notes/18.bak")" '"a18"'
+	rm "$notes/18.bak"
+	assert_equal "$(ls "$notes")" "$(cat "$BATS_TEST_TMPDIR/before")"
+	assert_writes "$mark"
+}
+
+@test "a kill while a row is moved aside leaves the row, and the file that it was moved to" {
+	mv "$NOTES/19.json" "$NOTES/19.json~"
+	echo '{"a": "replacing", ' >"$NOTES/.19.swp"
+	exec 5>"$NOTES/19.json"
+	echo '{"a": "never committed"' >&5
+	kill -KILL "$(rowfs_pid)"
+	wait_until 10 test -s "$HARNESS/mounts/mnt.exit"
+	exec 5>&- || true
+	unmount "$MNT"
+	rm -f "$HARNESS/mounts/mnt".*
+	mount_rowfs
+	assert_contains "$(cat "$NOTES/19.json")" '"a19"'
+	assert_equal "$(cat "$NOTES/19.json~")" "$(cat "$NOTES/19.json")"
+	assert_contains "$(cat "$NOTES/.19.swp")" replacing
+	assert_equal "$(note 19)" 'a19|b19'
+}
+
+# One moves the row aside and makes it anew, the other renames a temporary file to it; each counts what was acknowledged.
+# (Were both to move it aside, one would take the other's uncommitted file, here as anywhere.)
+@test "two programs that save one row at once, each in its way, lose no save and no row" {
+	sql "UPDATE notes SET a = '0', b = '0' WHERE id = 20"
+	cat >"$BATS_TEST_TMPDIR/save.py" <<-'END'
+		import json, os, sys
+		row, column = sys.argv[1] + "/20.json", sys.argv[2]
+		aside, saved, tries = row + ".aside", 0, 0
+		def put(name, flags, text):
+		    f = os.open(name, os.O_WRONLY | os.O_CREAT | flags)
+		    try:
+		        os.write(f, text)
+		        os.fsync(f)
+		    finally:
+		        os.close(f)
+		def move_aside(text):
+		    os.rename(row, aside)
+		    try:
+		        put(row, os.O_EXCL, text)
+		    except OSError:
+		        os.rename(aside, row)
+		        raise
+		    os.unlink(aside)
+		def rename_onto(text):
+		    put(row + ".tmp", os.O_TRUNC, text)
+		    os.rename(row + ".tmp", row)
+		while saved < 25:
+		    tries += 1
+		    try:
+		        value = json.load(open(row))
+		        value[column] = str(int(value[column]) + 1)
+		        (move_aside if column == "a" else rename_onto)(json.dumps(value).encode())
+		        saved += 1
+		    except (OSError, ValueError):   # the other has it aside, or has just made it
+		        assert tries < 20000, saved
+		print(saved, "saved,", tries, "tries", file=sys.stderr)
+	END
+	python3 "$BATS_TEST_TMPDIR/save.py" "$NOTES" a 3>&- &
+	first=$!
+	python3 "$BATS_TEST_TMPDIR/save.py" "$NOTES" b
+	wait "$first"
+	assert_equal "$(note 20)" '25|25'
+	assert_equal "$(sql "SELECT count(*) FROM notes")" 60
+}
+
 # Temporary files that become rows
 
 @test "a handle of a temporary file that has become a row says its size, is cut and saves" {

@@ -176,15 +176,42 @@ START_TEST(test_insert_tells_the_stored_key)
 }
 END_TEST
 
-static int remove_row(const struct relation *relation, const char *key)
+/* Only what is of this transaction (NULL: of any). */
+static int remove_of(const struct relation *relation, const char *key, const char *xid)
 {
 	struct cell cell = cell_of(key);
 	const struct cells cells = {1, &cell};
 	struct statement statement = {0};
 
-	ck_assert_int_eq(statement_delete(relation, &cells, &statement), 0);
+	ck_assert_int_eq(statement_delete(relation, &cells, xid, &statement), 0);
 	return run(STORE_WRITE, &statement);
 }
+
+static int remove_row(const struct relation *relation, const char *key)
+{
+	return remove_of(relation, key, NULL);
+}
+
+/* Also of a partitioned table, whose RETURNING has no xmin. */
+START_TEST(test_delete_of_a_transaction)
+{
+	const struct relation *relation = table(_i ? "partitioned" : "serial");
+	struct edit edit = {0};
+	struct rows before = {0};
+	char xid[16];
+
+	set(&edit, relation, "v", "named");
+	ck_assert_int_eq(insert(relation, "2000", &edit), 0);
+	read_row(relation, "2000", &before);
+	snprintf(xid, sizeof(xid), "%u", before.at[0].xid + 1);
+	ck_assert_int_eq(remove_of(relation, "2000", xid), 0);
+	ck_assert_str_eq(out.data, "");
+	snprintf(xid, sizeof(xid), "%u", before.at[0].xid);
+	ck_assert_int_eq(remove_of(relation, "2000", xid), 0);
+	ck_assert_str_ne(out.data, "");
+	rows_done(&before);
+}
+END_TEST
 
 START_TEST(test_delete)
 {
@@ -313,6 +340,7 @@ int main(void)
 
 	tcase_add_checked_fixture(moves, fill_moved, teardown);
 	tcase_add_test(moves, test_delete);
+	tcase_add_loop_test(moves, test_delete_of_a_transaction, 0, 2);
 	tcase_add_test(moves, test_no_statement_changes_two_rows);
 	tcase_add_test(moves, test_rekey);
 	tcase_add_test(moves, test_replace);

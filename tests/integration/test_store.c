@@ -394,6 +394,45 @@ START_TEST(test_lines)
 }
 END_TEST
 
+static int rehearsing(const char *sql)
+{
+	struct statement statement = text(sql);
+
+	statement.rehearsed = true;
+	return cluster_run(store, STORE_WRITE, &statement, &out, &e);
+}
+
+/* The first time, then prepared; deferred constraints too. */
+START_TEST(test_what_is_rehearsed_is_checked_whole_and_taken_back)
+{
+	cluster_sql("store", "INSERT INTO parent VALUES (7); INSERT INTO t VALUES (7, 0, NULL, 7)");
+	for (int i = 0; i < 3; i++) {
+		ck_assert_int_eq(rehearsing("DELETE FROM t WHERE id = 1 RETURNING n"), 0);
+		ck_assert_str_eq(out.data, "0\n");
+		ck_assert_int_eq(rehearsing("DELETE FROM parent WHERE id = 7"), -EPERM);
+		ck_assert_str_eq(e.sqlstate, "23503");
+		ck_assert_int_eq(rehearsing("UPDATE t SET n = 1 / n"), -EINVAL);
+	}
+	ck_assert_str_eq(value("SELECT count(*) FROM t"), "3");
+	ck_assert_str_eq(value("SELECT count(*) FROM pg_locks WHERE locktype = 'transactionid'"), "0");
+	ck_assert_int_eq(writing("UPDATE t SET n = 3"), 0);
+	ck_assert_str_eq(value("SELECT count(*) FROM t WHERE n = 3"), "3");
+}
+END_TEST
+
+/* The server that went with it has taken it back. */
+START_TEST(test_what_is_rehearsed_and_lost_is_repeated)
+{
+	cluster_sql("store", "ALTER SEQUENCE tries RESTART");
+	ck_assert_int_eq(rehearsing("DELETE FROM t WHERE id = 1 AND (SELECT CASE WHEN nextval('tries') = 1"
+	                            " THEN pg_terminate_backend(pg_backend_pid()) END) IS NULL RETURNING n"),
+	                 0);
+	ck_assert_str_eq(out.data, "0\n");
+	ck_assert_str_eq(value("SELECT last_value FROM tries"), "2");
+	ck_assert_str_eq(value("SELECT count(*) FROM t"), "2");
+}
+END_TEST
+
 /* Whoever is told of a failure is told what failed, also where the server had no part in it. */
 START_TEST(test_a_line_that_is_refused_fills_the_error)
 {
@@ -443,6 +482,8 @@ int main(void)
 	tcase_add_test(c, test_a_stream_gives_what_it_has_before_it_fails);
 	tcase_add_test(c, test_a_stream_that_began_is_not_repeated);
 	tcase_add_test(c, test_lines);
+	tcase_add_test(c, test_what_is_rehearsed_is_checked_whole_and_taken_back);
+	tcase_add_test(c, test_what_is_rehearsed_and_lost_is_repeated);
 	tcase_add_test(c, test_a_line_that_is_refused_fills_the_error);
 	tcase_add_test(c, test_size);
 	tcase_set_timeout(c, 60);

@@ -82,16 +82,17 @@ static inline void remember(struct server *server, const struct statement *state
 static inline int serve(void *arg, const struct fake_call *call)
 {
 	struct server *server = arg;
+	bool writes = call->statement->writes || call->statement->rehearsed;
 
 	if (strcmp(call->verb, "value") == 0)
 		return strcmp(call->statement->values[0].data, server->unread) == 0
 		               ? fake_refuse(call, EINVAL, "22P02")
 		               : 0;
-	if (!call->statement->writes && server->writes && (server->blind_after || server->blind)) {
+	if (!writes && server->writes && (server->blind_after || server->blind)) {
 		server->blind -= server->blind > 0;
 		return fake_refuse(call, EIO, "08006");
 	}
-	if (!call->statement->writes)
+	if (!writes)
 		return FAKE_PASS;
 	ck_assert_int_eq(call->set, STORE_WRITE);
 	remember(server, call->statement);

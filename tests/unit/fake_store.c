@@ -12,10 +12,10 @@
 
 enum { ROWS_MAX = 16, LINE_MAX_CELLS = 16 };
 
-enum verb { FETCH, PAGE, CANONICAL, VALUE, UPDATE, INSERT, DELETE, REPLACE, VERBS };
+enum verb { FETCH, PAGE, CANONICAL, VALUE, UPDATE, INSERT, DELETE, REPLACE, REHEARSE, VERBS };
 
 static const char *const verb_names[] = {"fetch",  "page",   "canonical", "value",
-                                         "update", "insert", "delete",    "replace"};
+                                         "update", "insert", "delete",    "replace", "rehearse"};
 
 struct store {
 	pthread_mutex_t lock;
@@ -27,6 +27,7 @@ struct store {
 	int gone;                       /* [lock] */
 	unsigned not_gone_first;        /* [lock] */
 	bool may_lag;                   /* [lock] */
+	bool away;                      /* [lock] */
 	struct schema *schema;
 	fake_load_fn *load;
 	void *load_arg;
@@ -204,7 +205,7 @@ static int answer(enum verb verb, const struct fake_call *call)
 int store_run(struct store *s, enum store_set set, const struct statement *statement,
               store_line_fn *line, void *arg, struct error *e)
 {
-	enum verb verb = verb_of(statement->sql);
+	enum verb verb = statement->rehearsed ? REHEARSE : verb_of(statement->sql);
 	struct error failure = {0};
 	struct fake_call call = {verb_names[verb], set, statement, line, arg, &failure};
 	int r;
@@ -291,6 +292,13 @@ int store_size(struct store *s, uint64_t *ret, struct error *e)
 	return 0;
 }
 
+void fake_store_reach(bool reachable)
+{
+	pthread_mutex_lock(&store.lock);
+	store.away = !reachable;
+	pthread_mutex_unlock(&store.lock);
+}
+
 void fake_store_lag(bool may_lag)
 {
 	pthread_mutex_lock(&store.lock);
@@ -320,5 +328,7 @@ const char *store_label(const struct store *s)
 
 void store_status(struct store *s, struct store_status *ret)
 {
-	*ret = (struct store_status){.reachable = true};
+	pthread_mutex_lock(&store.lock);
+	*ret = (struct store_status){.reachable = !store.away};
+	pthread_mutex_unlock(&store.lock);
 }

@@ -2,7 +2,7 @@
  * hook by which a test answers, refuses, loses or holds up any statement.
  *
  * Events: "fetch" "page" "canonical" "value" "update" "insert" "delete" "replace" for statements,
- * by their SQL; "gone?" for store_backend_gone(). */
+ * by their SQL; "rehearse" for one that is taken back; "gone?" for store_backend_gone(). */
 #pragma once
 
 #include "rowfs/engine/store.h"
@@ -47,6 +47,9 @@ int fake_store_line(const struct fake_call *call, const struct fake_row *row);
 
 /* What store_backend_gone() says from now on: `answer` after `first` times 0. */
 void fake_store_gone(int answer, unsigned first);
+
+/* Is the server there, as store_status() says? */
+void fake_store_reach(bool reachable);
 
 /* It is a standby. */
 void fake_store_lag(bool may_lag);

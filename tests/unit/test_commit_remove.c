@@ -84,6 +84,92 @@ START_TEST(after_an_unknown_outcome_no_copy_is_left)
 }
 END_TEST
 
+/* --- DELETEs that are put off ------------------------------------------------------------------ */
+
+static int rehearse(struct server with)
+{
+	server = with;
+	fake_store_on(serve, &server);
+	return commit_rehearse_delete(&sample.engine, &ref, base, &e);
+}
+
+START_TEST(a_rehearsal_changes_nothing_and_tells_nobody)
+{
+	uint64_t before = counters[COUNTER_commits];
+
+	ck_assert_int_eq(rehearse((struct server){DONE}), 0);
+	ck_assert_str_eq(server.values, "42|");
+	check_events("rehearse");
+	ck_assert_uint_eq(counters[COUNTER_commits], before);
+	ck_assert_int_eq(rehearse((struct server){REFUSED, EPERM, "23503"}), -EPERM);
+	ck_assert_int_eq(rehearse((struct server){NOTHING}), -EPERM);
+	check_error(EPERM, "trigger or rule");
+	ck_assert_int_eq(rehearse((struct server){NOTHING, .gone_after = true}), -ENOENT);
+	events_take();
+	/* What was lost was taken back by the server. */
+	ck_assert_int_eq(rehearse((struct server){LOST}), -EIO);
+	ck_assert(!e.outcome_unknown);
+	check_events("rehearse");
+}
+END_TEST
+
+static int delete_unchanged(struct server with)
+{
+	server = with;
+	fake_store_on(serve, &server);
+	return commit_delete_unchanged(&sample.engine, &ref, base, &e);
+}
+
+START_TEST(what_was_removed_is_deleted_if_it_still_is_that)
+{
+	e = (struct error){0};
+	ck_assert_int_eq(delete_unchanged((struct server){DONE}), 0);
+	ck_assert_str_eq(server.values, "42|7421|");
+	ck_assert_ptr_nonnull(strstr(server.sql, " AND t.xmin OPERATOR(pg_catalog.=) $2"));
+	check_events("delete drop tell list");
+	ck_assert_int_eq(delete_unchanged((struct server){NOTHING, .row_after = &their_row}), -ESTALE);
+	check_error(ESTALE, "changed by somebody else after it was removed");
+	fake_store_put(&base_row);
+	ck_assert_int_eq(delete_unchanged((struct server){NOTHING}), -EPERM);
+	check_error(EPERM, "trigger or rule");
+	ck_assert_int_eq(delete_unchanged((struct server){REFUSED, EPERM, "23503"}), -EPERM);
+	check_error(EPERM, "23503");
+	/* Somebody else has done it. */
+	ck_assert_int_eq(delete_unchanged((struct server){NOTHING, .gone_after = true}), 0);
+}
+END_TEST
+
+/* Asked again only while it is the row that was removed. */
+START_TEST(what_was_removed_and_lost_is_settled_by_its_own_transaction)
+{
+	ck_assert_int_eq(delete_unchanged((struct server){LOST_THEN_DONE}), 0);
+	check_events("delete gone? fetch delete drop tell list");
+	check_unknown(delete_unchanged((struct server){LOST_THEN_DONE, .row_after = &their_row}));
+}
+END_TEST
+
+/* A view's row is looked at, since its DELETE cannot ask for a transaction. */
+START_TEST(what_was_removed_from_a_view_is_compared_with_what_it_was)
+{
+	static const struct fake_row viewed = {NULL, NULL, "42", "Zelt", "129.00", "258.00"};
+	static const struct fake_row changed = {NULL, NULL, "42", "Zelt", "1.00", "2.00"};
+
+	fake_store_put(&viewed);
+	text_unref(base);
+	base = read_row(&ref);
+	ck_assert_uint_eq(base->xid, 0);
+	ck_assert_int_eq(delete_unchanged((struct server){DONE}), 0);
+	ck_assert_ptr_null(strstr(server.sql, "xmin ="));
+	check_events("fetch delete drop tell list");
+	fake_store_put(&changed);
+	ck_assert_int_eq(delete_unchanged((struct server){DONE}), -ESTALE);
+	ck_assert_uint_eq(server.writes, 0);
+	fake_store_remove("42");
+	ck_assert_int_eq(delete_unchanged((struct server){DONE}), 0);
+	ck_assert_uint_eq(server.writes, 0);
+}
+END_TEST
+
 /* --- RENAME ---------------------------------------------------------------------------------- */
 
 static int rename_row(struct server with, bool onto)
@@ -246,6 +332,10 @@ int main(void)
 	tcase_add_test(test, a_delete_that_was_lost_is_settled);
 	tcase_add_loop_test(test, a_delete_that_was_lost_deletes_no_other_row, 0, 3);
 	tcase_add_test(test, after_an_unknown_outcome_no_copy_is_left);
+	tcase_add_test(test, a_rehearsal_changes_nothing_and_tells_nobody);
+	tcase_add_test(test, what_was_removed_is_deleted_if_it_still_is_that);
+	tcase_add_test(test, what_was_removed_and_lost_is_settled_by_its_own_transaction);
+	tcase_add_test(test, what_was_removed_from_a_view_is_compared_with_what_it_was);
 	tcase_add_test(test, a_rename_is_one_statement_and_two_names);
 	tcase_add_test(test, a_rename_without_effect_says_why);
 	tcase_add_test(test, a_rename_that_was_lost_is_settled);

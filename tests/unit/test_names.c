@@ -12,9 +12,9 @@
 
 enum { CANNOT = -1, LONG_GRACE_MS = 600000 };
 
-/* The diagram of names.h, arrow by arrow. Three that it does not draw leave the name where it is:
- * what comes after the name's story has ended otherwise (by another handle's commit, by the grace).
- */
+/* The diagrams of names.h, arrow by arrow. Those that they do not draw leave the name where it is: what comes after the
+ * name's story has ended otherwise (by another handle's commit, by the grace). */
+/* clang-format off */
 static const struct {
 	enum name_state from;
 	enum name_event event;
@@ -26,6 +26,10 @@ static const struct {
         {NAME_PLAIN, NAME_REMOVED, CANNOT},
         {NAME_PLAIN, NAME_DROPPED, NAME_PLAIN},
         {NAME_PLAIN, NAME_EXPIRED, CANNOT},
+        {NAME_PLAIN, NAME_DEFERRED, NAME_UNLINKED},
+        {NAME_PLAIN, NAME_OVERWRITTEN, NAME_PLAIN},
+        {NAME_PLAIN, NAME_DELETED, CANNOT},
+        {NAME_PLAIN, NAME_KEPT, CANNOT},
 
         {NAME_DETACHED, NAME_MOVED_AWAY, CANNOT},
         {NAME_DETACHED, NAME_CREATED, NAME_REPLACING},
@@ -33,6 +37,10 @@ static const struct {
         {NAME_DETACHED, NAME_REMOVED, CANNOT},
         {NAME_DETACHED, NAME_DROPPED, NAME_DETACHED},
         {NAME_DETACHED, NAME_EXPIRED, NAME_PLAIN},
+        {NAME_DETACHED, NAME_DEFERRED, CANNOT},
+        {NAME_DETACHED, NAME_OVERWRITTEN, NAME_PLAIN},
+        {NAME_DETACHED, NAME_DELETED, CANNOT},
+        {NAME_DETACHED, NAME_KEPT, CANNOT},
 
         {NAME_REPLACING, NAME_MOVED_AWAY, NAME_DETACHED},
         {NAME_REPLACING, NAME_CREATED, CANNOT},
@@ -40,6 +48,10 @@ static const struct {
         {NAME_REPLACING, NAME_REMOVED, NAME_DETACHED},
         {NAME_REPLACING, NAME_DROPPED, NAME_DETACHED},
         {NAME_REPLACING, NAME_EXPIRED, CANNOT},
+        {NAME_REPLACING, NAME_DEFERRED, CANNOT},
+        {NAME_REPLACING, NAME_OVERWRITTEN, NAME_PLAIN},
+        {NAME_REPLACING, NAME_DELETED, CANNOT},
+        {NAME_REPLACING, NAME_KEPT, CANNOT},
 
         {NAME_PENDING, NAME_MOVED_AWAY, NAME_PLAIN},
         {NAME_PENDING, NAME_CREATED, CANNOT},
@@ -47,17 +59,83 @@ static const struct {
         {NAME_PENDING, NAME_REMOVED, NAME_PLAIN},
         {NAME_PENDING, NAME_DROPPED, NAME_PLAIN},
         {NAME_PENDING, NAME_EXPIRED, CANNOT},
+        {NAME_PENDING, NAME_DEFERRED, CANNOT},
+        {NAME_PENDING, NAME_OVERWRITTEN, NAME_PLAIN},
+        {NAME_PENDING, NAME_DELETED, CANNOT},
+        {NAME_PENDING, NAME_KEPT, CANNOT},
+
+        {NAME_UNLINKED, NAME_MOVED_AWAY, CANNOT},
+        {NAME_UNLINKED, NAME_CREATED, NAME_RECREATED},
+        {NAME_UNLINKED, NAME_COMMITTED, NAME_UNLINKED},
+        {NAME_UNLINKED, NAME_REMOVED, CANNOT},
+        {NAME_UNLINKED, NAME_DROPPED, NAME_UNLINKED},
+        {NAME_UNLINKED, NAME_EXPIRED, NAME_DELETING},
+        {NAME_UNLINKED, NAME_DEFERRED, CANNOT},
+        {NAME_UNLINKED, NAME_OVERWRITTEN, NAME_PLAIN},
+        {NAME_UNLINKED, NAME_DELETED, CANNOT},
+        {NAME_UNLINKED, NAME_KEPT, CANNOT},
+
+        {NAME_RECREATED, NAME_MOVED_AWAY, NAME_UNLINKED},
+        {NAME_RECREATED, NAME_CREATED, CANNOT},
+        {NAME_RECREATED, NAME_COMMITTED, NAME_PLAIN},
+        {NAME_RECREATED, NAME_REMOVED, NAME_UNLINKED},
+        {NAME_RECREATED, NAME_DROPPED, NAME_PLAIN},
+        {NAME_RECREATED, NAME_EXPIRED, NAME_CLEARING},
+        {NAME_RECREATED, NAME_DEFERRED, CANNOT},
+        {NAME_RECREATED, NAME_OVERWRITTEN, NAME_PLAIN},
+        {NAME_RECREATED, NAME_DELETED, CANNOT},
+        {NAME_RECREATED, NAME_KEPT, CANNOT},
+
+        {NAME_DELETING, NAME_MOVED_AWAY, CANNOT},
+        {NAME_DELETING, NAME_CREATED, NAME_CLEARING},
+        {NAME_DELETING, NAME_COMMITTED, NAME_DELETING},
+        {NAME_DELETING, NAME_REMOVED, CANNOT},
+        {NAME_DELETING, NAME_DROPPED, NAME_DELETING},
+        {NAME_DELETING, NAME_EXPIRED, CANNOT},
+        {NAME_DELETING, NAME_DEFERRED, CANNOT},
+        {NAME_DELETING, NAME_OVERWRITTEN, CANNOT},
+        {NAME_DELETING, NAME_DELETED, NAME_GONE},
+        {NAME_DELETING, NAME_KEPT, NAME_PLAIN},
+
+        {NAME_CLEARING, NAME_MOVED_AWAY, NAME_DELETING},
+        {NAME_CLEARING, NAME_CREATED, CANNOT},
+        {NAME_CLEARING, NAME_COMMITTED, NAME_CLEARING},
+        {NAME_CLEARING, NAME_REMOVED, NAME_DELETING},
+        {NAME_CLEARING, NAME_DROPPED, NAME_DELETING},
+        {NAME_CLEARING, NAME_EXPIRED, CANNOT},
+        {NAME_CLEARING, NAME_DEFERRED, CANNOT},
+        {NAME_CLEARING, NAME_OVERWRITTEN, CANNOT},
+        {NAME_CLEARING, NAME_DELETED, NAME_PENDING},
+        {NAME_CLEARING, NAME_KEPT, NAME_PLAIN},
+
+        {NAME_GONE, NAME_MOVED_AWAY, NAME_DETACHED},
+        {NAME_GONE, NAME_CREATED, NAME_PENDING},
+        {NAME_GONE, NAME_COMMITTED, NAME_PLAIN},
+        {NAME_GONE, NAME_REMOVED, CANNOT},
+        {NAME_GONE, NAME_DROPPED, NAME_GONE},
+        {NAME_GONE, NAME_EXPIRED, NAME_PLAIN},
+        {NAME_GONE, NAME_DEFERRED, NAME_UNLINKED},
+        {NAME_GONE, NAME_OVERWRITTEN, NAME_PLAIN},
+        {NAME_GONE, NAME_DELETED, CANNOT},
+        {NAME_GONE, NAME_KEPT, CANNOT},
 };
+/* clang-format on */
 
 enum { CASES = sizeof(expected) / sizeof(*expected) };
 _Static_assert(CASES == (int)NAME_STATES * (int)NAME_EVENTS, "every state with every event");
 
-static struct names *names_of(unsigned grace_ms)
+static struct names *names_with(unsigned detach_grace_ms, unsigned delete_grace_ms)
 {
+	const struct names_settings settings = {detach_grace_ms, delete_grace_ms, 1000};
 	struct names *names;
 
-	ck_assert_int_eq(names_new(grace_ms, &names), 0);
+	ck_assert_int_eq(names_new(&settings, &names), 0);
 	return names;
+}
+
+static struct names *names_of(unsigned grace_ms)
+{
+	return names_with(grace_ms, grace_ms);
 }
 
 static struct text *text_of(const char *data)
@@ -74,22 +152,66 @@ static enum name_state state_of(struct names *names, const char *name)
 	return names_state(names, 1, name, NULL);
 }
 
-static int let(struct names *names, const char *name, enum name_event event)
+static const struct asker somebody = {.uid = 1000, .gid = 100, .pid = 4711, .path = "public/items/42.json"};
+
+static int defer(struct names *names, const char *name)
 {
-	struct text *base = event == NAME_MOVED_AWAY ? text_of("{}") : NULL;
-	int r = names_event(names, 1, name, event, base);
+	struct text *base = text_of("{}");
+	int r = names_defer(names, 1, name, base, &somebody);
 
 	text_unref(base);
 	return r;
 }
 
+/* NAME_EXPIRED, as far as it is not the clock's. */
+static int take(struct names *names, const char *name)
+{
+	struct removed removed;
+
+	if (!names_take(names, 1, true, &removed))
+		return -EBUSY;
+	ck_assert_str_eq(removed.name, name);
+	ck_assert_ptr_nonnull(removed.base);
+	removed_done(&removed);
+	return state_of(names, name) == NAME_DELETING ? NAME_DELETING : NAME_CLEARING;
+}
+
+static int let(struct names *names, const char *name, enum name_event event)
+{
+	struct text *base = event == NAME_MOVED_AWAY ? text_of("{}") : NULL;
+	int r = event == NAME_DEFERRED ? defer(names, name) :
+		event == NAME_EXPIRED  ? take(names, name) :
+					 names_event(names, 1, name, event, base);
+
+	text_unref(base);
+	return r;
+}
+
+/* The events that lead there. */
 static void bring_to(struct names *names, const char *name, enum name_state state)
 {
-	if (state == NAME_DETACHED || state == NAME_REPLACING)
-		ck_assert_int_eq(let(names, name, NAME_MOVED_AWAY), NAME_DETACHED);
-	if (state == NAME_PENDING || state == NAME_REPLACING)
-		ck_assert_int_eq(let(names, name, NAME_CREATED), (int)state);
-	ck_assert_int_eq(state_of(names, name), state);
+	static const struct {
+		size_t n;
+		enum name_event events[3];
+	} ways[NAME_STATES] = {
+	        [NAME_DETACHED] = {1, {NAME_MOVED_AWAY}},
+	        [NAME_REPLACING] = {2, {NAME_MOVED_AWAY, NAME_CREATED}},
+	        [NAME_PENDING] = {1, {NAME_CREATED}},
+	        [NAME_UNLINKED] = {1, {NAME_DEFERRED}},
+	        [NAME_RECREATED] = {2, {NAME_DEFERRED, NAME_CREATED}},
+	        [NAME_DELETING] = {2, {NAME_DEFERRED, NAME_EXPIRED}},
+	        [NAME_CLEARING] = {3, {NAME_DEFERRED, NAME_CREATED, NAME_EXPIRED}},
+	        [NAME_GONE] = {3, {NAME_DEFERRED, NAME_EXPIRED, NAME_DELETED}},
+	};
+
+	for (size_t i = 0; i < ways[state].n; i++)
+		ck_assert_int_ge(let(names, name, ways[state].events[i]), 0);
+	ck_assert_int_eq(state_of(names, name), state == NAME_GONE ? NAME_PLAIN : state);
+}
+
+static bool is_clocks(enum name_state state)
+{
+	return state == NAME_DETACHED || state == NAME_GONE;
 }
 
 START_TEST(every_state_takes_every_event_as_drawn)
@@ -99,8 +221,12 @@ START_TEST(every_state_takes_every_event_as_drawn)
 
 	ck_assert_int_eq(names_next(expected[_i].from, expected[_i].event), to);
 	bring_to(names, "42.json", expected[_i].from);
+	if (expected[_i].event == NAME_EXPIRED && is_clocks(expected[_i].from))
+		to = CANNOT; /* not yet */
 	ck_assert_int_eq(let(names, "42.json", expected[_i].event), to == CANNOT ? -EBUSY : to);
-	ck_assert_int_eq(state_of(names, "42.json"), to == CANNOT ? (int)expected[_i].from : to);
+	if (to == CANNOT)
+		to = (int)expected[_i].from;
+	ck_assert_int_eq(state_of(names, "42.json"), to == NAME_GONE ? NAME_PLAIN : to);
 	/* Nobody else's name was meant. */
 	ck_assert_int_eq(state_of(names, "4.json"), NAME_PLAIN);
 	ck_assert_int_eq(names_state(names, 2, "42.json", NULL), NAME_PLAIN);
@@ -165,14 +291,23 @@ START_TEST(a_created_name_comes_with_its_base)
 {
 	struct names *names = names_of(LONG_GRACE_MS);
 	struct text *base = text_of("{}"), *given = base;
+	struct name_hold *hold = NULL;
 
-	ck_assert_int_eq(names_create(names, 1, "43.json", &given), NAME_PENDING);
+	ck_assert_int_eq(names_create(names, 1, "43.json", &given, &hold), NAME_PENDING);
 	ck_assert_ptr_null(given);
-	ck_assert_int_eq(names_create(names, 1, "43.json", &given), -EBUSY);
+	ck_assert_ptr_null(hold);
+	ck_assert_int_eq(names_create(names, 1, "43.json", &given, &hold), -EBUSY);
 	ck_assert_int_eq(names_event(names, 1, "42.json", NAME_MOVED_AWAY, base), NAME_DETACHED);
-	ck_assert_int_eq(names_create(names, 1, "42.json", &given), NAME_REPLACING);
+	ck_assert_int_eq(names_create(names, 1, "42.json", &given, &hold), NAME_REPLACING);
 	ck_assert_ptr_eq(given, base);
+	ck_assert_ptr_null(hold);
 	text_unref(given);
+	ck_assert_int_eq(names_defer(names, 1, "44.json", base, &somebody), NAME_UNLINKED);
+	ck_assert_int_eq(names_create(names, 1, "44.json", &given, &hold), NAME_RECREATED);
+	ck_assert_ptr_eq(given, base);
+	ck_assert_ptr_nonnull(hold);
+	text_unref(given);
+	names_let_go(names, hold);
 	names_free(names);
 	ck_assert_uint_eq(base->refs, 1);
 	text_unref(base);
@@ -330,9 +465,174 @@ START_TEST(a_name_created_after_its_grace_is_not_let_go)
 }
 END_TEST
 
+/* --- DELETEs that wait ----------------------------------------------------------------------- */
+
+START_TEST(a_name_says_whether_it_is_hidden_or_empty)
+{
+	static const char looks[NAME_STATES] = {
+	        [NAME_PLAIN] = 'r',     [NAME_DETACHED] = 'h',  [NAME_REPLACING] = 'e',
+	        [NAME_PENDING] = 'e',   [NAME_UNLINKED] = 'h',  [NAME_RECREATED] = 'e',
+	        [NAME_DELETING] = 'h',  [NAME_CLEARING] = 'e',  [NAME_GONE] = 'r',
+	};
+
+	for (int state = 0; state < NAME_STATES; state++) {
+		ck_assert_int_eq(name_is_hidden((enum name_state)state), looks[state] == 'h');
+		ck_assert_int_eq(name_is_empty((enum name_state)state), looks[state] == 'e');
+	}
+}
+END_TEST
+
+START_TEST(a_removed_row_is_taken_when_its_grace_is_over_with_who_removed_it)
+{
+	struct names *names = names_with(LONG_GRACE_MS, GRACE_MS);
+	struct text *base = text_of("{}");
+	int64_t began = clock_monotonic_ms();
+	struct removed removed;
+	uint32_t relation;
+
+	ck_assert_int_eq(names_defer(names, 16388, "42.json", base, &somebody), NAME_UNLINKED);
+	ck_assert(!names_take(names, 0, false, &removed));
+	ck_assert(!names_take(names, 1, true, &removed));
+	while (!names_take(names, 0, false, &removed))
+		nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+	ck_assert_int_ge(clock_monotonic_ms() - began, GRACE_MS);
+	ck_assert_uint_eq(removed.relation, 16388);
+	ck_assert_str_eq(removed.name, "42.json");
+	ck_assert_ptr_eq(removed.base, base);
+	ck_assert_uint_eq(removed.who.uid, 1000);
+	ck_assert_int_eq(removed.who.pid, 4711);
+	removed_done(&removed);
+	ck_assert_int_eq(names_state(names, 16388, "42.json", NULL), NAME_DELETING);
+	ck_assert(!names_take(names, 0, true, &removed));
+	ck_assert(!names_expire(names, &relation));
+	names_free(names);
+	ck_assert_uint_eq(base->refs, 1);
+	text_unref(base);
+}
+END_TEST
+
+START_TEST(who_holds_a_name_puts_off_its_delete)
+{
+	struct names *names = names_with(LONG_GRACE_MS, 1);
+	struct text *base, *given;
+	struct name_hold *first, *second;
+	struct removed removed;
+
+	ck_assert_int_eq(defer(names, "42.json"), NAME_UNLINKED);
+	ck_assert_int_eq(names_hold(names, 1, "42.json", &base, &first), NAME_UNLINKED);
+	ck_assert(!names_take(names, 0, true, &removed));
+	ck_assert_int_eq(names_create(names, 1, "42.json", &given, &second), NAME_RECREATED);
+	ck_assert_ptr_eq(given, base);
+	names_let_go(names, first);
+	ck_assert(!names_take(names, 0, true, &removed));
+	names_let_go(names, second);
+	ck_assert_int_eq(take(names, "42.json"), NAME_CLEARING);
+	names_let_go(names, NULL);
+	text_unref(base);
+	text_unref(given);
+	names_free(names);
+}
+END_TEST
+
+/* The same name, and another story. */
+START_TEST(a_hold_of_a_story_that_is_over_holds_nothing)
+{
+	struct names *names = names_with(LONG_GRACE_MS, 1);
+	struct name_hold *hold;
+	struct text *base;
+
+	ck_assert_int_eq(defer(names, "42.json"), NAME_UNLINKED);
+	ck_assert_int_eq(names_create(names, 1, "42.json", &base, &hold), NAME_RECREATED);
+	ck_assert_int_eq(let(names, "42.json", NAME_COMMITTED), NAME_PLAIN);
+	ck_assert_int_eq(defer(names, "42.json"), NAME_UNLINKED);
+	ck_assert_int_eq(take(names, "42.json"), NAME_DELETING);
+	names_let_go(names, hold);
+	text_unref(base);
+	names_free(names);
+}
+END_TEST
+
+START_TEST(no_more_waits_than_may)
+{
+	struct names *names = names_of(LONG_GRACE_MS);
+	char data[401] = "";
+	struct text *base;
+
+	memset(data, ' ', sizeof(data) - 1);
+	base = text_of(data);
+	ck_assert_int_eq(names_defer(names, 1, "1.json", base, &somebody), NAME_UNLINKED);
+	ck_assert_int_eq(names_defer(names, 1, "2.json", base, &somebody), NAME_UNLINKED);
+	ck_assert_int_eq(names_defer(names, 1, "3.json", base, &somebody), -ENOSPC);
+	ck_assert_int_eq(state_of(names, "3.json"), NAME_PLAIN);
+	/* What has been created again counts, what is committed or deleted does not. */
+	ck_assert_int_eq(let(names, "1.json", NAME_CREATED), NAME_RECREATED);
+	ck_assert_int_eq(names_defer(names, 1, "3.json", base, &somebody), -ENOSPC);
+	ck_assert_int_eq(let(names, "1.json", NAME_COMMITTED), NAME_PLAIN);
+	ck_assert_int_eq(names_defer(names, 1, "3.json", base, &somebody), NAME_UNLINKED);
+	ck_assert_int_eq(take(names, "2.json"), NAME_DELETING);
+	ck_assert_int_eq(names_defer(names, 1, "1.json", base, &somebody), NAME_UNLINKED);
+	names_free(names);
+	text_unref(base);
+}
+END_TEST
+
+/* A page that was read before the DELETE has the row; one that was read after it has another of the name. */
+START_TEST(a_listing_knows_what_was_removed_when_it_was_read)
+{
+	struct names *names = names_of(LONG_GRACE_MS);
+	int64_t before = clock_monotonic_ms();
+
+	ck_assert(!names_was_removed(names, 1, "42.json", before));
+	bring_to(names, "42.json", NAME_UNLINKED);
+	ck_assert(names_was_removed(names, 1, "42.json", INT64_MAX));
+	ck_assert_int_eq(take(names, "42.json"), NAME_DELETING);
+	ck_assert(names_was_removed(names, 1, "42.json", INT64_MAX));
+	ck_assert_int_eq(let(names, "42.json", NAME_DELETED), NAME_GONE);
+	ck_assert(names_was_removed(names, 1, "42.json", before));
+	ck_assert(!names_was_removed(names, 1, "42.json", clock_monotonic_ms() + 1));
+	ck_assert(!names_was_removed(names, 2, "42.json", before));
+	bring_to(names, "43.json", NAME_DETACHED);
+	ck_assert(!names_was_removed(names, 1, "43.json", before));
+	names_free(names);
+}
+END_TEST
+
+struct decision {
+	struct names *names;
+	const char *name;
+	_Atomic bool made;
+};
+
+static void *wait_for_it(void *arg)
+{
+	struct decision *decision = arg;
+
+	names_await(decision->names, 1, decision->name);
+	ck_assert(decision->made);
+	return NULL;
+}
+
+START_TEST(a_delete_that_is_being_made_is_waited_for)
+{
+	struct decision decision = {names_of(LONG_GRACE_MS), _i ? NULL : "42.json", false};
+	pthread_t waiter;
+
+	names_await(decision.names, 1, decision.name); /* nobody makes any */
+	bring_to(decision.names, "42.json", NAME_DELETING);
+	names_await(decision.names, 1, "43.json");
+	names_await(decision.names, 2, NULL);
+	ck_assert_int_eq(pthread_create(&waiter, NULL, wait_for_it, &decision), 0);
+	ck_assert_int_eq(let(decision.names, "42.json", NAME_CREATED), NAME_CLEARING);
+	decision.made = true;
+	ck_assert_int_eq(let(decision.names, "42.json", NAME_DELETED), NAME_PENDING);
+	pthread_join(waiter, NULL);
+	names_free(decision.names);
+}
+END_TEST
+
 /* --- Many names ------------------------------------------------------------------------------ */
 
-enum { RELATIONS = 2, NAMES = 5, STEPS = 20000 };
+enum { RELATIONS = 3, NAMES = 5, STEPS = 60000 };
 
 struct model {
 	enum name_state states[RELATIONS][NAMES];
@@ -355,6 +655,11 @@ static void check_visit(void *arg, const char *name, enum name_state state)
 	visit->seen |= 1u << n;
 }
 
+static bool is_listed(enum name_state state)
+{
+	return state != NAME_PLAIN && state != NAME_GONE;
+}
+
 static void check_all(struct names *names, const struct model *model)
 {
 	unsigned counts[NAME_STATES], want[NAME_STATES] = {0};
@@ -364,27 +669,27 @@ static void check_all(struct names *names, const struct model *model)
 
 		names_visit(names, r, check_visit, &visit);
 		for (int n = 0; n < NAMES; n++) {
-			ck_assert_int_eq(visit.seen >> n & 1, model->states[r][n] != NAME_PLAIN);
+			ck_assert_int_eq(visit.seen >> n & 1, is_listed(model->states[r][n]));
 			want[model->states[r][n]]++;
 		}
 	}
 	names_count(names, counts);
-	ck_assert_uint_eq(counts[NAME_PLAIN], 0);
-	for (int s = NAME_PLAIN + 1; s < NAME_STATES; s++)
-		ck_assert_uint_eq(counts[s], want[s]);
+	for (int s = 0; s < NAME_STATES; s++)
+		ck_assert_uint_eq(counts[s], is_listed((enum name_state)s) ? want[s] : 0);
+}
+
+static bool needs_base(int state)
+{
+	return state == NAME_DETACHED || state == NAME_REPLACING || state == NAME_UNLINKED ||
+	       state == NAME_RECREATED;
 }
 
 static void follow(struct model *model, uint32_t r, size_t n, int next, bool based)
 {
-	enum name_state *state = &model->states[r][n];
-
 	if (next == CANNOT)
 		return;
-	if (*state == NAME_PLAIN)
-		model->based[r][n] = based && next != NAME_PLAIN;
-	if (next == NAME_PLAIN)
-		model->based[r][n] = false;
-	*state = (enum name_state)next;
+	model->based[r][n] = needs_base(next) && (model->based[r][n] || based);
+	model->states[r][n] = (enum name_state)next;
 }
 
 static int table(enum name_state from, enum name_event event)
@@ -395,33 +700,118 @@ static int table(enum name_state from, enum name_event event)
 	ck_abort_msg("no such case");
 }
 
+/* One step for one name; what it was told. */
+static int happens(struct names *names, uint32_t r, const char *name, enum name_event event, struct text *base)
+{
+	struct removed removed;
+
+	if (event == NAME_DEFERRED)
+		return names_defer(names, r, name, base, &somebody);
+	if (event != NAME_EXPIRED)
+		return names_event(names, r, name, event, base);
+	/* Whichever it is that is taken, the test follows that one. */
+	if (!names_take(names, r, true, &removed))
+		return -EBUSY;
+	removed_done(&removed);
+	return 0;
+}
+
+/* What the holds of each name are in truth, and whether they are of the story that goes on. */
+struct holds {
+	struct name_hold *held[RELATIONS][NAMES];
+	bool current[RELATIONS][NAMES];
+};
+
+static int first_due(const struct model *model, const struct holds *holds, uint32_t r)
+{
+	for (int n = 0; n < NAMES; n++)
+		if ((model->states[r][n] == NAME_UNLINKED || model->states[r][n] == NAME_RECREATED) &&
+		    !(holds->held[r][n] && holds->current[r][n]))
+			return n;
+	return -1;
+}
+
+/* NAME_EXPIRED: any that is due may be the one. */
+static void take_any(struct names *names, struct model *model, const struct holds *holds, uint32_t r)
+{
+	struct removed removed;
+	int n = first_due(model, holds, r);
+
+	ck_assert_int_eq(names_take(names, r, true, &removed), n >= 0);
+	if (n < 0)
+		return;
+	n = atoi(removed.name);
+	ck_assert(!(holds->held[r][n] && holds->current[r][n]));
+	follow(model, r, (size_t)n, table(model->states[r][n], NAME_EXPIRED), false);
+	ck_assert(model->states[r][n] == NAME_DELETING || model->states[r][n] == NAME_CLEARING);
+	removed_done(&removed);
+}
+
+static void hold_or_let_go(struct names *names, const struct model *model, struct holds *holds, uint32_t r, size_t n,
+                           const char *name)
+{
+	bool can = model->states[r][n] == NAME_UNLINKED || model->states[r][n] == NAME_RECREATED;
+	struct text *base;
+
+	if (holds->held[r][n]) {
+		names_let_go(names, holds->held[r][n]);
+		holds->held[r][n] = NULL;
+		return;
+	}
+	names_hold(names, r, name, &base, &holds->held[r][n]);
+	text_unref(base);
+	ck_assert_int_eq(holds->held[r][n] != NULL, can);
+	holds->current[r][n] = can;
+}
+
+static void one_event(struct names *names, struct model *model, struct holds *holds, uint32_t r, size_t n,
+                      const char *name, enum name_event event, struct text *base)
+{
+	int next = table(model->states[r][n], event);
+
+	if (next != CANNOT && needs_base(next) && !base && !model->based[r][n])
+		next = CANNOT;
+	ck_assert_int_eq(happens(names, r, name, event, base), next == CANNOT ? -EBUSY : next);
+	follow(model, r, n, next, base != NULL);
+	if (model->states[r][n] == NAME_PLAIN)
+		holds->current[r][n] = false;
+}
+
 START_TEST(random_events_follow_the_table)
 {
 	uint64_t random = random_seed();
 	struct names *names = names_of(LONG_GRACE_MS);
 	struct text *base = text_of("{}");
+	struct holds holds = {0};
 	struct model model = {0};
 
 	for (int step = 0; step < STEPS; step++) {
-		uint32_t r = (uint32_t)random_below(&random, RELATIONS);
+		/* names_take() has no relation 0. */
+		uint32_t r = 1 + (uint32_t)random_below(&random, RELATIONS - 1);
 		size_t n = random_below(&random, NAMES);
-		enum name_event event = (enum name_event)random_below(&random, NAME_EVENTS);
-		bool based = event == NAME_MOVED_AWAY && random_below(&random, 2);
-		bool lacking = event == NAME_MOVED_AWAY && model.states[r][n] == NAME_PLAIN && !based;
-		int next = lacking ? CANNOT : table(model.states[r][n], event);
+		enum name_event event = (enum name_event)random_below(&random, NAME_EVENTS + 1);
+		bool based = event == NAME_DEFERRED || (event == NAME_MOVED_AWAY && random_below(&random, 2));
+		enum name_state want;
 		char name[16];
 		struct text *now;
 
 		snprintf(name, sizeof(name), "%zu.json", n);
-		ck_assert_int_eq(names_event(names, r, name, event, based ? base : NULL),
-		                 next == CANNOT ? -EBUSY : next);
-		follow(&model, r, n, next, based);
-		ck_assert_int_eq(names_state(names, r, name, &now), model.states[r][n]);
+		if (event == NAME_EVENTS)
+			hold_or_let_go(names, &model, &holds, r, n, name);
+		else if (event == NAME_EXPIRED)
+			take_any(names, &model, &holds, r);
+		else
+			one_event(names, &model, &holds, r, n, name, event, based ? base : NULL);
+		want = model.states[r][n] == NAME_GONE ? NAME_PLAIN : model.states[r][n];
+		ck_assert_int_eq(names_state(names, r, name, &now), want);
 		ck_assert_ptr_eq(now, model.based[r][n] ? base : NULL);
 		text_unref(now);
 		if (step % 50 == 0)
 			check_all(names, &model);
 	}
+	for (uint32_t r = 0; r < RELATIONS; r++)
+		for (size_t n = 0; n < NAMES; n++)
+			names_let_go(names, holds.held[r][n]);
 	names_free(names);
 	ck_assert_uint_eq(base->refs, 1);
 	text_unref(base);
@@ -451,9 +841,8 @@ static void *walk(void *arg)
 		struct text *now;
 
 		snprintf(name, sizeof(name), "%zu.json", n);
-		names_event(walker->names, 1, name,
-		            (enum name_event)random_below(&walker->random, NAME_EVENTS),
-		            walker->base);
+		happens(walker->names, 1, name, (enum name_event)random_below(&walker->random, NAME_EVENTS),
+		        walker->base);
 		ck_assert_int_lt(names_state(walker->names, 1, name, &now), NAME_STATES);
 		text_unref(now);
 		if (names_event(walker->names, 2, name, NAME_CREATED, NULL) == NAME_PENDING) {
@@ -504,6 +893,13 @@ int main(void)
 	tcase_add_test(test, a_name_whose_grace_has_run_out_is_let_go_once_with_its_relation);
 	tcase_add_test(test, within_its_grace_no_name_is_let_go);
 	tcase_add_test(test, a_name_created_after_its_grace_is_not_let_go);
+	tcase_add_test(test, a_name_says_whether_it_is_hidden_or_empty);
+	tcase_add_test(test, a_removed_row_is_taken_when_its_grace_is_over_with_who_removed_it);
+	tcase_add_test(test, who_holds_a_name_puts_off_its_delete);
+	tcase_add_test(test, a_hold_of_a_story_that_is_over_holds_nothing);
+	tcase_add_test(test, no_more_waits_than_may);
+	tcase_add_test(test, a_listing_knows_what_was_removed_when_it_was_read);
+	tcase_add_loop_test(test, a_delete_that_is_being_made_is_waited_for, 0, 2);
 	suite_add_tcase(suite, test);
 	tcase_set_timeout(many, 60);
 	tcase_add_test(many, random_events_follow_the_table);

@@ -47,6 +47,7 @@ START_TEST(defaults)
 	ck_assert_uint_eq(settings.uid, getuid());
 	ck_assert_uint_eq(settings.gid, getgid());
 	ck_assert_uint_eq(settings.detach_grace_ms, 5000);
+	ck_assert_uint_eq(settings.delete_grace_ms, 0);
 	ck_assert_uint_eq(settings.scratch_max, UINT64_C(256) << 20);
 	ck_assert_int_eq(settings.changes, CHANGES_AUTO);
 	ck_assert(settings.max_staleness == 1.0);
@@ -61,7 +62,7 @@ END_TEST
 START_TEST(sets_every_type)
 {
 	accept("redis=none,redis_required,ttl=0.25,consistency=strong,schema=shop,ro,uid=17,gid=0,"
-	       "umask=027,scratch_max=3K,rejected_max=2m,memory_max=77M,detach_grace=1.5,namespace="
+	       "umask=027,scratch_max=3K,rejected_max=2m,memory_max=77M,detach_grace=1.5,delete_grace=200,namespace="
 	       "b,changes=log,max_staleness=0.1,publication=shop,noworker,direct=host=h port=5433");
 	ck_assert_str_eq(settings.redis, "none");
 	ck_assert(settings.redis_required);
@@ -76,6 +77,7 @@ START_TEST(sets_every_type)
 	ck_assert_uint_eq(settings.rejected_max, 2 << 20);
 	ck_assert_uint_eq(settings.memory_max, 77 << 20);
 	ck_assert_uint_eq(settings.detach_grace_ms, 1500);
+	ck_assert_uint_eq(settings.delete_grace_ms, 200);
 	ck_assert_str_eq(settings.name_space, "b");
 	ck_assert_int_eq(settings.changes, CHANGES_LOG);
 	ck_assert(settings.max_staleness == 0.1);
@@ -186,6 +188,11 @@ static const char *const bad_values[] = {
         "memory_max=9999999999G",
         "memory_max=99999999999999999999",
         "detach_grace=4294968",
+        "delete_grace=0.2",
+        "delete_grace=-1",
+        "delete_grace=200ms",
+        "delete_grace=4294967296",
+        "delete_grace= 2",
         "changes=",
         "changes=none",
         "max_staleness=0.09",
@@ -220,7 +227,7 @@ START_TEST(dump_reads_back)
 	char *line, *state;
 
 	accept("redis=unix:/"
-	       "r,ttl=0.125,ro,umask=022,detach_grace=0.75,memory_max=5M,consistency=strong,"
+	       "r,ttl=0.125,ro,umask=022,detach_grace=0.75,delete_grace=250,memory_max=5M,consistency=strong,"
 	       "uid=3,gid=4,state_dir=/s,changes=wal,max_staleness=2.5,noworker,publication=p");
 	options_dump(&settings, &first);
 	options_dump(&settings, &list);

@@ -519,10 +519,25 @@ START_TEST(a_row_that_is_gone_is_told_from_one_that_is_not_known)
 	ck_assert_int_eq(kept_origin(conflicts(), name, "public/items/42.json", &origin), 0);
 	ck_assert(origin.known && origin.deleted && !origin.theirs);
 	kept_origin_done(&origin);
-	refuse_text(ALICE, "public/items/43.json", "no", "{}");
-	ck_assert_int_eq(sscanf(strstr(last(ALICE), ".rowfs/rejected/") + 16, "%299[^)]", (char *)name), 1);
-	ck_assert_int_eq(kept_origin(refusals_kept(refusals, KEPT_REJECTED), name, "public/items/43.json", &origin), 0);
-	ck_assert(origin.known && !origin.deleted && !origin.theirs && !origin.base);
+}
+END_TEST
+
+START_TEST(a_text_that_was_to_be_a_new_row_is_told_from_one_of_which_nothing_is_known)
+{
+	struct kept *rejected = refusals_kept(refusals, KEPT_REJECTED);
+	struct asker asker = {ALICE, ALICE, 4242, "public/items/43.json"};
+	struct kept_origin origin;
+	struct error e = {0};
+
+	(void)error_set(&e, EPERM, "no");
+	for (int inserted = 0; inserted < 2; inserted++) {
+		char name[300];
+
+		refusals_add(refusals, &asker, &e, &(struct kept_text){.data = "{}", .len = 2, .inserted = inserted});
+		ck_assert_int_eq(sscanf(strstr(last(ALICE), ".rowfs/rejected/"), ".rowfs/rejected/%299[^)]", name), 1);
+		ck_assert_int_eq(kept_origin(rejected, name, asker.path, &origin), 0);
+		ck_assert(origin.known == inserted && !origin.deleted && !origin.theirs && !origin.base);
+	}
 }
 END_TEST
 
@@ -761,6 +776,7 @@ int main(void)
 	tcase_add_test(test, what_was_taken_makes_room);
 	tcase_add_test(test, a_conflict_keeps_what_it_was_made_of_and_what_others_made);
 	tcase_add_test(test, a_row_that_is_gone_is_told_from_one_that_is_not_known);
+	tcase_add_test(test, a_text_that_was_to_be_a_new_row_is_told_from_one_of_which_nothing_is_known);
 	tcase_add_test(test, what_is_refused_again_is_kept_once);
 	tcase_add_test(test, what_stands_beside_a_text_goes_with_it);
 	tcase_add_test(test, texts_of_one_moment_have_names_of_their_own);

@@ -126,7 +126,7 @@ START_TEST(test_only_for_tables)
 		ck_assert_int_eq(statement_fetch(&schema, &relation, key(1), &statement), 0);
 		ck_assert_ptr_null(strstr(statement.sql, "ONLY"));
 		statement_done(&statement);
-		ck_assert_int_eq(statement_delete(&relation, key(1), &statement), 0);
+		ck_assert_int_eq(statement_delete(&relation, key(1), NULL, &statement), 0);
 		ck_assert_ptr_null(strstr(statement.sql, "ONLY"));
 		statement_done(&statement);
 	}
@@ -341,10 +341,16 @@ START_TEST(test_delete_and_rekey)
 {
 	const struct cells to = {1, others};
 
-	ck_assert_int_eq(statement_delete(&relation, key(1), &statement), 0);
+	ck_assert_int_eq(statement_delete(&relation, key(1), NULL, &statement), 0);
 	is("DELETE FROM ONLY \"s\".\"t\" AS t WHERE t.\"id\" OPERATOR(\"pg_catalog\".=) $1"
 	   " RETURNING pg_catalog.pg_current_xact_id()::pg_catalog.xid",
 	   "23=1");
+	statement_done(&statement);
+	ck_assert_int_eq(statement_delete(&relation, key(1), "7421", &statement), 0);
+	is("DELETE FROM ONLY \"s\".\"t\" AS t WHERE t.\"id\" OPERATOR(\"pg_catalog\".=) $1"
+	   " AND t.xmin OPERATOR(pg_catalog.=) $2"
+	   " RETURNING pg_catalog.pg_current_xact_id()::pg_catalog.xid",
+	   "23=1 28=7421");
 	statement_done(&statement);
 	ck_assert_int_eq(statement_rekey(&relation, key(1), &to, &statement), 0);
 	is("UPDATE ONLY \"s\".\"t\" AS t SET \"id\" = $1 WHERE t.\"id\" OPERATOR(\"pg_catalog\".=) "
@@ -383,7 +389,7 @@ START_TEST(test_a_configured_key_must_be_one_rows)
 
 	relation.kind = RELATION_VIEW;
 	relation.key_unproven = true;
-	ck_assert_int_eq(statement_delete(&relation, key(1), &statement), 0);
+	ck_assert_int_eq(statement_delete(&relation, key(1), NULL, &statement), 0);
 	ck_assert_ptr_nonnull(strstr(statement.sql, guard));
 	ck_assert_uint_eq(statement.n, 2);
 	statement_done(&statement);

@@ -24,6 +24,7 @@ enum option_type {
 	OPTION_OFF,          /* a flag: clears it */
 	OPTION_SECONDS,      /* double; fractions allowed */
 	OPTION_MILLISECONDS, /* unsigned, written in seconds */
+	OPTION_WHOLE_MS,     /* unsigned, written as it is */
 	OPTION_SIZE,         /* uint64_t; K, M, G, T */
 	OPTION_MODE,         /* mode_t, octal */
 	OPTION_USER,         /* uid_t, number or name */

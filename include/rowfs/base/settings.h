@@ -67,6 +67,7 @@ struct settings {
 	uint64_t rejected_max; /* bytes of kept refused texts */
 	uint64_t memory_max;   /* bytes of row text pinned by open files */
 	unsigned detach_grace_ms;
+	unsigned delete_grace_ms; /* 0: rm deletes at once */
 
 	struct table_settings *tables;
 	size_t n_tables;

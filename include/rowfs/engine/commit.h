@@ -40,6 +40,14 @@ int commit_new(struct engine *engine, uint32_t relation, const char *text, size_
 
 int commit_delete(struct engine *engine, const struct rowref *ref, struct error *e) _must_check_;
 
+/* Would it be deleted? Nothing has changed afterwards, and nothing is locked. `row` is what it was when it was read. */
+int commit_rehearse_delete(struct engine *engine, const struct rowref *ref, const struct text *row,
+			   struct error *e) _must_check_;
+
+/* Delete it if it still is that: else -ESTALE. 0 too if it is not there any more. */
+int commit_delete_unchanged(struct engine *engine, const struct rowref *ref, const struct text *row,
+			    struct error *e) _must_check_;
+
 /* mv FROM TO within a table. `onto`: a row is there and takes FROM's columns. */
 int commit_rename(struct engine *engine, const struct rowref *from, const struct rowref *to,
 		  bool onto, struct error *e) _must_check_;

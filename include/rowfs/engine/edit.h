@@ -29,6 +29,7 @@ struct edit_options {
 	bool saved;           /* it has saved that itself */
 	bool truncated;       /* start empty, not with the base's text */
 	bool created;         /* this handle made the name, so a refused text takes it away again */
+	struct name_hold *hold; /* on the name, see engine/names.h; the edit lets go of it, also of one that could not be made */
 	struct asker asker;   /* who opened it; the path is copied */
 	pid_t thread_group;   /* of the opener, its program; 0 if unknown */
 };
@@ -73,7 +74,10 @@ int edit_move(struct edit *edit, const struct rowref *ref, const char *path) _mu
 /* Has it nothing that is not committed? */
 bool edit_is_clean(struct edit *edit);
 
-/* Is it this row's, and not surrendered? */
+/* Its row was removed, and what has the name from now on is another's. What it commits is still the row's. */
+void edit_unname(struct edit *edit);
+
+/* Is it this name's, and not surrendered? */
 bool edit_is_of(struct edit *edit, uint32_t relation, const char *name);
 
 struct edit_request {

@@ -30,6 +30,9 @@ enum { ENGINE_READ_PATIENCE_MS = 10000 };
 /* The share of memory_max that the texts may take which programs have read and may save (engine/bases.h). */
 enum { ENGINE_BASES_SHARE = 8 };
 
+/* Of the rows that were removed: what the task is about that deletes them. */
+enum sweep { SWEEP_IDLE, SWEEP_UNDER_WAY, SWEEP_MORE /* idle, but more are due */ };
+
 struct engine {
 	const struct settings *settings;
 	struct store *store;
@@ -52,6 +55,9 @@ struct engine {
 	int64_t size_due_ms;    /* its own */
 	_Atomic uint64_t database_bytes; /* for df; refreshed by the background thread */
 	struct last_insert *last_insert;
+	struct periodic sweeper;     /* engine/removal.h, as is what follows */
+	struct lane_task sweep_task;
+	_Atomic enum sweep sweep;
 };
 
 /* Wire it and read the catalog. `settings`, `store`, `cache` outlive it. No thread yet. */

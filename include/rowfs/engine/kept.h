@@ -2,7 +2,7 @@
  * files of the state directory, 0600, owned by the writer.
  *
  *   rejected/NAME         what was refused, under a name made of the time and the path
- *            NAME.base    what its program took the row to be; there is none of a text that was to be a new row
+ *            NAME.base    what its program took the row to be; empty: it was to be a new one; none: nobody knows
  *            NAME.error   why, as in .rowfs/errors
  *   conflicts/NAME …      the same of those that met others' changes, and
  *             NAME.theirs what these have made of the row; empty: they have deleted it
@@ -45,7 +45,8 @@ int kept_dir(const struct kept *kept);
 struct kept_text {
 	const char *data;
 	size_t len;
-	struct text *base;   /* NULL: it was to be a new row */
+	struct text *base;   /* NULL: nobody knows, */
+	bool inserted;       /* or it was to be a new row */
 	struct text *theirs; /* of a conflict; NULL: the row is gone */
 };
 
@@ -62,7 +63,7 @@ int kept_put_theirs(struct kept *kept, const struct asker *asker, const char *na
 /* What the text of this name was made of, if it was kept of the row at `path`. */
 struct kept_origin {
 	bool known;          /* false: it is a text like any other */
-	struct text *base;   /* as above; references */
+	struct text *base;   /* as above, NULL: it was to be a new row; references */
 	struct text *theirs;
 	bool deleted;        /* theirs is that there is no row */
 };

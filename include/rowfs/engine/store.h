@@ -58,6 +58,9 @@ typedef int store_line_fn(void *arg, const struct cell *cells, size_t n);
  * returns -EIO with e->outcome_unknown. Serialisation failures are tried three times, stale prepared
  * statements prepared again. Other failures map through sqlstate_errno(). Whatever failed, `e` says it.
  *
+ * With statement->rehearsed it is tried and taken back, so that no lock is left: every constraint is checked, also those
+ * that would wait for the COMMIT, and the triggers run. It may be repeated.
+ *
  * The answer is in memory as a whole before its first line is handed over; that of a statement that is `streamed` a line
  * at a time, and when `line` stops it the server is told to leave off. Once a line was handed over it is not repeated. */
 int store_run(struct store *store, enum store_set set, const struct statement *statement,

@@ -20,6 +20,7 @@ struct statement {
 	struct cell *values; /* borrowed from what the caller passed */
 	bool writes;         /* not to be repeated when its answer was lost */
 	bool streamed;       /* see store_run(); set by the caller */
+	bool rehearsed;      /* the same */
 	/* Becomes true when nobody waits for the answer any more, which cancels a read that still runs.
 	 * NULL: somebody always does. Set by the caller. */
 	const atomic_bool *abandoned;
@@ -69,7 +70,8 @@ int statement_patch(const struct relation *relation, const struct cells *key, co
 int statement_insert(const struct relation *relation, const struct cells *key,
 		     const struct patch *patch, struct statement *ret) _must_check_;
 
-int statement_delete(const struct relation *relation, const struct cells *key,
+/* Only if it is of this transaction; NULL: of any. `xid` must outlive the statement. */
+int statement_delete(const struct relation *relation, const struct cells *key, const char *xid,
 		     struct statement *ret) _must_check_;
 
 /* The row `from` gets the key `to`. */
