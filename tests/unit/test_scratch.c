@@ -16,6 +16,20 @@
 
 enum { ROOM = 1000 };
 
+/* What is full is measured once a second. */
+static _Atomic int seconds_later;
+
+int __real_clock_gettime(clockid_t clock, struct timespec *ret);
+int __wrap_clock_gettime(clockid_t clock, struct timespec *ret);
+
+int __wrap_clock_gettime(clockid_t clock, struct timespec *ret)
+{
+	int r = __real_clock_gettime(clock, ret);
+
+	ret->tv_sec += seconds_later;
+	return r;
+}
+
 static const char identity[] = "7000000000000000001.5";
 static struct sample sample; /* for its settings and directory; no engine */
 static struct scratch *scratch;
@@ -318,6 +332,55 @@ START_TEST(what_is_deleted_or_cut_makes_room_again)
 	ck_assert_int_eq(ftruncate(second, 0), 0);
 	scratch_cut(scratch, &st);
 	check_used(1, 0);
+}
+END_TEST
+
+/* The room was given back with the name, while the blocks were in use until the file was closed. */
+START_TEST(an_open_file_without_a_name_takes_its_room)
+{
+	_cleanup_close_ int dir = table_with_room_for(1);
+	_cleanup_close_ int first = -1;
+	_cleanup_close_ int second = -1;
+
+	first = create(dir, "a");
+	second = openat(dir, "a", O_RDONLY | O_CLOEXEC);
+	ck_assert_int_eq(scratch_hold(scratch, first), 0);
+	ck_assert_int_eq(scratch_hold(scratch, second), 0);
+	ck_assert_int_eq(write_bytes(first, ROOM, 0), ROOM);
+	remove_name(dir, "a", 0);
+	check_used(0, ROOM);
+	ck_assert_int_eq(write_bytes(first, 3 * ROOM, ROOM), 3 * ROOM);
+	scratch_release(scratch, first);
+	close(first);
+	first = -1;
+	/* There is no room, so it is measured what there is. */
+	seconds_later = 2;
+	ck_assert_int_eq(scratch_add(scratch), -ENOSPC);
+	check_used(0, 4 * ROOM);
+	scratch_release(scratch, second);
+	check_used(0, 0);
+}
+END_TEST
+
+/* What was closed before its name went, or is one of several, gives its room back once. */
+START_TEST(room_comes_back_once)
+{
+	_cleanup_close_ int dir = table_with_room_for(2);
+	_cleanup_close_ int first = -1;
+	_cleanup_close_ int second = -1;
+
+	first = create(dir, "a");
+	second = create(dir, "b");
+	ck_assert_int_eq(scratch_hold(scratch, first), 0);
+	ck_assert_int_eq(write_bytes(first, 300, 0), 300);
+	ck_assert_int_eq(write_bytes(second, 700, 0), 700);
+	scratch_release(scratch, first);
+	check_used(2, ROOM);
+	remove_name(dir, "a", 0);
+	check_used(1, 700);
+	scratch_release(scratch, first);
+	check_used(1, 700);
+	ck_assert_int_eq(scratch_hold(scratch, -1), -EBADF);
 }
 END_TEST
 
@@ -641,6 +704,8 @@ int main(void)
 	tcase_add_test(test, overwriting_takes_no_room);
 	tcase_add_test(test, a_hole_counts_as_written);
 	tcase_add_test(test, what_is_deleted_or_cut_makes_room_again);
+	tcase_add_test(test, an_open_file_without_a_name_takes_its_room);
+	tcase_add_test(test, room_comes_back_once);
 	tcase_add_test(test, growing_by_truncation_takes_room);
 	tcase_add_test(test, every_name_takes_a_block);
 	tcase_add_test(test, there_are_fewer_names_than_descriptors);
