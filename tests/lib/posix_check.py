@@ -12,6 +12,7 @@ DIFFERENCES = {
     "link": errno.EPERM,
     "mknod": errno.EPERM,
     "O_TMPFILE": errno.EOPNOTSUPP,
+    "fallocate": errno.EOPNOTSUPP,
 }
 
 AT_FDCWD, AT_SYMLINK_NOFOLLOW = -100, 0x100
@@ -95,6 +96,10 @@ def checked(result):
 
 def renameat2(before, after, flags):
     checked(libc.renameat2(AT_FDCWD, os.fsencode(before), AT_FDCWD, os.fsencode(after), flags))
+
+
+def fallocate(fd, mode, offset, length):
+    checked(libc.fallocate(fd, mode, ctypes.c_long(offset), ctypes.c_long(length)))
 
 
 def utimensat(name, atime, mtime, flags=0):

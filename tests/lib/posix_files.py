@@ -8,8 +8,8 @@ import os
 import stat
 
 from posix_check import (
-    AT_SYMLINK_NOFOLLOW, ROOT, UTIME_NOW, UTIME_OMIT, case, child, content, ended, equal, make, mode, opened, refused,
-    supported, umask, utimensat)
+    AT_SYMLINK_NOFOLLOW, ROOT, UTIME_NOW, UTIME_OMIT, case, child, content, ended, equal, fallocate, make, mode, opened,
+    refused, supported, umask, utimensat)
 
 # Opening
 
@@ -307,6 +307,17 @@ def holes_read_as_zeros():
         equal(os.lseek(fd, 1 << 20, os.SEEK_HOLE), (1 << 20) + 3)
         refused(errno.ENXIO, os.lseek, fd, (1 << 20) + 3, os.SEEK_DATA)
         refused(errno.ENXIO, os.lseek, fd, (1 << 20) + 3, os.SEEK_HOLE)
+
+
+@case
+def space_is_allocated():
+    make("f", b"text")
+    with opened("f", os.O_RDWR) as fd:
+        os.posix_fallocate(fd, 0, 9000)
+        equal(os.fstat(fd).st_size, 9000)
+        if supported("fallocate", fallocate, fd, 0, 0, 20000):
+            equal(os.fstat(fd).st_size, 20000)
+        equal(os.pread(fd, 6, 0), b"text\0\0")
 
 
 @case

@@ -21,6 +21,7 @@ teardown() {
 	cd "$TOP" || return 1
 	[[ -z ${OTHER:-} ]] || kill -KILL "$OTHER" 2>/dev/null || true
 	mounts_end
+	if is_mounted "$HARNESS/disk"; then umount "$HARNESS/disk"; fi
 }
 
 posix_cases() {
@@ -71,7 +72,8 @@ scratch_takes() {
 	mkdir -p "$HARNESS/user/mnt" "$HARNESS/mounts"
 	chown -R nobody "$HARNESS/user"
 	mknod -m 666 "$HARNESS/fuse" c 10 229 || skip "no device can be made"
-	: >"$HARNESS/mounts/user.log"
+	chmod 777 "$HARNESS/mounts" # for what a sanitizer reports
+	sanitizer_options
 	# The device is for all only in there, where the mount is, too.
 	unshare -m bash -c 'mount --bind "$1" /dev/fuse && exec runuser -u nobody -- bash "${@:2}"' - "$HARNESS/fuse" \
 		-c 'set -e
@@ -238,6 +240,28 @@ scratch_takes() {
 		os.unlink("a")
 		wait_for(0)
 	END
+}
+
+@test "a disk that is full says so, and costs nothing that is there" {
+	((EUID == 0)) || skip "only root can make a small disk"
+	mkdir "$HARNESS/disk"
+	mount -t tmpfs -o size=1M,mode=700 none "$HARNESS/disk"
+	mount_rowfs mnt "state_dir=$HARNESS/disk"
+	cd "$MNT/public/notes"
+	echo 'what is there' >draft
+	fails_with 'No space left' dd if=/dev/zero of=large bs=64k count=100 status=none
+	assert_contains "$(last_error)" "public/notes/large: ENOSPC: the disk is full"
+	fails_with 'No space left' mv 1.json 1.json~
+	assert_contains "$(last_error)" "public/notes/1.json~: ENOSPC: the disk is full"
+	fails_with 'No space left' ln -s "$(printf 'x%.0s' {1..3000})" link
+	fails_with 'No space left' cp large draft
+	assert_contains "$(cat 1.json)" 'note 1'
+	rm large
+	echo 'and more' >draft
+	assert_equal "$(cat draft)" 'and more'
+	rm draft
+	assert_equal "$(ls -A | paste -sd ' ')" "1.json 2.json 3.json"
+	cd "$TOP"
 }
 
 # What every place in the tree is: type, mode, owner, times, content or target.
