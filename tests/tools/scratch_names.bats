@@ -84,6 +84,17 @@ scratch_takes() {
 	rm -rf "$HARNESS/user" "$HARNESS/fuse"
 }
 
+# More of them: ROWFS_TEST_STEPS=100000. The same again: ROWFS_TEST_SEED=N.
+@test "random calls end as they do on the disk, and leave the same" {
+	mount_rowfs
+	mkdir "$HARNESS/reference" "$MNT/public/notes/below"
+	python3 "$TOP/tests/lib/posix_random.py" --steps "${ROWFS_TEST_STEPS:-3000}" \
+		${ROWFS_TEST_SEED:+--seed "$ROWFS_TEST_SEED"} "$MNT/public/notes/below" "$HARNESS/reference"
+	chmod -R u+rwx "$MNT/public/notes/below" "$HARNESS/reference"
+	rm -r "$MNT/public/notes/below" "$HARNESS/reference"
+	wait_until 5 scratch_takes 0
+}
+
 @test "stress-ng: names, links and directories" {
 	command -v stress-ng >/dev/null || skip "no stress-ng"
 	mount_rowfs
