@@ -186,6 +186,14 @@ void scratch_report(const struct scratch *scratch, const struct schema *schema, 
 			    walk_lost.first, walk_lost.folder);
 }
 
+/* What was being put when the program was killed. */
+static int visit_staged(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	if (type == FTW_F && ftw->level == 1)
+		unlink(path);
+	return 0;
+}
+
 static int visit_clear(const char *path, const struct stat *st, int type, struct FTW *ftw)
 {
 	if (type == FTW_DP && ftw->level == 1)
@@ -248,6 +256,7 @@ int scratch_open(const struct settings *settings, const char *identity, struct s
 	scratch->max = settings->scratch_max;
 	scratch->max_files = most_files();
 	pthread_mutex_init(&scratch->lock, NULL);
+	nftw(scratch->path, visit_staged, 16, FTW_PHYS);
 	measure(scratch);
 	*ret = scratch;
 	return 0;
@@ -492,7 +501,8 @@ static int fill_file(struct scratch *scratch, int dir, const char *name, const v
 	return write_whole(scratch, fd, data, len);
 }
 
-/* Under another name first, so that what has the name is lost only when all of the new is there. */
+/* Under another name first, so that what has the name is lost only when all of the new is there; and beside the
+ * tables' folders, where nobody takes what a killed program has left of it for his own. */
 static int put(struct scratch *scratch, int dir, const char *name, const void *data, size_t len, uid_t uid,
 	       gid_t gid)
 {
@@ -503,13 +513,14 @@ static int put(struct scratch *scratch, int dir, const char *name, const void *d
 	int r;
 
 	snprintf(staged, sizeof staged, ".rowfs-%d-%u", (int)getpid(), sequence++);
-	r = fill_file(scratch, dir, staged, data, len, uid, gid);
+	r = fill_file(scratch, scratch->dir, staged, data, len, uid, gid);
 	replaces = r == 0 && fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
-	if (r == 0 && renameat(dir, staged, dir, name) < 0)
+	if (r == 0 && renameat(scratch->dir, staged, dir, name) < 0)
 		r = -errno;
 	if (r == 0 && replaces)
 		scratch_removed(scratch, &st);
-	if (r < 0 && fstatat(dir, staged, &st, AT_SYMLINK_NOFOLLOW) == 0 && unlinkat(dir, staged, 0) == 0)
+	if (r < 0 && fstatat(scratch->dir, staged, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    unlinkat(scratch->dir, staged, 0) == 0)
 		scratch_cut(scratch, &st);
 	return r;
 }

@@ -3,10 +3,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 
 #include "rowfs/base/log.h"
@@ -549,6 +551,30 @@ START_TEST(a_failed_write_says_why)
 }
 END_TEST
 
+/* A signal ends the process in the middle of its write. */
+START_TEST(half_of_what_was_put_is_nobodys_file)
+{
+	_cleanup_close_ int dir = table(1);
+	pid_t pid = fork();
+	int status;
+
+	ck_assert_int_ge(pid, 0);
+	if (pid == 0) {
+		setrlimit(RLIMIT_FSIZE, &(struct rlimit){5, 5});
+		_exit(put(dir, "a", "12345") < 0 || put(dir, "a", "123456"));
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGXFSZ);
+	check_content(dir, "a", "12345");
+	scratch_close(scratch);
+	open_scratch();
+	check_content(dir, "a", "12345");
+	ck_assert_int_eq(files_of(1), 1);
+	ck_assert_int_eq(sample_files(&sample, "spool/7000000000000000001.5"), 1);
+	check_used(1, 5);
+}
+END_TEST
+
 /* --- From one mount to the next -------------------------------------------------------------- */
 
 /* What the log says while the spool is closed and opened again, by mounts that show the tables 1 and 2. */
@@ -714,6 +740,7 @@ int main(void)
 	tcase_add_test(test, tables_and_folders_share_the_room);
 	tcase_add_test(test, putting_keeps_to_the_room);
 	tcase_add_test(test, a_failed_write_says_why);
+	tcase_add_test(test, half_of_what_was_put_is_nobodys_file);
 	tcase_add_test(test, files_outlive_the_mount_and_are_told);
 	tcase_add_test(test, files_that_no_table_shows_are_told_with_their_place);
 	tcase_add_test(test, empty_folders_go_without_a_word);
