@@ -10,12 +10,28 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <uthash.h>
 
 #include "rowfs/base/clock.h"
 #include "rowfs/base/directory.h"
 #include "rowfs/base/log.h"
 #include "rowfs/base/options.h"
 #include "rowfs/engine/text.h"
+
+struct file_id {
+	dev_t dev;
+	ino_t ino;
+};
+
+/* A file that is open. */
+struct held {
+	UT_hash_handle hh;
+	struct file_id id;
+	unsigned handles;
+	bool nameless; /* its name was removed, and its bytes count until the last handle goes */
+	int fd;        /* one handle's; */
+	bool copied;   /* or a copy, which there is none of until it is needed, since descriptors are few */
+};
 
 struct scratch {
 	char *path;
@@ -28,7 +44,65 @@ struct scratch {
 	uint64_t bytes;
 	unsigned files;
 	int64_t measured_ms; /* [lock] */
+	struct held *held;   /* [lock] */
 };
+
+/* --- Files that are open; with the lock held ------------------------------------------------- */
+
+static struct held *find_held(struct scratch *scratch, const struct stat *st)
+{
+	const struct file_id id = {st->st_dev, st->st_ino};
+	struct held *held;
+
+	HASH_FIND(hh, scratch->held, &id, sizeof id, held);
+	return held;
+}
+
+static void drop_held(struct scratch *scratch, struct held *held)
+{
+	HASH_DEL(scratch->held, held);
+	if (held->copied)
+		close(held->fd);
+	free(held);
+}
+
+static struct held *add_held(struct scratch *scratch, const struct stat *st, int fd)
+{
+	struct held *held = calloc(1, sizeof *held);
+	unsigned before = HASH_COUNT(scratch->held);
+
+	if (!held)
+		return NULL;
+	held->id = (struct file_id){st->st_dev, st->st_ino};
+	held->fd = fd;
+	HASH_ADD(hh, scratch->held, id, sizeof held->id, held);
+	if (HASH_COUNT(scratch->held) > before)
+		return held;
+	free(held);
+	return NULL;
+}
+
+/* This handle goes; the others stay. */
+static void leave_held(struct held *held, int fd)
+{
+	if (held->copied || held->fd != fd)
+		return;
+	held->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	held->copied = held->fd >= 0;
+}
+
+/* What is open and has no name. */
+static uint64_t nameless_bytes(const struct scratch *scratch)
+{
+	struct held *held, *next;
+	uint64_t bytes = 0;
+	struct stat st;
+
+	HASH_ITER(hh, scratch->held, held, next)
+		if (held->nameless && fstat(held->fd, &st) == 0)
+			bytes += (uint64_t)st.st_size;
+	return bytes;
+}
 
 /* --- Measuring ------------------------------------------------------------------------------- */
 
@@ -57,7 +131,7 @@ static void measure(struct scratch *scratch)
 	walk_bytes = 0;
 	walk_names = 0;
 	nftw(scratch->path, visit_size, 16, FTW_PHYS);
-	scratch->bytes = walk_bytes;
+	scratch->bytes = walk_bytes + nameless_bytes(scratch);
 	scratch->files = walk_names;
 	scratch->measured_ms = clock_monotonic_ms();
 }
@@ -110,6 +184,14 @@ void scratch_report(const struct scratch *scratch, const struct schema *schema, 
 		log_warning("no table of this mount shows %u temporary file%s any more, the first is %s; to be "
 			    "had, or removed, only below %s", walk_lost.files, plural(walk_lost.files),
 			    walk_lost.first, walk_lost.folder);
+}
+
+/* What was being put when the program was killed. */
+static int visit_staged(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	if (type == FTW_F && ftw->level == 1)
+		unlink(path);
+	return 0;
 }
 
 static int visit_clear(const char *path, const struct stat *st, int type, struct FTW *ftw)
@@ -174,6 +256,7 @@ int scratch_open(const struct settings *settings, const char *identity, struct s
 	scratch->max = settings->scratch_max;
 	scratch->max_files = most_files();
 	pthread_mutex_init(&scratch->lock, NULL);
+	nftw(scratch->path, visit_staged, 16, FTW_PHYS);
 	measure(scratch);
 	*ret = scratch;
 	return 0;
@@ -181,8 +264,12 @@ int scratch_open(const struct settings *settings, const char *identity, struct s
 
 void scratch_close(struct scratch *scratch)
 {
+	struct held *held, *next;
+
 	if (!scratch)
 		return;
+	HASH_ITER(hh, scratch->held, held, next)
+		drop_held(scratch, held);
 	nftw(scratch->path, visit_clear, 16, FTW_PHYS | FTW_DEPTH);
 	close(scratch->dir);
 	pthread_mutex_destroy(&scratch->lock);
@@ -240,11 +327,17 @@ static int take(struct scratch *scratch, uint64_t bytes, unsigned names)
 	return r;
 }
 
+/* With the lock held. */
+static void lessen(struct scratch *scratch, uint64_t bytes, unsigned names)
+{
+	scratch->bytes -= bytes < scratch->bytes ? bytes : scratch->bytes;
+	scratch->files -= names < scratch->files ? names : scratch->files;
+}
+
 static void give(struct scratch *scratch, uint64_t bytes, unsigned names)
 {
 	pthread_mutex_lock(&scratch->lock);
-	scratch->bytes -= bytes < scratch->bytes ? bytes : scratch->bytes;
-	scratch->files -= names < scratch->files ? names : scratch->files;
+	lessen(scratch, bytes, names);
 	pthread_mutex_unlock(&scratch->lock);
 }
 
@@ -255,7 +348,49 @@ int scratch_add(struct scratch *scratch)
 
 void scratch_removed(struct scratch *scratch, const struct stat *st)
 {
-	give(scratch, size_of(st), 1);
+	struct held *held;
+
+	pthread_mutex_lock(&scratch->lock);
+	held = find_held(scratch, st);
+	if (held)
+		held->nameless = true;
+	lessen(scratch, held ? SCRATCH_NAME_BYTES : size_of(st), 1);
+	pthread_mutex_unlock(&scratch->lock);
+}
+
+int scratch_hold(struct scratch *scratch, int fd)
+{
+	struct held *held;
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	pthread_mutex_lock(&scratch->lock);
+	held = find_held(scratch, &st);
+	if (!held)
+		held = add_held(scratch, &st, fd);
+	if (held)
+		held->handles++;
+	pthread_mutex_unlock(&scratch->lock);
+	return held ? 0 : -ENOMEM;
+}
+
+void scratch_release(struct scratch *scratch, int fd)
+{
+	struct held *held;
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return;
+	pthread_mutex_lock(&scratch->lock);
+	held = find_held(scratch, &st);
+	if (held && --held->handles > 0) {
+		leave_held(held, fd);
+	} else if (held) {
+		lessen(scratch, held->nameless ? (uint64_t)st.st_size : 0, 0);
+		drop_held(scratch, held);
+	}
+	pthread_mutex_unlock(&scratch->lock);
 }
 
 void scratch_cut(struct scratch *scratch, const struct stat *st)
@@ -263,9 +398,21 @@ void scratch_cut(struct scratch *scratch, const struct stat *st)
 	give(scratch, size_of(st) - SCRATCH_NAME_BYTES, 0);
 }
 
-int scratch_resize(struct scratch *scratch, int fd, off_t size)
+/* A handle may cut its file, whatever the mode is by now; an O_PATH descriptor cannot be cut itself. */
+static int cut_file(int fd, off_t size)
 {
 	char path[40];
+
+	if (ftruncate(fd, size) == 0)
+		return 0;
+	if (errno != EBADF)
+		return -1;
+	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	return truncate(path, size);
+}
+
+int scratch_resize(struct scratch *scratch, int fd, off_t size)
+{
 	struct stat st;
 
 	if (size < 0)
@@ -274,9 +421,7 @@ int scratch_resize(struct scratch *scratch, int fd, off_t size)
 		return -errno;
 	if (size > st.st_size && take(scratch, (uint64_t)(size - st.st_size), 0) < 0)
 		return -ENOSPC;
-	/* An O_PATH descriptor cannot be cut itself. */
-	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-	if (truncate(path, size) < 0) {
+	if (cut_file(fd, size) < 0) {
 		int err = errno;
 
 		if (size > st.st_size)
@@ -356,7 +501,8 @@ static int fill_file(struct scratch *scratch, int dir, const char *name, const v
 	return write_whole(scratch, fd, data, len);
 }
 
-/* Under another name first, so that what has the name is lost only when all of the new is there. */
+/* Under another name first, so that what has the name is lost only when all of the new is there; and beside the
+ * tables' folders, where nobody takes what a killed program has left of it for his own. */
 static int put(struct scratch *scratch, int dir, const char *name, const void *data, size_t len, uid_t uid,
 	       gid_t gid)
 {
@@ -367,13 +513,14 @@ static int put(struct scratch *scratch, int dir, const char *name, const void *d
 	int r;
 
 	snprintf(staged, sizeof staged, ".rowfs-%d-%u", (int)getpid(), sequence++);
-	r = fill_file(scratch, dir, staged, data, len, uid, gid);
+	r = fill_file(scratch, scratch->dir, staged, data, len, uid, gid);
 	replaces = r == 0 && fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
-	if (r == 0 && renameat(dir, staged, dir, name) < 0)
+	if (r == 0 && renameat(scratch->dir, staged, dir, name) < 0)
 		r = -errno;
 	if (r == 0 && replaces)
 		scratch_removed(scratch, &st);
-	if (r < 0 && fstatat(dir, staged, &st, AT_SYMLINK_NOFOLLOW) == 0 && unlinkat(dir, staged, 0) == 0)
+	if (r < 0 && fstatat(scratch->dir, staged, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    unlinkat(scratch->dir, staged, 0) == 0)
 		scratch_cut(scratch, &st);
 	return r;
 }

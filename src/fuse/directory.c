@@ -8,7 +8,7 @@
  * has lost its copy in the middle, that handle goes on after the name of the entry it had come to. */
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -44,9 +44,9 @@ static void directory_free(struct directory *directory)
 
 /* --- Gathering extras ------------------------------------------------------------------------ */
 
-static void add(struct directory *directory, unsigned char type, const char *name)
+static void add(struct directory *directory, unsigned char type, uint64_t ino, const char *name)
 {
-	int r = entries_add(directory->entries, type, name);
+	int r = entries_add_extra(directory->entries, type, ino, name);
 
 	if (r < 0)
 		directory->error = r;
@@ -55,7 +55,8 @@ static void add(struct directory *directory, unsigned char type, const char *nam
 static void add_tables(struct directory *directory, const struct space *space)
 {
 	for (size_t i = 0; space && i < space->n_relations; i++)
-		add(directory, DT_DIR, space->relations[i].dir_name);
+		add(directory, DT_DIR, ino_of_name(space->relations[i].oid, space->relations[i].dir_name),
+		    space->relations[i].dir_name);
 }
 
 static void add_schemas(struct mount *mount, struct directory *directory)
@@ -67,7 +68,7 @@ static void add_schemas(struct mount *mount, struct directory *directory)
 		return;
 	}
 	for (size_t i = 0; i < schema->n_spaces; i++)
-		add(directory, DT_DIR, schema->spaces[i].dir_name);
+		add(directory, DT_DIR, ino_of_name(0, schema->spaces[i].dir_name), schema->spaces[i].dir_name);
 }
 
 static void add_space(struct mount *mount, struct directory *directory)
@@ -86,45 +87,62 @@ static bool hidden(const struct directory *directory, int fd, const char *name)
 	return fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || st.st_uid != directory->reader;
 }
 
+/* Who may read a directory need not be one who may search it, so it is not opened through its own `.`. */
+static DIR *open_stream(int fd)
+{
+	char path[40];
+
+	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	return opendir(path);
+}
+
 static void add_spool(struct mount *mount, struct directory *directory)
 {
-	int fd = spool_dir(mount, directory->node, false);
-	int own = -1;
-	DIR *stream;
+	_cleanup_close_ int fd = spool_dir(mount, directory->node, false);
 	struct dirent *entry;
+	DIR *stream;
 
 	if (fd == -ENOENT)
 		return;
-	/* A descriptor of its own, so that its position is nobody else's. */
-	if (fd >= 0)
-		own = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	stream = own < 0 ? NULL : fdopendir(own);
-	if (!stream)
+	stream = fd < 0 ? NULL : open_stream(fd);
+	if (!stream) {
 		directory->error = fd < 0 ? fd : -errno;
-	if (!stream && own >= 0)
-		close(own);
-	while (stream && (entry = readdir(stream)))
+		return;
+	}
+	while ((entry = readdir(stream)))
 		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
 		    !hidden(directory, fd, entry->d_name))
-			add(directory, entry->d_type, entry->d_name);
-	if (stream)
-		closedir(stream);
-	if (fd >= 0)
-		close(fd);
+			add(directory, entry->d_type, spool_ino(entry->d_ino), entry->d_name);
+	closedir(stream);
 }
 
 static void add_pending(void *arg, const char *name, enum name_state state)
 {
+	struct directory *directory = arg;
+
 	if (name_is_empty(state))
-		add(arg, DT_REG, name);
+		add(directory, DT_REG, ino_of_name(directory->node->relation, name), name);
 }
 
 static void add_reports(struct directory *directory)
 {
 	for (const struct report *report = reports; report->name; report++)
-		add(directory, DT_REG, report->name);
+		add(directory, DT_REG, ino_of_name(0, report->name), report->name);
 	for (enum kept_place place = 0; place < KEPT_PLACES; place++)
-		add(directory, DT_DIR, kept_place_name(place));
+		add(directory, DT_DIR, ino_of_name(0, kept_place_name(place)), kept_place_name(place));
+}
+
+static void add_self(struct mount *mount, struct directory *directory)
+{
+	const struct node *node = directory->node;
+	uint64_t self, parent;
+
+	nodes_lock(mount->nodes);
+	self = node->ino;
+	parent = node->parent ? node->parent->ino : node->ino;
+	nodes_unlock(mount->nodes);
+	add(directory, DT_DIR, self, ".");
+	add(directory, DT_DIR, parent, "..");
 }
 
 static int gather(struct mount *mount, struct directory *directory)
@@ -134,8 +152,7 @@ static int gather(struct mount *mount, struct directory *directory)
 	if (!directory->entries)
 		return -ENOMEM;
 	directory->error = 0;
-	add(directory, DT_DIR, ".");
-	add(directory, DT_DIR, "..");
+	add_self(mount, directory);
 	switch (directory->node->kind) {
 	case NODE_ROOT:
 		add_schemas(mount, directory);
@@ -153,7 +170,6 @@ static int gather(struct mount *mount, struct directory *directory)
 	default:
 		add_spool(mount, directory);
 	}
-	directory->entries->n_extras = directory->entries->n;
 	return directory->error;
 }
 
@@ -252,14 +268,14 @@ static void put(struct reply *reply, const char *name, const struct fuse_entry_p
 }
 
 /* A name without attributes: the kernel looks it up if it wants them. */
-static bool put_name(struct reply *reply, unsigned char type, const char *name)
+static bool put_name(struct reply *reply, unsigned char type, uint64_t ino, const char *name)
 {
 	struct fuse_entry_param entry = {0};
 
 	if (!fits(reply, name))
 		return false;
 	entry.attr.st_mode = (mode_t)DTTOIF(type);
-	entry.attr.st_ino = ino_of_name(reply->directory->node->relation, name);
+	entry.attr.st_ino = ino;
 	put(reply, name, &entry);
 	return true;
 }
@@ -268,7 +284,8 @@ static bool put_extra(struct reply *reply)
 {
 	const struct entries *entries = reply->directory->entries;
 
-	return put_name(reply, entries_type(entries, reply->offset), entries_name(entries, reply->offset));
+	return put_name(reply, entries_type(entries, reply->offset), entries_ino(entries, reply->offset),
+			entries_name(entries, reply->offset));
 }
 
 static bool put_row(struct reply *reply, const struct listing_entry *row)
@@ -292,7 +309,7 @@ static bool put_row(struct reply *reply, const struct listing_entry *row)
 		return true;
 	/* No file can hold it: stat says so, and ls -l what stat says. */
 	if (row->version.size > TEXT_MAX)
-		return put_name(reply, DT_REG, row->name);
+		return put_name(reply, DT_REG, ino, row->name);
 	if (!fits(reply, row->name))
 		return false;
 	if (reply->plus)

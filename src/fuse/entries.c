@@ -24,6 +24,7 @@ void entries_unref(struct entries *entries)
 	if (!entries || atomic_fetch_sub(&entries->refs, 1) != 1)
 		return;
 	buf_done(&entries->names);
+	buf_done(&entries->inos);
 	free(entries->starts);
 	free(entries);
 }
@@ -55,7 +56,20 @@ int entries_add(struct entries *entries, unsigned char type, const char *name)
 	return 0;
 }
 
+int entries_add_extra(struct entries *entries, unsigned char type, uint64_t ino, const char *name)
+{
+	int r = entries_add(entries, type, name);
+
+	if (r < 0)
+		return r;
+	buf_add(&entries->inos, &ino, sizeof ino);
+	if (entries->inos.failed)
+		return -ENOMEM;
+	entries->n_extras = entries->n;
+	return 0;
+}
+
 size_t entries_bytes(const struct entries *entries)
 {
-	return entries->names.cap + 2 * entries->n * sizeof *entries->starts;
+	return entries->names.cap + entries->inos.cap + 2 * entries->n * sizeof *entries->starts;
 }

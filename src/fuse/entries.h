@@ -4,6 +4,8 @@
 #pragma once
 
 #include <stdatomic.h>
+#include <stdint.h>
+#include <string.h>
 
 #include "rowfs/base/buf.h"
 
@@ -12,6 +14,7 @@ struct entries {
 	struct buf names;   /* a type byte (DT_*), then the name with its NUL, one after the other */
 	size_t *starts;     /* of each in `names` */
 	size_t n;
+	struct buf inos;    /* of the extras, a uint64_t each */
 	size_t n_extras;    /* the first so many are no rows */
 };
 
@@ -24,6 +27,9 @@ void entries_unref(struct entries *entries); /* accepts NULL */
 
 int entries_add(struct entries *entries, unsigned char type, const char *name) _must_check_; /* -ENOMEM */
 
+/* The same for one that is no row, and has a number that its name does not tell. */
+int entries_add_extra(struct entries *entries, unsigned char type, uint64_t ino, const char *name) _must_check_;
+
 static inline unsigned char entries_type(const struct entries *entries, size_t i)
 {
 	return (unsigned char)entries->names.data[entries->starts[i]];
@@ -32,6 +38,15 @@ static inline unsigned char entries_type(const struct entries *entries, size_t i
 static inline const char *entries_name(const struct entries *entries, size_t i)
 {
 	return entries->names.data + entries->starts[i] + 1;
+}
+
+/* Of an extra. */
+static inline uint64_t entries_ino(const struct entries *entries, size_t i)
+{
+	uint64_t ino;
+
+	memcpy(&ino, entries->inos.data + i * sizeof ino, sizeof ino);
+	return ino;
 }
 
 /* The memory it takes. */

@@ -43,16 +43,17 @@ struct backing *backing_edit(struct edit *edit)
 	return backing;
 }
 
-struct backing *backing_scratch(int fd)
+struct backing *backing_scratch(struct scratch *scratch, int fd)
 {
 	struct backing *backing = backing_new(FILE_SCRATCH);
 	struct stat st;
 
-	if (!backing || fstat(fd, &st) < 0) {
+	if (!backing || fstat(fd, &st) < 0 || scratch_hold(scratch, fd) < 0) {
 		free(backing);
 		close(fd);
 		return NULL;
 	}
+	backing->scratch = scratch;
 	backing->fd = fd;
 	backing->spool_dev = st.st_dev;
 	backing->spool_ino = st.st_ino;
@@ -66,8 +67,10 @@ void backing_unref(struct backing *backing)
 	if (backing->edit)
 		edit_close(backing->edit);
 	text_unref(backing->text);
-	if (backing->fd >= 0)
+	if (backing->fd >= 0) {
+		scratch_release(backing->scratch, backing->fd);
 		close(backing->fd);
+	}
 	free(backing);
 }
 

@@ -53,7 +53,7 @@ static int hand_over(struct file *file, int fd)
 /* With the file's lock held; takes `fd`. On failure it goes on as an edit of the row: its bytes are not lost. */
 static int to_scratch(struct file *file, int fd)
 {
-	struct backing *backing = backing_scratch(fd);
+	struct backing *backing = backing_scratch(file->mount->engine.scratch, fd);
 	int r = backing ? hand_over(file, fd) : -ENOMEM;
 
 	if (r == 0)

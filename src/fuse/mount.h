@@ -141,6 +141,12 @@ int attr_scratch(struct mount *mount, const struct node *node, struct stat *ret)
 void attr_report(const struct mount *mount, const struct node *node, struct stat *ret);
 uint64_t ino_of_name(uint32_t relation, const char *name);
 
+/* The spool's own inode number, in a range that names do not hash to (they have bit 1 set). */
+static inline uint64_t spool_ino(ino_t ino)
+{
+	return (uint64_t)ino << 2 | 1;
+}
+
 /* An entry for fuse_reply_entry(). */
 void attr_entry(const struct mount *mount, const struct node *node, const struct stat *attr, enum belief belief,
 		const struct look *look, struct fuse_entry_param *ret);
@@ -167,6 +173,7 @@ struct backing {
 	struct text *text;   /* TEXT: the version this open sees */
 	struct edit *edit;   /* EDIT */
 	int fd;              /* SCRATCH */
+	struct scratch *scratch; /* SCRATCH: where the file is held */
 	dev_t spool_dev;     /* SCRATCH: which file, by its number in the spool */
 	ino_t spool_ino;
 };
@@ -174,7 +181,7 @@ struct backing {
 /* Each takes what it is given, also when it fails, with NULL. */
 struct backing *backing_text(struct text *text);
 struct backing *backing_edit(struct edit *edit);
-struct backing *backing_scratch(int fd);
+struct backing *backing_scratch(struct scratch *scratch, int fd);
 void backing_unref(struct backing *backing);
 
 struct file {
@@ -268,6 +275,9 @@ bool spool_allows(struct call *call, const struct stat *st, int access);
 bool is_scratch_name(struct mount *mount, struct node *parent, const char *name);
 /* A node for a name in the spool, with one lookup; NULL with *ret_err set. */
 struct node *spool_node(struct mount *mount, struct node *parent, const char *name, int *ret_err);
+
+/* What was just made there is its maker's, with the mode he asked for. */
+void spool_settle(fuse_req_t req, int dir, const char *name, mode_t mode);
 
 /* unlinkat() there, which makes room; 0 or -errno. */
 int spool_remove(struct mount *mount, const struct node *parent, int dir, const char *name, int flags);

@@ -216,7 +216,9 @@ struct node *nodes_get(struct nodes *nodes, struct node *parent, const char *nam
 
 	nodes_lock(nodes);
 	node = node_find(nodes, parent, name);
-	if (node && (node->kind != kind || node->relation != relation)) {
+	/* While a node lives its spool file has its number. With another, the name is another file's: an entry that the
+	 * kernel looks up once more is looked up without the directory's lock, beside unlink and create. */
+	if (node && (node->kind != kind || node->relation != relation || node->ino != ino)) {
 		node_unlist(nodes, node);
 		node = NULL;
 	}
@@ -262,12 +264,25 @@ void nodes_release(struct nodes *nodes, struct node *node)
 	nodes_unlock(nodes);
 }
 
+/* With the lock held; the node is not listed. */
+static void name_anew(struct nodes *nodes, struct node *node, struct node *parent, const char *name)
+{
+	struct node *before = node->parent;
+
+	if (set_key(node, parent, name) < 0)
+		return;
+	parent->refs++;
+	before->refs--;
+	node->parent = parent;
+	list(nodes, node);
+	node_maybe_free(nodes, before);
+}
+
 void nodes_rename(struct nodes *nodes, struct node *node, struct node *parent, const char *name)
 {
-	struct node *other, *before;
+	struct node *other;
 
 	nodes_lock(nodes);
-	before = node->parent;
 	other = node_find(nodes, parent, name);
 	if (other && other != node) {
 		if (other->contended_until_us > node->contended_until_us)
@@ -275,13 +290,26 @@ void nodes_rename(struct nodes *nodes, struct node *node, struct node *parent, c
 		node_unlist(nodes, other);
 	}
 	node_unlist(nodes, node);
-	if (set_key(node, parent, name) == 0) {
-		parent->refs++;
-		before->refs--;
-		node->parent = parent;
-		list(nodes, node);
-		node_maybe_free(nodes, before);
-	}
+	name_anew(nodes, node, parent, name);
+	nodes_unlock(nodes);
+}
+
+void nodes_exchange(struct nodes *nodes, struct node *parent, const char *name, struct node *other_parent,
+		    const char *other_name)
+{
+	struct node *one, *other;
+
+	nodes_lock(nodes);
+	one = node_find(nodes, parent, name);
+	other = node_find(nodes, other_parent, other_name);
+	if (one)
+		node_unlist(nodes, one);
+	if (other)
+		node_unlist(nodes, other);
+	if (one)
+		name_anew(nodes, one, other_parent, other_name);
+	if (other)
+		name_anew(nodes, other, parent, name);
 	nodes_unlock(nodes);
 }
 

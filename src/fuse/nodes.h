@@ -173,6 +173,10 @@ void nodes_release(struct nodes *nodes, struct node *node);
  * just loses its name. */
 void nodes_rename(struct nodes *nodes, struct node *node, struct node *parent, const char *name);
 
+/* Give two names each other's node, as rename does with RENAME_EXCHANGE. */
+void nodes_exchange(struct nodes *nodes, struct node *parent, const char *name, struct node *other_parent,
+		    const char *other_name);
+
 /* The name is free again. */
 void nodes_unname(struct nodes *nodes, struct node *parent, const char *name);
 

@@ -9,7 +9,6 @@
 #include "mount.h"
 #include "report.h"
 #include "rowfs/base/counters.h"
-#include "rowfs/base/log.h"
 #include "rowfs/engine/commit.h"
 
 static bool wants_write(const struct fuse_file_info *fi)
@@ -277,29 +276,41 @@ static void open_new(struct call *call)
 	reply_open(call, file);
 }
 
+/* O_APPEND is the kernel's business, which sends offsets: pwrite() would ignore them. So is O_DIRECT, which would ask
+ * for memory of another alignment. What is written may become a row's text, so it must be possible to read it. */
+static int open_in_spool(int path_fd, int flags)
+{
+	char path[40];
+	int fd = -1;
+
+	snprintf(path, sizeof path, "/proc/self/fd/%d", path_fd);
+	flags = (flags & ~(O_APPEND | O_DIRECT | O_NOFOLLOW | O_CREAT | O_EXCL)) | O_CLOEXEC;
+	if ((flags & O_ACCMODE) == O_WRONLY)
+		fd = open(path, (flags & ~O_ACCMODE) | O_RDWR);
+	return fd < 0 ? open(path, flags) : fd;
+}
+
 static void open_scratch(struct call *call)
 {
+	struct scratch *scratch = call->mount->engine.scratch;
 	struct stat st;
 	struct file *file;
-	char path[40];
 	bool cut;
 	int fd;
 
-	snprintf(path, sizeof path, "/proc/self/fd/%d", call->node->path_fd);
 	cut = (call->fi.flags & O_TRUNC) && fstat(call->node->path_fd, &st) == 0;
-	/* O_APPEND is the kernel's business, which sends offsets; pwrite() would ignore them. */
-	fd = open(path, (call->fi.flags & ~(O_APPEND | O_NOFOLLOW | O_CREAT | O_EXCL)) | O_CLOEXEC);
+	fd = open_in_spool(call->node->path_fd, call->fi.flags);
 	if (fd < 0) {
 		call_error(call, -errno);
 		return;
 	}
-	file = file_new(call->mount, call->node, &call->asker, backing_scratch(fd));
+	file = file_new(call->mount, call->node, &call->asker, backing_scratch(scratch, fd));
 	if (!file) {
 		call_error(call, -ENOMEM);
 		return;
 	}
 	if (cut)
-		scratch_cut(call->mount->engine.scratch, &st);
+		scratch_cut(scratch, &st);
 	nodes_enter(call->mount->nodes, call->node);
 	reply_listed(call, file);
 }
@@ -365,11 +376,7 @@ static int create_in_spool(struct call *call, mode_t mode)
 		scratch_removed(scratch, &(struct stat){.st_mode = S_IFREG});
 		return r;
 	}
-	/* The kernel has taken the caller's umask off; the daemon's own is nobody's business. */
-	if (fchmod(fd, mode & 0777) < 0)
-		log_debug("a scratch file keeps its mode: %s", strerror(errno));
-	if (geteuid() == 0 && fchown(fd, call->asker.uid, call->asker.gid) < 0)
-		log_debug("a scratch file keeps its owner: %s", strerror(errno));
+	spool_settle(call->req, dir, call->name, mode);
 	return fd;
 }
 
@@ -393,7 +400,7 @@ static void create_scratch(struct call *call, mode_t mode)
 	if (node)
 		r = attr_scratch(mount, node, &attr);
 	if (r == 0)
-		file = file_new(mount, node, &call->asker, backing_scratch(fd));
+		file = file_new(mount, node, &call->asker, backing_scratch(mount->engine.scratch, fd));
 	else
 		close(fd);
 	if (!file) {

@@ -175,8 +175,7 @@ static void rename_in_spool(struct call *call)
 		call_error(call, from < 0 ? from : to);
 		return;
 	}
-	replaces = !(call->flags & RENAME_EXCHANGE) &&
-		   fstatat(to, call->new_name, &st, AT_SYMLINK_NOFOLLOW) == 0;
+	replaces = fstatat(to, call->new_name, &st, AT_SYMLINK_NOFOLLOW) == 0;
 	if (renameat2(from, call->name, to, call->new_name, call->flags) < 0) {
 		call_error(call, -errno);
 		return;
@@ -186,6 +185,23 @@ static void rename_in_spool(struct call *call)
 	if (call->node->kind == NODE_KEPT)
 		spool_gone(mount, call->node, call->name, NULL);
 	reply_renamed(call, nodes_find(mount->nodes, call->node, call->name));
+}
+
+/* The kept texts have a quota of their own, and are not exchanged with what another counts. */
+static void exchange_in_spool(struct call *call)
+{
+	struct mount *mount = call->mount;
+	_cleanup_close_ int one = spool_dir(mount, call->node, false);
+	_cleanup_close_ int other = spool_dir(mount, call->target, false);
+	int r = one < 0 ? one : other < 0 ? other : 0;
+
+	if (call->kind == NODE_KEPT || call->target->kind == NODE_KEPT)
+		r = -EINVAL;
+	if (r == 0 && renameat2(one, call->name, other, call->new_name, RENAME_EXCHANGE) < 0)
+		r = -errno;
+	if (r == 0)
+		nodes_exchange(mount->nodes, call->node, call->name, call->target, call->new_name);
+	call_error(call, r);
 }
 
 /* --- RENAME: scratch to row ------------------------------------------------------------------ */
@@ -396,7 +412,7 @@ static struct node *row_is_scratch(struct call *call, int dir)
 	if (node && path_fd >= 0 && fstat(path_fd, &st) == 0) {
 		nodes_lock(mount->nodes);
 		node->kind = NODE_SCRATCH;
-		node->ino = (uint64_t)st.st_ino << 2 | 1;
+		node->ino = spool_ino(st.st_ino);
 		/* Others may be using the number: it is filled anew, never closed. */
 		if (node->path_fd < 0) {
 			node->path_fd = path_fd;
@@ -586,7 +602,12 @@ static void rename_call(struct call *call)
 	enum side from = side_of(call, call->node, call->name, &call->ref);
 	enum side to = side_of(call, call->target, call->new_name, &call->new_ref);
 
-	if (from == SIDE_NEITHER) {
+	if (call->flags & RENAME_EXCHANGE) {
+		if (from == SIDE_SCRATCH && to == SIDE_SCRATCH)
+			exchange_in_spool(call);
+		else
+			call_error(call, -EINVAL);
+	} else if (from == SIDE_NEITHER) {
 		call_error(call, -EPERM);
 	} else if (call->node == call->target && strcmp(call->name, call->new_name) == 0) {
 		call_error(call, 0); /* the kernel answers that itself, but for a name that has two nodes just now */
@@ -610,7 +631,7 @@ void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t n
 	struct mount *mount = mount_of(req);
 	struct call *call;
 
-	if (flags & ~(unsigned)RENAME_NOREPLACE) {
+	if (flags & ~(unsigned)(RENAME_NOREPLACE | RENAME_EXCHANGE)) {
 		fuse_reply_err(req, EINVAL);
 		return;
 	}

@@ -8,6 +8,7 @@
 
 #include "mount.h"
 #include "report.h"
+#include "rowfs/base/log.h"
 
 int spool_dir(struct mount *mount, struct node *node, bool create)
 {
@@ -18,7 +19,7 @@ int spool_dir(struct mount *mount, struct node *node, bool create)
 	if (node->kind == NODE_KEPT)
 		fd = fcntl(kept_dir(node->kept_dir), F_DUPFD_CLOEXEC, 0);
 	else if (node->kind == NODE_SCRATCH)
-		fd = openat(node->path_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		fd = fcntl(node->path_fd, F_DUPFD_CLOEXEC, 0); /* needs no permission on it */
 	else
 		return -EPERM;
 	return fd < 0 ? -errno : fd;
@@ -80,9 +81,7 @@ struct node *spool_node(struct mount *mount, struct node *parent, const char *na
 		*ret_err = dir < 0 ? dir : -errno;
 		return NULL;
 	}
-	/* The spool's own inode number, in a range that names do not hash to (they have bit 1 set). */
-	node = nodes_get(mount->nodes, parent, name, NODE_SCRATCH, parent->relation,
-			 (uint64_t)st.st_ino << 2 | 1);
+	node = nodes_get(mount->nodes, parent, name, NODE_SCRATCH, parent->relation, spool_ino(st.st_ino));
 	if (!node) {
 		close(fd);
 		*ret_err = -ENOMEM;
@@ -124,7 +123,7 @@ void spool_full(struct call *call, enum call_kind kind, uint64_t bytes, unsigned
 	call_refuse(call, kind, r, NULL);
 }
 
-/* Where a new name may go, or -errno after replying. */
+/* Where the name may be, or -errno after replying. */
 static int place(fuse_req_t req, struct node *parent, const char *name)
 {
 	struct mount *mount = mount_of(req);
@@ -137,13 +136,48 @@ static int place(fuse_req_t req, struct node *parent, const char *name)
 	return dir;
 }
 
-static int own(fuse_req_t req, int dir, const char *name)
+/* A name that is a row's, or looks like one's, can be nothing but a file: replies why. */
+static bool refuse_row_name(fuse_req_t req, struct node *parent, const char *name)
+{
+	struct mount *mount = mount_of(req);
+	struct call *call;
+	int r;
+
+	if (parent->kind != NODE_TABLE || is_scratch_name(mount, parent, name))
+		return false;
+	call = call_new(req, parent, name);
+	if (!call)
+		return true;
+	r = rowref_of_name(mount->engine.catalog, parent->relation, name, &call->ref, NULL);
+	if (r == -ENOENT)
+		r = rowref_explain(mount->engine.catalog, parent->relation, name, &call->error);
+	else if (r == 0)
+		r = error_set(&call->error, EPERM, "%s is a row's name, and a row is a file", name);
+	call_refuse(call, CALL_OTHER, r, NULL, 0);
+	return true;
+}
+
+/* The same for a name that there shall be. */
+static int new_place(fuse_req_t req, struct node *parent, const char *name)
+{
+	return refuse_row_name(req, parent, name) ? -EPERM : place(req, parent, name);
+}
+
+/* The kernel has taken the caller's umask off; the daemon's own is nobody's business. A directory with setgid hands
+ * its group on. The mode comes last, since a change of owner takes setuid and setgid away. */
+void spool_settle(fuse_req_t req, int dir, const char *name, mode_t mode)
 {
 	const struct fuse_ctx *ctx = fuse_req_ctx(req);
+	struct stat parent;
+	bool hands_on = fstat(dir, &parent) == 0 && (parent.st_mode & S_ISGID);
 
-	if (geteuid() != 0)
-		return 0;
-	return fchownat(dir, name, ctx->uid, ctx->gid, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
+	if (hands_on && S_ISDIR(mode))
+		mode |= S_ISGID;
+	if (geteuid() == 0 && fchownat(dir, name, ctx->uid, hands_on ? parent.st_gid : ctx->gid,
+				       AT_SYMLINK_NOFOLLOW) < 0)
+		log_debug("a temporary file keeps its owner: %s", strerror(errno));
+	if (!S_ISLNK(mode) && fchmodat(dir, name, mode & 07777, 0) < 0)
+		log_debug("a temporary file keeps its mode: %s", strerror(errno));
 }
 
 static int not_made(fuse_req_t req, int err, mode_t type)
@@ -186,7 +220,7 @@ static void reply_made(fuse_req_t req, struct node *parent, const char *name, in
 void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 {
 	struct node *node = node_of(mount_of(req), parent);
-	_cleanup_close_ int dir = place(req, node, name);
+	_cleanup_close_ int dir = new_place(req, node, name);
 	int r;
 
 	if (dir < 0)
@@ -195,14 +229,14 @@ void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 	if (r == 0 && mkdirat(dir, name, mode) < 0)
 		r = not_made(req, errno, S_IFDIR);
 	if (r == 0)
-		r = own(req, dir, name);
+		spool_settle(req, dir, name, mode | S_IFDIR);
 	reply_made(req, node, name, r);
 }
 
 void op_symlink(fuse_req_t req, const char *link, fuse_ino_t parent, const char *name)
 {
 	struct node *node = node_of(mount_of(req), parent);
-	_cleanup_close_ int dir = place(req, node, name);
+	_cleanup_close_ int dir = new_place(req, node, name);
 	int r;
 
 	if (dir < 0)
@@ -211,18 +245,20 @@ void op_symlink(fuse_req_t req, const char *link, fuse_ino_t parent, const char 
 	if (r == 0 && symlinkat(link, dir, name) < 0)
 		r = not_made(req, errno, S_IFLNK);
 	if (r == 0)
-		r = own(req, dir, name);
+		spool_settle(req, dir, name, S_IFLNK);
 	reply_made(req, node, name, r);
 }
 
 void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev)
 {
-	fuse_reply_err(req, EPERM);
+	if (!refuse_row_name(req, node_of(mount_of(req), parent), name))
+		fuse_reply_err(req, EPERM);
 }
 
 void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char *name)
 {
-	fuse_reply_err(req, EPERM);
+	if (!refuse_row_name(req, node_of(mount_of(req), parent), name))
+		fuse_reply_err(req, EPERM);
 }
 
 void op_readlink(fuse_req_t req, fuse_ino_t ino)
@@ -244,7 +280,6 @@ void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 	struct mount *mount = mount_of(req);
 	struct node *node = node_of(mount, parent);
 	_cleanup_close_ int dir = place(req, node, name);
-
 	int r;
 
 	if (dir < 0)

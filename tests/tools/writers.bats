@@ -159,6 +159,38 @@ os.replace(sys.argv[1] + ".tmp", sys.argv[1])' "$ROW"
 	assert_price_changed
 }
 
+@test "rsync --delay-updates of one changed row in" {
+	cp -a "$MNT/shop/products" "$BATS_TEST_TMPDIR/products"
+	cp "$BATS_TEST_TMPDIR/edited.json" "$BATS_TEST_TMPDIR/products/TENT-003.json"
+	mark=$(log_mark)
+	rsync -a --delay-updates "$BATS_TEST_TMPDIR/products/" "$MNT/shop/products/"
+	assert_price_changed
+}
+
+# Of the file that rsync is sending, something is there.
+transfer_begun() {
+	compgen -G "$MNT/shop/products/.TENT-003.json.*" >/dev/null &&
+		[[ -n $(find "$MNT/shop/products" -maxdepth 1 -name '.TENT-003.json.*' -size +0) ]]
+}
+
+@test "rsync --partial-dir of a row whose transfer is cut off, and goes on the next time" {
+	mkdir "$BATS_TEST_TMPDIR/from"
+	{
+		sed '$d' "$BATS_TEST_TMPDIR/edited.json"
+		head -c 2000000 /dev/zero | tr '\0' ' '
+		echo '}'
+	} >"$BATS_TEST_TMPDIR/from/TENT-003.json"
+	copy=(rsync -a --partial-dir=.partial "$BATS_TEST_TMPDIR/from/" "$MNT/shop/products/")
+	"${copy[@]}" --bwlimit=500 3>&- &
+	wait_until 20 transfer_begun
+	kill -INT $!
+	if wait $!; then return 1; fi
+	[[ -s $MNT/shop/products/.partial/TENT-003.json ]]
+	assert_writes "$mark"
+	"${copy[@]}"
+	assert_price_changed
+}
+
 # Editors on a terminal
 
 @test "vim on a terminal" {

@@ -1,4 +1,4 @@
-/* Which open is given the text that a look has read. */
+/* Which open is given the text that a look has read; which node a name has. */
 #include <string.h>
 
 #include "../../src/fuse/nodes.h"
@@ -118,6 +118,34 @@ START_TEST(who_was_sent_to_look_is_not_given_what_was_read_before)
 }
 END_TEST
 
+/* Somebody looked a temporary file up just before its name was removed, and told only after that. Whoever made another
+ * under the name was given the first one's content. */
+START_TEST(a_temporary_name_that_is_another_file_has_another_node)
+{
+	struct node *late = nodes_get(nodes, table, "f", NODE_SCRATCH, TABLE, 17);
+	struct node *made = nodes_get(nodes, table, "f", NODE_SCRATCH, TABLE, 21);
+
+	ck_assert_ptr_ne(made, late);
+	ck_assert_ptr_eq(nodes_get(nodes, table, "f", NODE_SCRATCH, TABLE, 21), made);
+}
+END_TEST
+
+START_TEST(names_exchange_their_nodes)
+{
+	struct node *folder = nodes_get(nodes, table, "d", NODE_SCRATCH, TABLE, 13);
+	struct node *one = nodes_get(nodes, table, "f", NODE_SCRATCH, TABLE, 17);
+	struct node *other = nodes_get(nodes, folder, "g", NODE_SCRATCH, TABLE, 21);
+
+	nodes_exchange(nodes, table, "f", folder, "g");
+	ck_assert_ptr_eq(nodes_get(nodes, table, "f", NODE_SCRATCH, TABLE, 21), other);
+	ck_assert_ptr_eq(nodes_get(nodes, folder, "g", NODE_SCRATCH, TABLE, 17), one);
+	/* The kernel knows only one of the names. */
+	nodes_exchange(nodes, table, "f", folder, "unknown");
+	ck_assert_ptr_eq(nodes_get(nodes, folder, "unknown", NODE_SCRATCH, TABLE, 21), other);
+	ck_assert_ptr_null(nodes_find(nodes, table, "f"));
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("nodes");
@@ -129,6 +157,8 @@ int main(void)
 	tcase_add_test(test, what_was_read_before_a_save_is_not_given_after_it);
 	tcase_add_test(test, who_was_sent_to_look_is_given_what_he_found_whatever_came_since);
 	tcase_add_test(test, who_was_sent_to_look_is_not_given_what_was_read_before);
+	tcase_add_test(test, a_temporary_name_that_is_another_file_has_another_node);
+	tcase_add_test(test, names_exchange_their_nodes);
 	suite_add_tcase(suite, test);
 	return suite_run(suite);
 }

@@ -3,10 +3,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 
 #include "rowfs/base/log.h"
@@ -15,6 +17,20 @@
 #include "suite.h"
 
 enum { ROOM = 1000 };
+
+/* What is full is measured once a second. */
+static _Atomic int seconds_later;
+
+int __real_clock_gettime(clockid_t clock, struct timespec *ret);
+int __wrap_clock_gettime(clockid_t clock, struct timespec *ret);
+
+int __wrap_clock_gettime(clockid_t clock, struct timespec *ret)
+{
+	int r = __real_clock_gettime(clock, ret);
+
+	ret->tv_sec += seconds_later;
+	return r;
+}
 
 static const char identity[] = "7000000000000000001.5";
 static struct sample sample; /* for its settings and directory; no engine */
@@ -321,6 +337,55 @@ START_TEST(what_is_deleted_or_cut_makes_room_again)
 }
 END_TEST
 
+/* The room was given back with the name, while the blocks were in use until the file was closed. */
+START_TEST(an_open_file_without_a_name_takes_its_room)
+{
+	_cleanup_close_ int dir = table_with_room_for(1);
+	_cleanup_close_ int first = -1;
+	_cleanup_close_ int second = -1;
+
+	first = create(dir, "a");
+	second = openat(dir, "a", O_RDONLY | O_CLOEXEC);
+	ck_assert_int_eq(scratch_hold(scratch, first), 0);
+	ck_assert_int_eq(scratch_hold(scratch, second), 0);
+	ck_assert_int_eq(write_bytes(first, ROOM, 0), ROOM);
+	remove_name(dir, "a", 0);
+	check_used(0, ROOM);
+	ck_assert_int_eq(write_bytes(first, 3 * ROOM, ROOM), 3 * ROOM);
+	scratch_release(scratch, first);
+	close(first);
+	first = -1;
+	/* There is no room, so it is measured what there is. */
+	seconds_later = 2;
+	ck_assert_int_eq(scratch_add(scratch), -ENOSPC);
+	check_used(0, 4 * ROOM);
+	scratch_release(scratch, second);
+	check_used(0, 0);
+}
+END_TEST
+
+/* What was closed before its name went, or is one of several, gives its room back once. */
+START_TEST(room_comes_back_once)
+{
+	_cleanup_close_ int dir = table_with_room_for(2);
+	_cleanup_close_ int first = -1;
+	_cleanup_close_ int second = -1;
+
+	first = create(dir, "a");
+	second = create(dir, "b");
+	ck_assert_int_eq(scratch_hold(scratch, first), 0);
+	ck_assert_int_eq(write_bytes(first, 300, 0), 300);
+	ck_assert_int_eq(write_bytes(second, 700, 0), 700);
+	scratch_release(scratch, first);
+	check_used(2, ROOM);
+	remove_name(dir, "a", 0);
+	check_used(1, 700);
+	scratch_release(scratch, first);
+	check_used(1, 700);
+	ck_assert_int_eq(scratch_hold(scratch, -1), -EBADF);
+}
+END_TEST
+
 /* truncate -s took any room. */
 START_TEST(growing_by_truncation_takes_room)
 {
@@ -486,6 +551,30 @@ START_TEST(a_failed_write_says_why)
 }
 END_TEST
 
+/* A signal ends the process in the middle of its write. */
+START_TEST(half_of_what_was_put_is_nobodys_file)
+{
+	_cleanup_close_ int dir = table(1);
+	pid_t pid = fork();
+	int status;
+
+	ck_assert_int_ge(pid, 0);
+	if (pid == 0) {
+		setrlimit(RLIMIT_FSIZE, &(struct rlimit){5, 5});
+		_exit(put(dir, "a", "12345") < 0 || put(dir, "a", "123456"));
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGXFSZ);
+	check_content(dir, "a", "12345");
+	scratch_close(scratch);
+	open_scratch();
+	check_content(dir, "a", "12345");
+	ck_assert_int_eq(files_of(1), 1);
+	ck_assert_int_eq(sample_files(&sample, "spool/7000000000000000001.5"), 1);
+	check_used(1, 5);
+}
+END_TEST
+
 /* --- From one mount to the next -------------------------------------------------------------- */
 
 /* What the log says while the spool is closed and opened again, by mounts that show the tables 1 and 2. */
@@ -641,6 +730,8 @@ int main(void)
 	tcase_add_test(test, overwriting_takes_no_room);
 	tcase_add_test(test, a_hole_counts_as_written);
 	tcase_add_test(test, what_is_deleted_or_cut_makes_room_again);
+	tcase_add_test(test, an_open_file_without_a_name_takes_its_room);
+	tcase_add_test(test, room_comes_back_once);
 	tcase_add_test(test, growing_by_truncation_takes_room);
 	tcase_add_test(test, every_name_takes_a_block);
 	tcase_add_test(test, there_are_fewer_names_than_descriptors);
@@ -649,6 +740,7 @@ int main(void)
 	tcase_add_test(test, tables_and_folders_share_the_room);
 	tcase_add_test(test, putting_keeps_to_the_room);
 	tcase_add_test(test, a_failed_write_says_why);
+	tcase_add_test(test, half_of_what_was_put_is_nobodys_file);
 	tcase_add_test(test, files_outlive_the_mount_and_are_told);
 	tcase_add_test(test, files_that_no_table_shows_are_told_with_their_place);
 	tcase_add_test(test, empty_folders_go_without_a_word);

@@ -45,9 +45,13 @@ ssize_t scratch_write(struct scratch *scratch, int fd, const void *data, size_t 
 int scratch_resize(struct scratch *scratch, int fd, off_t size) _must_check_;
 
 /* There will be one more name (file, link, directory): 0, or -ENOSPC. If it then is not made, or later when it is
- * gone, scratch_removed() with what it was. */
+ * gone, scratch_removed() with what it was: that makes room, but of a file that is open only its last release does. */
 int scratch_add(struct scratch *scratch) _must_check_;
 void scratch_removed(struct scratch *scratch, const struct stat *st);
+
+/* One more handle of this file; and before it is closed. 0 or -errno. */
+int scratch_hold(struct scratch *scratch, int fd) _must_check_;
+void scratch_release(struct scratch *scratch, int fd);
 
 /* A file of this size was emptied, as O_TRUNC does. */
 void scratch_cut(struct scratch *scratch, const struct stat *st);
