@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "commit_run.h"
 
@@ -13,23 +14,52 @@ struct leaving {
 	uint32_t xid; /* a transaction of which it was before; 0: unknown */
 };
 
+static int no_row(const struct rowref *ref, struct error *e)
+{
+	return error_set(e, ENOENT, "there is no row %s", ref->name);
+}
+
+/* Is that the one spelling of the key's name? Whoever made the hash up may have cut the key elsewhere. */
+static int check_spelling(const struct rowref *ref, const struct cells *key, struct error *e)
+{
+	_cleanup_buf_ struct buf name = {0};
+
+	name_print(key->at, key->n, &name);
+	if (name.failed)
+		return commit_no_memory(e);
+	return strcmp(name.data, ref->name) == 0 ? 0 : no_row(ref, e);
+}
+
+/* The key that a hashed name stands for. The row may be too large to be read, which is a reason to remove it. */
+static int find_hashed(struct engine *engine, const struct rowref *ref, struct cells *ret, uint32_t *ret_xid,
+		       struct error *e)
+{
+	_cleanup_statement_ struct statement statement = {0};
+	struct answer answer = {0};
+	int r;
+
+	if (statement_key_hashed(ref->relation, ref->hash, &statement) < 0)
+		return commit_no_memory(e);
+	r = commit_run(engine, &statement, &answer, e);
+	if (r == 0)
+		r = answer.lines ? check_spelling(ref, &answer.key, e) : no_row(ref, e);
+	if (r < 0) {
+		cells_done(&answer.key);
+		return r;
+	}
+	*ret = answer.key;
+	*ret_xid = answer.xid;
+	return 0;
+}
+
 /* The key of `ref`, which for a hashed name takes a look at the row. */
 static int resolve(struct engine *engine, const struct rowref *ref, struct cells *ret, uint32_t *ret_xid,
 		   struct error *e)
 {
-	_cleanup_text_ struct text *text = NULL;
-	_cleanup_patch_ struct patch row = {0};
-	int r;
-
-	if (ref->hash[0]) {
-		r = reader_fetch(engine->reader, ref, STORE_WRITE, &text, e);
-		if (r == 0)
-			r = json_parse(ref->relation, text->data, text->len, &row, e);
-		if (r < 0)
-			return r;
-	}
-	*ret_xid = text ? text->xid : reader_seen(engine->reader, ref);
-	return commit_key(ref, &row, ret) < 0 ? commit_no_memory(e) : 0;
+	if (ref->hash[0])
+		return find_hashed(engine, ref, ret, ret_xid, e);
+	*ret_xid = reader_seen(engine->reader, ref);
+	return cells_copy(ref->key.at, ref->key.n, ret) < 0 ? commit_no_memory(e) : 0;
 }
 
 /* A statement that was lost: it was done if the row is gone, and there under its new name. 1: it was not,
@@ -75,7 +105,7 @@ static int gone_try(struct engine *engine, const struct leaving *leaving,
 	if (text || r == -EFBIG)
 		return error_set(e, EPERM, "the database kept the row: a trigger or rule refused it "
 					   "without saying why");
-	return error_set(e, ENOENT, "there is no row %s", leaving->ref->name);
+	return no_row(leaving->ref, e);
 }
 
 static void leaving_done(struct leaving *leaving)

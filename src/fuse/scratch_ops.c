@@ -153,7 +153,7 @@ static bool refuse_row_name(fuse_req_t req, struct node *parent, const char *nam
 		r = rowref_explain(mount->engine.catalog, parent->relation, name, &call->error);
 	else if (r == 0)
 		r = error_set(&call->error, EPERM, "%s is a row's name, and a row is a file", name);
-	call_refuse(call, CALL_OTHER, r, NULL, 0);
+	call_refuse(call, CALL_OTHER, r, NULL);
 	return true;
 }
 

@@ -5,7 +5,7 @@
 #include "rowfs/base/buf.h"
 #include "rowfs/model/statement.h"
 
-enum { OID_TEXT = 25, OID_OID = 26, OID_TID = 27 }; /* pg_type.dat; fixed for good */
+enum { OID_TEXT = 25, OID_OID = 26, OID_TID = 27, OID_BPCHAR = 1042 }; /* pg_type.dat; fixed for good */
 
 struct build {
 	struct buf sql;

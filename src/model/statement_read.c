@@ -1,4 +1,4 @@
-/* fetch, fetch_hashed, page, canonical */
+/* fetch, fetch_hashed, key_hashed, canonical, value */
 #include "statement_build.h"
 
 #include <string.h>
@@ -32,15 +32,16 @@ static void hashed_part(struct build *b, const struct column *column)
 }
 
 /* No ctid is long enough for a hashed name: such a name is that of no row. */
-static void hashed_key(struct build *b, const struct relation *relation)
+static void where_hashed(struct build *b, const struct relation *relation, const char *hash)
 {
-	build_sql(b, "pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to("
+	build_sql(b, " WHERE pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to("
 	             "pg_catalog.concat(''");
 	for (size_t i = 0; i < relation->n_parts; i++) {
 		build_sql(b, ", ");
 		hashed_part(b, &relation->columns[relation->parts[i].column]);
 	}
-	build_sql(b, "), 'UTF8')), 'hex')");
+	build_sql(b, "), 'UTF8')), 'hex') OPERATOR(pg_catalog.=) ");
+	build_param(b, OID_TEXT, (struct cell){hash, NAME_HASH_HEX});
 }
 
 int statement_fetch_hashed(const struct schema *schema, const struct relation *relation,
@@ -50,10 +51,22 @@ int statement_fetch_hashed(const struct schema *schema, const struct relation *r
 
 	build_sql(&b, "SELECT ");
 	build_select(&b, schema, relation);
-	build_sql(&b, " WHERE ");
-	hashed_key(&b, relation);
-	build_sql(&b, " OPERATOR(pg_catalog.=) ");
-	build_param(&b, OID_TEXT, (struct cell){hash, NAME_HASH_HEX});
+	where_hashed(&b, relation, hash);
+	return build_finish(&b, ret);
+}
+
+int statement_key_hashed(const struct relation *relation, const char *hash, struct statement *ret)
+{
+	_cleanup_build_ struct build b = {0};
+
+	build_sql(&b, relation->has_xmin ? "SELECT t.xmin" : "SELECT NULL");
+	for (size_t i = 0; i < relation->n_parts; i++) {
+		build_sql(&b, ", ");
+		build_column(&b, &relation->columns[relation->parts[i].column]);
+	}
+	build_sql(&b, " FROM ");
+	build_relation(&b, relation);
+	where_hashed(&b, relation, hash);
 	return build_finish(&b, ret);
 }
 

@@ -103,14 +103,26 @@ static void same_output(struct build *b, const struct column *column, size_t num
 	fill_in(b, " AND # IS DISTINCT FROM NULL", column, number);
 }
 
-/* The column still is what the edit was made from: by its own operator, or by its text where the
- * type has none. Returns the parameter's number. */
+/* Numbers and json are compared by value. Of the rest an operator may call equal what a row's text does not: citext and
+ * nondeterministic collations what differs in case, an interval a month and thirty days; and so would let a save
+ * take back what others have made of it. The blanks that fill a char(n) are not told apart by either. */
+static bool operator_is_exact(const struct type *type)
+{
+	const struct type *of = type;
+
+	while (of->element)
+		of = of->element;
+	return type->equal_schema && (of->kind != TYPE_TEXT || of->oid == OID_BPCHAR);
+}
+
+/* The column still is what the edit was made from: by its own operator, or by its text where that would not do, or
+ * the type has none. Returns the parameter's number. */
 static size_t still_equals(struct build *b, const struct column *column, struct cell base)
 {
 	size_t number = build_value(b, column->type->oid, base);
 
 	build_sql(b, "(");
-	if (column->type->equal_schema) {
+	if (operator_is_exact(column->type)) {
 		build_column(b, column);
 		build_operator(b, column->type->equal_schema, "=");
 		build_ref(b, number);

@@ -89,6 +89,10 @@ static int wait_for_result(PGconn *pg, int64_t deadline_us, const atomic_bool **
 /* A row for the sink; after it has had enough, what was on its way already. */
 static void hand_over(PGconn *pg, struct sink *sink, PGresult *row)
 {
+	size_t size = PQresultMemorySize(row);
+
+	if (size > sink->largest)
+		sink->largest = size;
 	if (!sink->stopped) {
 		sink->taken++;
 		sink->stopped = sink->take(sink, row);

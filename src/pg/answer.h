@@ -18,6 +18,7 @@ int answer_poll(PGconn *pg, short events, int64_t deadline_us) _must_check_;
 struct sink {
 	int (*take)(struct sink *sink, const PGresult *row);
 	unsigned taken; /* rows */
+	size_t largest; /* of these, in bytes */
 	int stopped;
 };
 

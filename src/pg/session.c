@@ -301,6 +301,22 @@ static enum outcome rehearse(struct session *session, const struct statement *st
 	return outcome;
 }
 
+static size_t size_of(const struct statement *statement)
+{
+	size_t size = 0;
+
+	for (size_t i = 0; i < statement->n; i++)
+		size += statement->values[i].len;
+	return size;
+}
+
+/* Nobody accounts for these buffers, and there are as many as connections. */
+static bool swells(const struct statement *statement, const struct sink *sink, const PGresult *result)
+{
+	return size_of(statement) > SESSION_SWOLLEN || (sink && sink->largest > SESSION_SWOLLEN) ||
+	       (result && PQresultMemorySize(result) > SESSION_SWOLLEN);
+}
+
 enum outcome session_run(struct session *session, const struct statement *statement, struct sink *sink,
                          PGresult **ret, struct error *e)
 {
@@ -322,6 +338,7 @@ enum outcome session_run(struct session *session, const struct statement *statem
 		outcome = rehearse(session, statement, plan, deadline_us, ret, e);
 	else
 		outcome = execute(session, statement, plan, deadline_us, ret, e);
+	session->swollen |= swells(statement, sink, outcome == RUN_DONE ? *ret : NULL);
 	session->abandoned = NULL;
 	session->sink = NULL;
 	return outcome;

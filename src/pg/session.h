@@ -9,6 +9,10 @@
 #include "prepared.h"
 #include "source.h"
 
+/* What a statement or its answer may have for the connection to be kept. A new one takes milliseconds, which sending
+ * so much takes, too. */
+enum { SESSION_SWOLLEN = 8 << 20 };
+
 struct session {
 	PGconn *pg;
 	struct prepared prepared;
@@ -16,6 +20,7 @@ struct session {
 	char started[40]; /* it for good */
 	const atomic_bool *abandoned; /* of the statement that runs, see struct statement */
 	struct sink *sink;            /* the same */
+	bool swollen;         /* libpq's buffers have grown, and never shrink: better closed than kept */
 	unsigned generation;  /* of the sessions, when it last answered */
 	struct session *next; /* idle list of its set */
 };

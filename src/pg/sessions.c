@@ -152,7 +152,7 @@ void sessions_drop(struct sessions *sessions, enum store_set set, struct session
 
 void sessions_put(struct sessions *sessions, enum store_set set, struct session *session)
 {
-	if (!session_idle(session)) {
+	if (!session_idle(session) || session->swollen) {
 		sessions_drop(sessions, set, session);
 		return;
 	}

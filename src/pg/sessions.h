@@ -33,7 +33,7 @@ void sessions_done(struct sessions *sessions);
 int sessions_take(struct sessions *sessions, enum store_set set, bool fresh, struct session **ret,
                   struct error *e) _must_check_;
 
-/* Give it back; it is kept if session_idle(). */
+/* Give it back; it is kept if session_idle(), and not swollen. */
 void sessions_put(struct sessions *sessions, enum store_set set, struct session *session);
 
 /* Give it back to be closed. */

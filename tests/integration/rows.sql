@@ -105,6 +105,10 @@ INSERT INTO edited VALUES (1, 1, 'old', 'ab', false, 0.5, 1.0, '{"a":  1}', '{"a
 INSERT INTO edited (id) VALUES (2);
 INSERT INTO edited (id, i, t) VALUES (3, 1, 'one'), (4, 1, 'one');
 
+CREATE TABLE spelled (id int PRIMARY KEY, ci public.citext, loose text COLLATE k.insensitive, iv interval, cis public.citext[],
+	c char(4), n numeric);
+INSERT INTO spelled VALUES (1, 'Abc', 'Abc', '1 month', '{Abc}', 'a', 1.0);
+
 CREATE TABLE identity (id int PRIMARY KEY GENERATED ALWAYS AS IDENTITY, v text);
 CREATE TABLE serial (id serial PRIMARY KEY, v text, l int GENERATED ALWAYS AS (length(v)) STORED);
 CREATE TABLE ranged_id (id bigint PRIMARY KEY DEFAULT 5, v text, r int4range);

@@ -36,6 +36,25 @@ static void same_row(const struct row *a, const struct rows *found)
 	ck_assert_uint_eq(a->xid, found->at[0].xid);
 }
 
+/* A hash finds the key, too, and the transaction that the row is of. */
+static void same_key(const struct relation *relation, const char *hash, const struct row *row)
+{
+	struct statement statement = {0};
+	struct buf expected = {0};
+
+	ck_assert_int_eq(statement_key_hashed(relation, hash, &statement), 0);
+	ck_assert_int_eq(run(STORE_READ, &statement), 0);
+	if (row->xid)
+		buf_addf(&expected, "%u", row->xid);
+	else
+		buf_adds(&expected, "\\N");
+	for (size_t i = 0; i < row->key.n; i++)
+		buf_addf(&expected, "|%s", row->key.at[i].data ? row->key.at[i].data : "\\N");
+	buf_addc(&expected, '\n');
+	ck_assert_str_eq(out.data, expected.data);
+	buf_done(&expected);
+}
+
 static const char *const keyed[] = {
         "int2",          "int4",      "int8",        "text",       "varchar",   "char4",
         "citext",        "bool",      "uuid",        "date",       "timestamp", "tz",
@@ -78,6 +97,7 @@ START_TEST(test_keys)
 		fetch(relation, &statement, &found);
 		same_row(&rows.at[i], &found);
 		rows_done(&found);
+		same_key(relation, hash, &rows.at[i]);
 	}
 	rows_done(&rows);
 }

@@ -96,6 +96,28 @@ START_TEST(test_patch)
 }
 END_TEST
 
+static const struct {
+	const char *column, *theirs, *ours;
+	bool conflict;
+} spelled[] = {
+        {"ci", "ABC", "x", true},        {"loose", "ABC", "x", true}, {"iv", "30 days", "1 day", true},
+        {"cis", "{ABC}", "{x}", true}, {"c", "a ", "x", false},     {"n", "1.00", "2", false},
+};
+
+/* The type calls equal what others have written in the place of what was read; the row's text does not. */
+START_TEST(test_another_spelling_is_a_change)
+{
+	const struct relation *relation = table("spelled");
+	struct rows before = {0};
+
+	read_row(relation, "1", &before);
+	cluster_sql("rows", "UPDATE k.spelled SET %s = '%s'", spelled[_i].column, spelled[_i].theirs);
+	ck_assert_int_eq(patch(relation, "1", &before.at[0], spelled[_i].column, spelled[_i].ours), 0);
+	ck_assert_int_eq(out.len == 0, spelled[_i].conflict);
+	rows_done(&before);
+}
+END_TEST
+
 START_TEST(test_composite_of_nulls_is_not_null)
 {
 	const struct relation *relation = table("edited");
@@ -330,6 +352,7 @@ int main(void)
 
 	tcase_add_checked_fixture(saves, setup, teardown);
 	tcase_add_loop_test(saves, test_patch, 0, N(edits));
+	tcase_add_loop_test(saves, test_another_spelling_is_a_change, 0, N(spelled));
 	tcase_add_test(saves, test_composite_of_nulls_is_not_null);
 	tcase_add_test(saves, test_edits_of_different_columns_merge);
 	tcase_add_loop_test(saves, test_insert, 0, N(insertable));

@@ -378,6 +378,42 @@ START_TEST(test_a_stream_that_began_is_not_repeated)
 }
 END_TEST
 
+/* A statement of one large value, or its answer, or a row of it in a stream; of `mib`. */
+static void swell(int how, int mib)
+{
+	_cleanup_free_ char *large = calloc(1, ((size_t)mib << 20) + 1);
+	struct cell cell = {large, (size_t)mib << 20};
+	uint32_t type = 25;
+	char sql[100];
+	struct stream stream = {0};
+
+	memset(large, 'x', cell.len);
+	snprintf(sql, sizeof(sql), "SELECT repeat('x', %d << 20)", mib);
+	if (how == 0) {
+		struct statement statement = {(char *)"SELECT length($1)", 1, &type, &cell};
+
+		ck_assert_int_eq(cluster_run(store, STORE_READ, &statement, &out, &e), 0);
+	} else if (how == 1) {
+		ck_assert_uint_eq(strlen(value(sql)), cell.len);
+	} else {
+		ck_assert_int_eq(stream_of(sql, &stream), 0);
+		ck_assert_uint_eq(stream.most, cell.len);
+	}
+}
+
+/* libpq's buffers never shrink: each connection held the largest row that it had ever sent or got. */
+START_TEST(test_a_connection_that_has_grown_is_not_kept)
+{
+	char backend[20];
+
+	snprintf(backend, sizeof(backend), "%s", value("SELECT pg_backend_pid()"));
+	swell(_i, 4);
+	ck_assert_str_eq(value("SELECT pg_backend_pid()"), backend);
+	swell(_i, 9);
+	ck_assert_str_ne(value("SELECT pg_backend_pid()"), backend);
+}
+END_TEST
+
 START_TEST(test_lines)
 {
 	struct statement statement = text("SELECT * FROM generate_series(1, 5)");
@@ -481,6 +517,7 @@ int main(void)
 	tcase_add_test(c, test_a_stream_can_be_stopped);
 	tcase_add_test(c, test_a_stream_gives_what_it_has_before_it_fails);
 	tcase_add_test(c, test_a_stream_that_began_is_not_repeated);
+	tcase_add_loop_test(c, test_a_connection_that_has_grown_is_not_kept, 0, 3);
 	tcase_add_test(c, test_lines);
 	tcase_add_test(c, test_what_is_rehearsed_is_checked_whole_and_taken_back);
 	tcase_add_test(c, test_what_is_rehearsed_and_lost_is_repeated);

@@ -12,10 +12,10 @@
 
 enum { ROWS_MAX = 16, LINE_MAX_CELLS = 16 };
 
-enum verb { FETCH, PAGE, CANONICAL, VALUE, UPDATE, INSERT, DELETE, REPLACE, REHEARSE, VERBS };
+enum verb { FETCH, KEY, PAGE, CANONICAL, VALUE, UPDATE, INSERT, DELETE, REPLACE, REHEARSE, VERBS };
 
-static const char *const verb_names[] = {"fetch",  "page",   "canonical", "value",
-                                         "update", "insert", "delete",    "replace", "rehearse"};
+static const char *const verb_names[] = {"fetch",  "key",    "page",   "canonical", "value",
+                                         "update", "insert", "delete", "replace",   "rehearse"};
 
 struct store {
 	pthread_mutex_t lock;
@@ -137,7 +137,7 @@ static bool matches(const struct fake_row *row, const char *sql, struct cell val
 	return cell_equal(name, value);
 }
 
-static int fetch(const struct fake_call *call)
+static struct fake_row find(const struct fake_call *call)
 {
 	struct fake_row found = {0};
 
@@ -146,7 +146,22 @@ static int fetch(const struct fake_call *call)
 		if (matches(&store.rows[i], call->statement->sql, call->statement->values[0]))
 			found = store.rows[i];
 	pthread_mutex_unlock(&store.lock);
+	return found;
+}
+
+static int fetch(const struct fake_call *call)
+{
+	struct fake_row found = find(call);
+
 	return found.id ? fake_store_line(call, &found) : 0;
+}
+
+/* Of a hashed name, for the relation whose key is the name. */
+static int key(const struct fake_call *call)
+{
+	struct fake_row found = find(call);
+
+	return found.id ? fake_line(call, 2, found.xid, found.name) : 0;
 }
 
 /* For the relation whose key is a numeric(6,2). */
@@ -182,6 +197,8 @@ static enum verb verb_of(const char *sql)
 		return CANONICAL;
 	if (begins(sql, "SELECT $"))
 		return VALUE;
+	if (begins(sql, "SELECT t.xmin, t."))
+		return KEY;
 	return strstr(sql, " LIMIT ") ? PAGE : FETCH;
 }
 
@@ -190,6 +207,8 @@ static int answer(enum verb verb, const struct fake_call *call)
 	switch (verb) {
 	case FETCH:
 		return fetch(call);
+	case KEY:
+		return key(call);
 	case CANONICAL:
 		return canonical(call);
 	case PAGE:

@@ -256,7 +256,7 @@ END_TEST
 
 /* --- Long keys ------------------------------------------------------------------------------- */
 
-START_TEST(a_long_key_is_taken_from_the_rows_text)
+START_TEST(a_long_key_is_asked_for)
 {
 	_cleanup_text_ struct text *long_base = read_row(&long_ref);
 
@@ -265,8 +265,21 @@ START_TEST(a_long_key_is_taken_from_the_rows_text)
 	check_events("update drop tell list");
 	ck_assert_ptr_nonnull(strstr(server.values, long_key));
 	ck_assert_int_eq(commit_delete(&sample.engine, &long_ref, &e), 0);
-	check_events("fetch delete drop tell list");
+	check_events("key delete drop tell list");
 	ck_assert_ptr_nonnull(strstr(server.values, long_key));
+}
+END_TEST
+
+/* The hash is the row's; what stands before it is not how the row's name begins. */
+START_TEST(a_long_key_has_one_name)
+{
+	long_ref.name[0] = 'j';
+	ck_assert_int_eq(commit_delete(&sample.engine, &long_ref, &e), -ENOENT);
+	check_events("key");
+	long_ref.name[0] = 'k';
+	fake_store_remove("42");
+	ck_assert_int_eq(commit_delete(&sample.engine, &long_ref, &e), -ENOENT);
+	check_events("key");
 }
 END_TEST
 
@@ -278,7 +291,7 @@ START_TEST(a_row_is_not_renamed_to_a_hash)
 	check_events("");
 	/* Onto a row that is there, its key can be asked for. */
 	ck_assert_int_eq(commit_rename(&sample.engine, &from, &long_ref, true, &e), 0);
-	check_events("fetch replace drop tell list drop tell list");
+	check_events("key replace drop tell list drop tell list");
 	rowref_done(&from);
 }
 END_TEST
@@ -343,7 +356,8 @@ int main(void)
 	tcase_add_test(test, a_rename_that_was_lost_with_its_row_is_unknown);
 	tcase_add_test(test, a_row_with_hidden_columns_takes_no_others_place);
 	test = add_case(suite, "long", open_long, close_long);
-	tcase_add_test(test, a_long_key_is_taken_from_the_rows_text);
+	tcase_add_test(test, a_long_key_is_asked_for);
+	tcase_add_test(test, a_long_key_has_one_name);
 	tcase_add_test(test, a_row_is_not_renamed_to_a_hash);
 	test = add_case(suite, "refused", open_all, close_all);
 	tcase_add_test(test, a_table_without_a_key_is_not_asked);

@@ -220,6 +220,26 @@ START_TEST(test_fetch_hashed)
 }
 END_TEST
 
+START_TEST(test_key_hashed)
+{
+	char hash[65];
+
+	memset(hash, 'a', 64);
+	hash[64] = '\0';
+	relation.n_parts = 2;
+	relation.has_xmin = false;
+	ck_assert_int_eq(statement_key_hashed(&relation, hash, &statement), 0);
+	ck_assert_ptr_nonnull(strstr(statement.sql, "SELECT NULL, t.\"id\", t.\"na\"\"me\" FROM ONLY"
+	                                            " \"s\".\"t\" AS t WHERE pg_catalog.encode("));
+	ck_assert_uint_eq(statement.n, 1);
+	ck_assert(!statement.writes);
+	statement_done(&statement);
+	relation.has_xmin = true;
+	ck_assert_int_eq(statement_key_hashed(&relation, hash, &statement), 0);
+	ck_assert_ptr_nonnull(strstr(statement.sql, "SELECT t.xmin, t.\"id\""));
+}
+END_TEST
+
 START_TEST(test_page)
 {
 	ck_assert_int_eq(statement_page(&schema, &relation, NULL, 7, &statement), 0);
@@ -290,8 +310,10 @@ START_TEST(test_patch)
 	ck_assert_int_eq(statement_patch(&relation, key(1), base, &patch, changed, NULL, &statement), 0);
 	is("UPDATE ONLY \"s\".\"t\" AS t SET \"na\"\"me\" = $1, \"doc\" = $2"
 	   " WHERE t.\"id\" OPERATOR(\"pg_catalog\".=) $3"
-	   " AND (t.\"na\"\"me\" OPERATOR(\"pg_catalog\".=) $4 OR t.\"na\"\"me\""
-	   " IS NOT DISTINCT FROM NULL AND $4 IS NULL)"
+	   " AND (pg_catalog.concat(t.\"na\"\"me\") COLLATE pg_catalog.\"C\""
+	   " OPERATOR(pg_catalog.=) pg_catalog.concat($4)"
+	   " AND t.\"na\"\"me\" IS DISTINCT FROM NULL AND $4 IS DISTINCT FROM NULL"
+	   " OR t.\"na\"\"me\" IS NOT DISTINCT FROM NULL AND $4 IS NULL)"
 	   " AND (pg_catalog.btrim(pg_catalog.concat(t.\"doc\"), E' \\t\\n\\r')"
 	   " OPERATOR(pg_catalog.=) pg_catalog.btrim(pg_catalog.concat($5), E' \\t\\n\\r')"
 	   " AND t.\"doc\" IS NOT NULL AND $5 IS DISTINCT FROM NULL"
@@ -430,6 +452,7 @@ int main(void)
 	tcase_add_test(c, test_fetch_by_address);
 	tcase_add_test(c, test_fetch_mtime);
 	tcase_add_test(c, test_fetch_hashed);
+	tcase_add_test(c, test_key_hashed);
 	tcase_add_test(c, test_page);
 	tcase_add_test(c, test_page_of_two_operator_schemas);
 	tcase_add_test(c, test_page_of_heap);

@@ -34,6 +34,7 @@ void statement_done(struct statement *statement);
  * given must outlive it.
  *
  * fetch, page:   result lines as row_view() reads them
+ * key_hashed:    one line: xmin, or NULL for relations without; then the key's parts
  * canonical:     one line: the key's parts as PostgreSQL prints them
  * patch, delete, rekey, replace:
  *                of one row, or of none where a configured key is several rows'; one line: the transaction id (32 bits), or NULL for relations
@@ -47,6 +48,10 @@ int statement_fetch(const struct schema *schema, const struct relation *relation
 /* By name_hash(), a scan. `hash` must outlive the statement. */
 int statement_fetch_hashed(const struct schema *schema, const struct relation *relation,
 			   const char *hash, struct statement *ret) _must_check_;
+
+/* The same, for what has to know the key only: the row itself may be too large to be fetched. */
+int statement_key_hashed(const struct relation *relation, const char *hash, struct statement *ret)
+	_must_check_;
 
 /* At most `limit` rows after `after` (NULL: from the start) in key order. */
 int statement_page(const struct schema *schema, const struct relation *relation,
