@@ -152,6 +152,9 @@ note() {
 		os.rename(aside, row)
 		assert b"longer" in os.pread(replaced, 4096, 0)
 		assert os.pread(moved, 4096, 0) == text == open(row, "rb").read()
+		os.rename(row, aside)
+		os.rename(aside, row)
+		assert os.pread(moved, 4096, 0) == text == open(row, "rb").read()
 		assert os.stat(row).st_ino == before
 	END
 	assert_equal "$(note 12)" 'a12|b12'

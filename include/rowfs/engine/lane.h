@@ -12,7 +12,8 @@
  * who read the others. What has queued for longer than the lane's patience is run next, marked `late`: it is to
  * say that it is busy, which takes no time, and the queue behind somebody's lock does not grow for ever.
  *
- * A task may call lane_run() itself. It must not wait for another task of the same lane. */
+ * A task may call lane_run() itself. It must not wait for another task of the same lane that may still be
+ * queued. */
 #pragma once
 
 #include <stdbool.h>
