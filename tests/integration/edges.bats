@@ -389,7 +389,7 @@ memory_kb() {
 import hashlib, sys
 print(hashlib.md5(bytes.fromhex(sys.stdin.read())).hexdigest())')" "$(sql "SELECT md5(b) FROM big WHERE id = 2")"
 	read_peak=$(memory_kb VmHWM)
-	saved write big/1.json '{"n": 2}'
+	echo '{"n": 2}' | tee "$MNT/public/big/1.json" >/dev/null
 	python3 - "$MNT/public/big/1.json" <<-'END'
 		import sys
 		with open(sys.argv[1], "r+b") as f:
