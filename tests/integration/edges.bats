@@ -376,14 +376,18 @@ memory_kb() {
 }
 
 @test "values of 60 MB: read to the byte, appended to, saved by sed, and left alone by a save of another column" {
+	# A sanitizer has no more to say of sixty than of six, and takes its time.
+	mb=${ROWFS_SANITIZED:+6}
+	bytes=${mb:-60}000000
 	sql "ALTER DATABASE $PGDATABASE SET log_statement = none"
-	sql "INSERT INTO big SELECT 1, repeat(md5('1'), 60000000 / 32), NULL, 1;
-		INSERT INTO big SELECT 2, NULL, decode(repeat(md5('2'), 60000000 / 32), 'hex'), 1"
+	sql "INSERT INTO big SELECT 1, repeat(md5('1'), $bytes / 32), NULL, 1;
+		INSERT INTO big SELECT 2, NULL, decode(repeat(md5('2'), $bytes / 32), 'hex'), 1"
 	mount_rowfs mnt memory_max=256M
 	before=$(memory_kb VmHWM)
 	assert_equal "$(jq -r .t "$MNT/public/big/1.json" | tr -d '\n' | md5sum)" "$(sql "SELECT md5(t) FROM big WHERE id = 1")  -"
-	assert_equal "$(jq -r .b "$MNT/public/big/2.json" | tail -c +3 | xxd -r -p | md5sum)" \
-		"$(sql "SELECT md5(b) FROM big WHERE id = 2")  -"
+	assert_equal "$(jq -r .b "$MNT/public/big/2.json" | tail -c +3 | python3 -c '
+import hashlib, sys
+print(hashlib.md5(bytes.fromhex(sys.stdin.read())).hexdigest())')" "$(sql "SELECT md5(b) FROM big WHERE id = 2")"
 	read_peak=$(memory_kb VmHWM)
 	echo '{"n": 2}' | tee "$MNT/public/big/1.json" >/dev/null
 	python3 - "$MNT/public/big/1.json" <<-'END'
@@ -395,10 +399,13 @@ memory_kb() {
 		    f.seek(at - 40, 2)
 		    f.write(b" appended" + tail[at:])
 	END
-	sed -i 's/^  "b": "..x../  "b": "\\\\xff/; s/"n": 1/"n": 2/' "$MNT/public/big/2.json"
+	sed -i 's/^  "b": "..x../  "b": "\\\\xff/; s/"n": 1/"n": 2/' "$MNT/public/big/2.json" || {
+		last_error >&2
+		return 1
+	}
 	assert_equal "$(sql 'SELECT id, n, length(t), right(t, 9), length(b), left(b::text, 4) FROM big ORDER BY 1' | paste -sd ' ')" \
-		'1|2|60000009| appended|| 2|2|||30000000|\xff'
-	assert_equal "$(sql "SELECT md5(left(t, -9)) = md5(repeat(md5('1'), 60000000 / 32)) FROM big WHERE id = 1")" t
+		"1|2|$((bytes + 9))| appended|| 2|2|||$((bytes / 2))|\xff"
+	assert_equal "$(sql "SELECT md5(left(t, -9)) = md5(repeat(md5('1'), $bytes / 32)) FROM big WHERE id = 1")" t
 	echo "# the program: $before kB at the mount, at most $read_peak kB while reading and $(memory_kb VmHWM) kB while saving," \
 		"$(memory_kb VmRSS) kB after that" >&3
 	# Texts and libpq's buffers of one save; nothing of them stays.
