@@ -7,6 +7,7 @@
 
 #include "rowfs/base/buf.h"
 #include "rowfs/base/clock.h"
+#include "rowfs/base/switches.h"
 
 struct entry {
 	UT_hash_handle hh;
@@ -185,6 +186,8 @@ static int happen(struct names *names, struct entry *entry, uint32_t relation, c
 {
 	int next = names_next(entry ? entry->state : NAME_PLAIN, event);
 
+	if (SWITCHED_OFF("detach") && next == NAME_DETACHED && event == NAME_REMOVED)
+		return NAME_REPLACING;
 	/* What is created over a detached name is compared with its base, so there must be one. */
 	if (next < 0 || (next == NAME_DETACHED && !entry && !base))
 		return -EBUSY;
