@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "commit_run.h"
+#include "rowfs/base/switches.h"
 
 /* `columns` and `cells` have room for those of the relation. */
 static struct text *print_known(const struct relation *relation, const struct patch *row, uint32_t xid,
@@ -86,7 +87,11 @@ static int save_patch(struct engine *engine, const struct rowref *ref, const str
 		      struct text **ret_now, struct error *e)
 {
 	_cleanup_text_ struct text *stored = NULL;
-	int r = read_stored(engine, ref, save, &stored, e);
+	int r;
+
+	if (SWITCHED_OFF("base"))
+		return save_anew(engine, ref, save, ret_now, e);
+	r = read_stored(engine, ref, save, &stored, e);
 
 	return r < 0 ? r : commit_update(engine, ref, save, stored, ret_now, e);
 }

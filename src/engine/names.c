@@ -7,6 +7,7 @@
 
 #include "rowfs/base/buf.h"
 #include "rowfs/base/clock.h"
+#include "rowfs/base/switches.h"
 
 struct name_hold {
 	UT_hash_handle hh;
@@ -332,6 +333,8 @@ static int happen(struct names *names, struct name_hold *entry, uint32_t relatio
 {
 	int next = names_next(entry ? entry->state : NAME_PLAIN, event);
 
+	if (SWITCHED_OFF("detach") && next == NAME_DETACHED && event == NAME_REMOVED)
+		return NAME_REPLACING;
 	/* What is created over the name is compared with its base, so there must be one. */
 	if (next < 0 || (has_base((enum name_state)next) && !base && !(entry && entry->base)))
 		return -EBUSY;

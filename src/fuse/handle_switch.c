@@ -9,6 +9,7 @@
  * it is moved, whatever comes after it goes to the new place. Nothing here waits for PostgreSQL. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -166,12 +167,23 @@ static int edit_of_row(struct call *call, const struct file *file, struct text *
 	return edit_new_saved(&call->mount->engine, &call->new_ref, &options, call->buf.data, call->buf.len, ret);
 }
 
+/* The descriptor itself may be one for writing only. */
+static int read_whole(int fd, struct buf *ret)
+{
+	char path[40];
+	_cleanup_close_ int again = -1;
+
+	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	again = open(path, O_RDONLY | O_CLOEXEC);
+	return again < 0 ? -errno : scratch_get(again, ret);
+}
+
 /* What was written after the text was read for its commit is a change of the row. */
 static int take_over(struct call *call, const struct file *file, struct edit *edit)
 {
 	_cleanup_buf_ struct buf bytes = {0};
 	const struct buf *saved = &call->buf;
-	int r = scratch_get(file->backing->fd, &bytes);
+	int r = read_whole(file->backing->fd, &bytes);
 
 	if (r < 0)
 		return refuse_handle(call, file, r);

@@ -478,3 +478,17 @@ note() {
 	assert_writes "$mark"
 	assert_equal "$(note 1)" 'a1|b1'
 }
+
+@test "a temporary file that was there, and is opened for writing only, becomes a row while it is open" {
+	python3 - "$NOTES" <<-'END'
+		import os, sys
+		temporary = f"{sys.argv[1]}/note.tmp"
+		open(temporary, "w").close()
+		f = os.open(temporary, os.O_WRONLY)
+		os.write(f, b'{"a": "one"}\n')
+		os.rename(temporary, f"{sys.argv[1]}/1.json")
+		os.pwrite(f, b'{"a": "two"}\n', 0)
+		os.close(f)
+	END
+	assert_equal "$(note 1)" 'two|b1'
+}

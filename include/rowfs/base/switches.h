@@ -1,5 +1,5 @@
-/* Protections that a test build can switch off, to prove that the race harness would notice (docs/testing.md). In any
- * other build SWITCHED_OFF() is a constant false.
+/* Protections that a test build can switch off, to prove that the race harness, or the model, would notice
+ * (docs/testing.md). In any other build SWITCHED_OFF() is a constant false.
  *
  *   meson setup build-switches -Dswitches=enabled;  ROWFS_OFF=barrier,lease build-switches/rowfs … */
 #pragma once
