@@ -176,7 +176,7 @@ class Killing:
 
     def left(self):
         """The kept texts and the temporary files: name → content."""
-        found = {"rejected": {}, "spool": {}}
+        found = {"rejected": {}, "conflicts": {}, "spool": {}}
         for kind, files in found.items():
             for folder, _, names in os.walk(f"{self.world.state}/{kind}"):
                 for name in names:
@@ -192,9 +192,10 @@ class Killing:
             raise Lost(f"{len(listed)} temporary files were left; the log says: {said}")
         if listed and not any(name in said for name in listed):
             raise Lost(f"the log names none of {sorted(listed)}: {said}")
-        kept = set(os.listdir(f"{self.world.mountpoint}/.rowfs/rejected"))
-        if kept != set(left["rejected"]):
-            raise Lost(f"texts that were kept: {sorted(left['rejected'])}; listed: {sorted(kept)}")
+        for place in ("rejected", "conflicts"):
+            kept = set(os.listdir(f"{self.world.mountpoint}/.rowfs/{place}"))
+            if kept != set(left[place]):
+                raise Lost(f"texts that were kept: {sorted(left[place])}; listed: {sorted(kept)}")
         for name in listed:
             with open(f"{self.world.place}/{name}", "rb") as f:
                 if f.read() != left["spool"][name]:
@@ -206,7 +207,7 @@ class Killing:
 
     def judge(self, before, now, saves):
         left = self.left()
-        texts = b"\n".join([*left["rejected"].values(), *left["spool"].values()])
+        texts = b"\n".join([text for files in left.values() for text in files.values()])
         rows = collections.defaultdict(list)
         for save in saves:
             rows[save.key].append(save)

@@ -13,7 +13,7 @@ import dataclasses
 import re
 
 from model_files import Directory, File, Link, Tree
-from model_rows import Known, Table, blank, row_text
+from model_rows import Known, Table, blank, progress, row_text
 
 ROW_NAME = re.compile(r"(0|-?[1-9][0-9]{0,8})\.json")
 NO_NAME = re.compile(r"[^./][^/]*\.(json|yaml|csv|tsv)")
@@ -40,16 +40,32 @@ class Edit:
     created: bool = False           # this handle made the name
     text: bytearray = dataclasses.field(default_factory=bytearray)
     dirty: bool = False
-    committed: bool = False
+    sequential: bool = False        # all of the text was written, piece after piece
+    committed: bytes | None = None  # the text that was saved last
     error: str | None = None        # of the refusal that sticks
     dropped: bool = False           # its name was removed before it had a row
 
     def changed(self):
         self.dirty, self.error = True, None
 
+    def repeats(self, offset, data):
+        """The bytes come again that ended a text which was refused."""
+        return self.error and data and offset < len(self.text) and self.text[offset:] == data
+
+    def follows(self, offset):
+        if offset == 0 and not self.text:
+            self.sequential = True
+        elif offset != len(self.text):
+            self.sequential = False
+        return self.sequential
+
+    def is_saved(self):
+        """White space after a text makes no other of it."""
+        return self.committed is not None and self.text.startswith(self.committed) and blank(self.text[len(self.committed):])
+
     def own_text(self):
         """Nothing of what the handle showed is left."""
-        if self.belief and not self.committed:
+        if self.belief and self.committed is None:
             self.base, self.belief, self.believed = self.belief, None, True
 
 
@@ -238,14 +254,32 @@ class Model:
 
     def write(self, number, offset, data, seen):
         handle = self.handles[number]
-        text, data = self.bytes_of(handle), data.encode()
-        expect(seen, "OK")
+        text, data, edit = self.bytes_of(handle), data.encode(), handle.edit
         if handle.append:
             offset = len(text)
+        if edit and edit.repeats(offset, data):
+            return expect(seen, edit.error)
+        before, follows = bytes(text), edit and data and edit.follows(offset)
         text.extend(bytes(max(0, offset - len(text))))
         text[offset:offset + len(data)] = data
-        if handle.edit:
-            handle.edit.changed()
+        if not follows:
+            expect(seen, "OK")
+            if edit and data:
+                edit.changed()
+            return None
+        return self.write_next(handle, before, seen)
+
+    def write_next(self, handle, before, seen):
+        """A text that is written from its beginning on is saved by the write that completes it."""
+        edit = handle.edit
+        state, error = progress(edit.text), edit.error
+        edit.changed()
+        if state == "complete" and progress(before) == "complete" and error:
+            edit.error = error
+            return expect(seen, error)
+        if state == "complete":
+            return self.commit(handle, seen, {})
+        return expect(seen, "EINVAL" if state == "broken" else "OK")
 
     def ftruncate(self, number, size, seen):
         handle = self.handles[number]
@@ -257,6 +291,8 @@ class Model:
         text.extend(bytes(size - len(text)))
         if handle.edit and size == 0:
             handle.edit.own_text()
+        elif handle.edit:
+            handle.edit.sequential = False
 
     def truncate(self, path, size, seen):
         path = self.follow(path)
@@ -286,7 +322,7 @@ class Model:
         self.commit(handle, seen, {})
         del self.handles[number]
         edit = handle.edit
-        if edit and edit.dirty and edit.created and not edit.committed and not edit.dropped and not blank(edit.text):
+        if edit and edit.dirty and edit.created and edit.committed is None and not edit.dropped and not blank(edit.text):
             self.drop(edit.name)
         self.reveal()
 
@@ -300,6 +336,9 @@ class Model:
             return expect(seen, "OK")
         if edit.error:
             return expect(seen, said.get(edit.error, edit.error))
+        if edit.is_saved():
+            edit.dirty = False
+            return expect(seen, "OK")
         key, text = self.key(edit.name), bytes(edit.text)
         if edit.base:
             verdict = self.table.judge_update(key, edit.base, edit.believed, text)
@@ -312,8 +351,8 @@ class Model:
             return None
         now = self.table.saved(key, edit.base, text, verdict)
         if now is not edit.base:
-            edit.believed = False
-        edit.base, edit.dirty, edit.committed = now, False, True
+            edit.believed = True
+        edit.base, edit.dirty, edit.committed = now, False, text
         self.enter(edit.name, PLAIN)
         self.learn(handle.process, edit.name, now)
         return None
@@ -420,7 +459,7 @@ class Model:
             handle.loose |= len(several) > 1    # each has its own text of the row now, and the kernel one size for all
         for handle in self.handles.values():
             if handle.file is file and handle.writes():
-                handle.file, handle.edit = None, Edit(name, now, text=bytearray(text))
+                handle.file, handle.edit = None, Edit(name, now, believed=True, text=bytearray(text))
                 file.written = True
         for handle in self.handles.values():
             if handle.aside is file and file.written:
@@ -467,15 +506,21 @@ class Model:
 
     # Temporary names alone
 
+    def refuse_made(self, path, seen):
+        """A row is a file; a name that is no key is nothing."""
+        if self.kind(path) == "none":
+            return expect(seen, "EINVAL")
+        return expect(seen, "EEXIST" if self.there(path) else "EPERM")
+
     def mkdir(self, _process, path, seen):
         if self.kind(path) == "temporary":
             return expect(seen, self.tree.make(path, Directory()))
-        return expect(seen, "EEXIST" if self.there(path) else "EPERM")
+        return self.refuse_made(path, seen)
 
     def symlink(self, _process, target, path, seen):
         if self.kind(path) == "temporary":
             return expect(seen, self.tree.make(path, Link(target)))
-        return expect(seen, "EEXIST" if self.there(path) else "EPERM")
+        return self.refuse_made(path, seen)
 
     def rmdir(self, _process, path, seen):
         if self.kind(path) == "temporary":

@@ -52,6 +52,28 @@ def blank(text):
     return not text.strip(b" \t\r\n")
 
 
+def progress(text):
+    """Of a text by its braces and quotes: "", "begun", "complete" or "broken"."""
+    depth, string, escape, state = 0, False, False, ""
+    for byte in text.decode("latin-1"):
+        if string:
+            string, escape = escape or byte != '"', not escape and byte == "\\"
+        elif byte in "{[":
+            if depth == 0 and (byte != "{" or state == "complete"):
+                return "broken"
+            depth, state = depth + 1, "begun"
+        elif byte in "}]":
+            if depth == 0:
+                return "broken"
+            depth -= 1
+            state = state if depth else "complete"
+        elif byte not in " \t\r\n":
+            if depth == 0:
+                return "broken"
+            string = byte == '"'
+    return state
+
+
 def complete(values):
     """A row with what the server computes."""
     return {**values, "size": None if values["title"] is None else len(values["title"])}
@@ -147,7 +169,8 @@ class Table:
         if believed and any(column in known and column not in named for column in WRITABLE):
             held = {column: value for column, value in named.items() if column not in changed}
         holds = all(row.values[column] == value for column, value in held.items())
-        if holds and all(column in unknown or row.values[column] == known[column] for column in changed):
+        # What it does not know of is taken for NULL.
+        if holds and all(row.values[column] == known.get(column) for column in changed):
             verdict = self.judge_change(key, row, changed)
             if unknown:     # a default that somebody may have changed since: theirs or nobody's
                 verdict.errors.add("ESTALE")

@@ -257,18 +257,18 @@ class Episode:
 
     def look_at_refused(self):
         """A text that was refused is kept."""
+        kept = self.newly_kept() if self.model.refused else []
         for text in self.model.refused:
-            kept = self.newly_kept()
             if text not in kept and text:
                 raise Mismatch(f"a refused text was not kept: {shorten(text)}; kept: {shorten(kept)}")
         self.model.refused.clear()
 
     def newly_kept(self):
-        folder = f"{self.world.state}/rejected"
-        names = set(os.listdir(folder))
+        names = {f"{self.world.state}/{place}/{name}" for place in ("rejected", "conflicts")
+                 for name in os.listdir(f"{self.world.state}/{place}")}
         texts = []
         for name in names - self.kept:
-            with open(f"{folder}/{name}", "rb") as f:
+            with open(name, "rb") as f:
                 texts.append(f.read())
         self.kept = names
         return texts
