@@ -41,6 +41,7 @@ class Verdict:
     ok: bool = False
     row: dict | None = None
     errors: set = dataclasses.field(default_factory=set)
+    either: bool = False    # whether there is SQL, which changes nothing, is not said
 
 
 def row_text(values):
@@ -110,6 +111,7 @@ class Table:
     def __init__(self):
         self.rows = {}
         self.clock = 0
+        self.undecided = None   # (key, Known) of a save that may have been written
 
     def put(self, key, values):
         self.clock += 1
@@ -169,14 +171,13 @@ class Table:
         if believed and any(column in known and column not in named for column in WRITABLE):
             held = {column: value for column, value in named.items() if column not in changed}
         holds = all(row.values[column] == value for column, value in held.items())
-        # What it does not know of is taken for NULL.
-        if holds and all(row.values[column] == known.get(column) for column in changed):
+        if holds and all(row.values[column] == value for column, value in changed.items()):
+            return Verdict(ok=True, errors={"ESTALE"}, either=bool(unknown))    # they have made it what it was to become
+        if holds and all(column in unknown or row.values[column] == known[column] for column in changed):
             verdict = self.judge_change(key, row, changed)
             if unknown:     # a default that somebody may have changed since: theirs or nobody's
                 verdict.errors.add("ESTALE")
             return verdict
-        if holds and all(row.values[column] == value for column, value in changed.items()):
-            return Verdict(ok=True, errors={"ESTALE"})      # they have made it what it was to become
         return Verdict(errors={"ESTALE"})
 
     def judge_unchanged(self, row, same, believed, named):
@@ -202,4 +203,15 @@ class Table:
         merged = base.merged or base.version != before.version
         values = {**({} if merged else before.values), **base.values, **named}
         row = before if verdict.row is None else self.put(key, verdict.row)
-        return Known(values, row.version, merged)
+        known = Known(values, row.version, merged)
+        if verdict.either:
+            self.undecided = key, known
+        return known
+
+    def decide(self, was_written):
+        """What a save that changed nothing came to."""
+        key, known = self.undecided
+        self.undecided = None
+        if was_written(key):
+            values = self.rows[key].values
+            known.version = self.put(key, {column: values[column] for column in WRITABLE}).version

@@ -238,7 +238,7 @@ def in_place(steps, program, name):
     yield ["open", program, number, name, "RDWR"]
     handle = steps.model.handles.get(number)
     if handle and handle.edit:
-        text = bytes(handle.edit.text).decode()
+        text = bytes(handle.edit.text).decode(errors="replace")
         edited = text.replace('"draft"', '"final"')
         yield ["write", number, 0, edited if edited != text else steps.text(program, name)]
         if steps.rng.random() < 0.7:
