@@ -41,7 +41,8 @@ class Edit:
     text: bytearray = dataclasses.field(default_factory=bytearray)
     dirty: bool = False
     sequential: bool = False        # all of the text was written, piece after piece
-    committed: bytes | None = None  # the text that was saved last
+    committed: bool = False
+    saved: bytes | None = None      # the text that was sent last, if it was saved
     error: str | None = None        # of the refusal that sticks
     dropped: bool = False           # its name was removed before it had a row
 
@@ -61,11 +62,11 @@ class Edit:
 
     def is_saved(self):
         """White space after a text makes no other of it."""
-        return self.committed is not None and self.text.startswith(self.committed) and blank(self.text[len(self.committed):])
+        return self.saved is not None and self.text.startswith(self.saved) and blank(self.text[len(self.saved):])
 
     def own_text(self):
         """Nothing of what the handle showed is left."""
-        if self.belief and self.committed is None:
+        if self.belief and not self.committed:
             self.base, self.belief, self.believed = self.belief, None, True
 
 
@@ -255,8 +256,11 @@ class Model:
     def write(self, number, offset, data, seen):
         handle = self.handles[number]
         text, data, edit = self.bytes_of(handle), data.encode(), handle.edit
+        seen, _, size = seen.partition(" ")
         if handle.append:
             offset = len(text)
+        if size and offset == len(text):
+            data = data[:int(size) - offset]    # the kernel did not send the rest
         if edit and edit.repeats(offset, data):
             return expect(seen, edit.error)
         before, follows = bytes(text), edit and data and edit.follows(offset)
@@ -322,7 +326,7 @@ class Model:
         self.commit(handle, seen, {})
         del self.handles[number]
         edit = handle.edit
-        if edit and edit.dirty and edit.created and edit.committed is None and not edit.dropped and not blank(edit.text):
+        if edit and edit.dirty and edit.created and not edit.committed and not edit.dropped and not blank(edit.text):
             self.drop(edit.name)
         self.reveal()
 
@@ -348,11 +352,12 @@ class Model:
         if seen != "OK":
             edit.error = next(error for error in verdict.errors if said.get(error, error) == seen)
             self.refused.append(text)
+            edit.saved = None
             return None
         now = self.table.saved(key, edit.base, text, verdict)
         if now is not edit.base:
             edit.believed = True
-        edit.base, edit.dirty, edit.committed = now, False, text
+        edit.base, edit.dirty, edit.committed, edit.saved = now, False, True, text
         self.enter(edit.name, PLAIN)
         self.learn(handle.process, edit.name, now)
         return None

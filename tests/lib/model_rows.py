@@ -201,7 +201,9 @@ class Table:
         if not base:
             return Known({"id": key, **named}, self.put(key, verdict.row).version)
         merged = base.merged or base.version != before.version
-        values = {**({} if merged else before.values), **base.values, **named}
+        # A generated column that the text has is one that its program knows.
+        computed = {column: value for column, value in parse(text, key).items() if column == "size"}
+        values = {**({} if merged else before.values), **base.values, **named, **computed}
         row = before if verdict.row is None else self.put(key, verdict.row)
         known = Known(values, row.version, merged)
         if verdict.either:

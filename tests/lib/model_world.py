@@ -130,11 +130,16 @@ class Calls:
         self.files[number] = os.open(self.path(path), flags, 0o644)
 
     def write(self, number, offset, data):
-        """All of it, as programs do: the kernel may send it in pieces, and tell of those that went well first."""
-        data = data.encode()
-        while data:
-            done = os.pwrite(self.files[number], data, offset)
-            data, offset = data[done:], offset + done
+        """All of it, as programs do: the kernel may send it in pieces, and tell of those that went well first. Of one that
+        fails, the size that the file has then tells how much was sent."""
+        data, file = data.encode(), self.files[number]
+        try:
+            while data:
+                done = os.pwrite(file, data, offset)
+                data, offset = data[done:], offset + done
+        except OSError as e:
+            return f"{errno.errorcode[e.errno]} {os.fstat(file).st_size}"
+        return None
 
     def ftruncate(self, number, size):
         os.ftruncate(self.files[number], size)
