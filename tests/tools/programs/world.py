@@ -23,7 +23,7 @@ WAITER = """
 CREATE FUNCTION public.waiter(holder int) RETURNS int LANGUAGE plpgsql AS $$
 DECLARE found int;
 BEGIN
-	FOR i IN 1..3000 LOOP
+	FOR i IN 1..2000 LOOP
 		PERFORM pg_stat_clear_snapshot();
 		SELECT pid INTO found FROM pg_stat_activity WHERE holder = ANY (pg_blocking_pids(pid)) LIMIT 1;
 		IF found IS NOT NULL THEN RETURN found; END IF;
@@ -52,8 +52,8 @@ class Session:
     """A psql that is connected already."""
 
     def __init__(self):
-        self.psql = subprocess.Popen(["psql", "-XAtq"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                     stderr=subprocess.DEVNULL, text=True, bufsize=1)
+        self.psql = subprocess.Popen(["psql", "-XAtq", "-v", "ON_ERROR_STOP=1"], stdin=subprocess.PIPE,
+                                     stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, bufsize=1)
         self.send("SELECT pg_backend_pid()")
         self.pid = self.number()
 
