@@ -41,6 +41,7 @@ class Verdict:
     ok: bool = False
     row: dict | None = None
     errors: set = dataclasses.field(default_factory=set)
+    nothing: bool = False   # it differs from its base in nothing
     either: bool = False    # whether there is SQL, which changes nothing, is not said
 
 
@@ -183,9 +184,9 @@ class Table:
     def judge_unchanged(self, row, same, believed, named):
         differs = any(row.values[column] != value for column, value in named.items())
         if same or not differs:
-            return Verdict(ok=True)
+            return Verdict(ok=True, nothing=True)
         # Whether a program that never read the row meant it so is not said.
-        return Verdict(errors={"ESTALE"}) if believed else Verdict(ok=True, errors={"ESTALE"})
+        return Verdict(errors={"ESTALE"}) if believed else Verdict(ok=True, errors={"ESTALE"}, nothing=True)
 
     def judge_change(self, key, row, changed):
         values = {column: changed.get(column, row.values[column]) for column in WRITABLE}
@@ -196,7 +197,7 @@ class Table:
         """A save succeeded: enter it. What its program knows of the row from then on."""
         named = {column: value for column, value in parse(text, key).items() if column in WRITABLE}
         before = self.rows.get(key)
-        if verdict.row is None and (not before or named.items() <= base.values.items()):
+        if verdict.nothing or not before and verdict.row is None:
             return base
         if not base:
             return Known({"id": key, **named}, self.put(key, verdict.row).version)
