@@ -47,6 +47,30 @@ static int insert_try(struct engine *engine, const struct rowref *ref, const str
 	return there ? commit_unknown(e) : 1;
 }
 
+/* The server fails for a generated column as it does for a number that is none. */
+static void explain_generated(const struct relation *relation, const struct patch *patch, struct error *e)
+{
+	if (!strstr(e->message, STATEMENT_NOT_GENERATED))
+		return;
+	(void)error_set(e, EINVAL, "%s", STATEMENT_NOT_GENERATED);
+	error_copy_text(e->hint, sizeof e->hint, "Leave it out.");
+	for (size_t i = 0; i < relation->n_columns; i++)
+		if (relation->columns[i].generated && patch->present[i] && !e->field[0])
+			error_copy_text(e->field, sizeof e->field, relation->columns[i].name);
+}
+
+/* What to say of a row that the server did not take. */
+static void explain(struct engine *engine, const struct relation *relation, const struct patch *patch, int r,
+		    struct error *e)
+{
+	if (r == -EACCES)
+		commit_forbidden(relation, patch->present, true, e);
+	if (r == -EINVAL)
+		commit_blame(engine, relation, patch, NULL, e);
+	if (r == -EINVAL)
+		explain_generated(relation, patch, e);
+}
+
 /* For a hashed name the key must come from the text; otherwise it is the name's. */
 static int insert_key(const struct rowref *ref, const struct patch *patch, struct cells *ret,
 		      struct error *e)
@@ -98,10 +122,8 @@ int commit_insert(struct engine *engine, const struct rowref *ref, const struct 
 		commit_announce(engine, ref, answer.xid);
 		*ret_now = commit_text(ref->relation, &patch, answer.xid);
 	}
-	if (r == -EACCES)
-		commit_forbidden(ref->relation, patch.present, true, e);
-	if (r == -EINVAL)
-		commit_blame(engine, ref->relation, &patch, NULL, e);
+	if (r < 0)
+		explain(engine, ref->relation, &patch, r, e);
 	return r;
 }
 
@@ -143,12 +165,10 @@ int commit_new(struct engine *engine, uint32_t oid, const char *text, size_t len
 	r = commit_run(engine, &statement, &answer, e);
 	if (r < 0 && e->outcome_unknown)
 		return commit_unknown(e);
-	if (r == -EACCES)
-		commit_forbidden(relation, patch.present, true, e);
-	if (r == -EINVAL)
-		commit_blame(engine, relation, &patch, NULL, e);
-	if (r < 0)
+	if (r < 0) {
+		explain(engine, relation, &patch, r, e);
 		return r;
+	}
 	if (!answer.lines)
 		return error_set(e, EPERM, "the database inserted no row: a trigger or rule refused it "
 					   "without saying why");

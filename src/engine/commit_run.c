@@ -208,7 +208,7 @@ void commit_forbidden(const struct relation *relation, const bool *chosen, bool 
 	for (size_t i = 0; i < relation->n_columns; i++) {
 		const struct column *column = &relation->columns[i];
 
-		if (!chosen[i] || (insert ? column->can_insert : column->can_update))
+		if (!chosen[i] || column->generated || (insert ? column->can_insert : column->can_update))
 			continue;
 		buf_addf(&list, ", column \"%s\"", column->name);
 		if (!e->field[0])

@@ -186,12 +186,12 @@ static bool note_cut(struct edit *edit, size_t offset, size_t len, int r)
 	return first;
 }
 
-/* With the lock held: the bytes come again with which the text was refused. (The kernel cuts a long write into pieces; of
- * one whose last piece fails the program is told that the others went well, and sends the last again.) */
+/* With the lock held: bytes that the refused text has already. (The kernel cuts a long write into pieces; of one whose
+ * last piece fails the program is told that the others went well, and sends the last again, cut in another way.) */
 static bool is_refused_already(const struct edit *edit, size_t offset, const void *data, size_t len)
 {
-	return edit->refused && edit->refused == edit->generation && !edit->busy && len && offset < edit->text.len &&
-	       len == edit->text.len - offset && memcmp(edit->text.data + offset, data, len) == 0;
+	return edit->refused && edit->refused == edit->generation && !edit->busy && len && offset <= edit->text.len &&
+	       len <= edit->text.len - offset && memcmp(edit->text.data + offset, data, len) == 0;
 }
 
 /* With the lock held, after a write at `offset` to a text that was `before` bytes long: what it is by now. */

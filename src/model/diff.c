@@ -62,13 +62,5 @@ int diff_patch(const struct relation *relation, const struct cells *key, const s
 int diff_insert(const struct relation *relation, const struct cells *key, const struct patch *patch,
                 struct error *e)
 {
-	int r = key ? check_key(relation, key, patch, e) : 0;
-
-	if (r < 0)
-		return r;
-	for (size_t i = 0; i < relation->n_columns; i++)
-		if (patch->present[i] && relation->columns[i].generated)
-			return refuse(e, relation, patch, i,
-			              "is generated and cannot be given a value", "Leave it out.");
-	return 0;
+	return key ? check_key(relation, key, patch, e) : 0;
 }

@@ -222,7 +222,7 @@ static bool inserted(const struct relation *relation, const struct cells *key,
 {
 	size_t part = key ? part_of_column(relation, column) : SIZE_MAX;
 
-	if (part == SIZE_MAX && !patch->present[column])
+	if (relation->columns[column].generated || (part == SIZE_MAX && !patch->present[column]))
 		return false;
 	*ret = part != SIZE_MAX ? key->at[part] : patch->cells[column];
 	return true;
@@ -254,6 +254,29 @@ static void insert_values(struct build *b, const struct relation *relation, cons
 	build_sql(b, ")");
 }
 
+/* The transaction, unless a generated column of the text has become something else: then the statement fails as plain
+ * SQL can, see replace_result(). */
+static void returning_id_if_generated(struct build *b, const struct relation *relation, const struct patch *patch)
+{
+	const char *between = " RETURNING CASE WHEN ";
+
+	for (size_t i = 0; i < relation->n_columns; i++) {
+		if (!relation->columns[i].generated || !patch->present[i])
+			continue;
+		build_sql(b, between);
+		still_equals(b, &relation->columns[i], patch->cells[i]);
+		between = " AND ";
+	}
+	if (between[1] == 'R') {
+		returning_id(b, relation);
+		return;
+	}
+	build_sql(b, " THEN ");
+	transaction_id(b, relation);
+	build_sql(b, " ELSE CAST(pg_catalog.concat('" STATEMENT_NOT_GENERATED "')"
+	             " AS pg_catalog.int4)::pg_catalog.text::pg_catalog.xid END");
+}
+
 int statement_insert(const struct relation *relation, const struct cells *key,
                      const struct patch *patch, struct statement *ret)
 {
@@ -265,7 +288,7 @@ int statement_insert(const struct relation *relation, const struct cells *key,
 	build_name(&b, relation->name);
 	build_sql(&b, " AS t");
 	insert_values(&b, relation, key, patch);
-	returning_id(&b, relation);
+	returning_id_if_generated(&b, relation, patch);
 	for (size_t i = 0; i < relation->n_parts; i++) {
 		build_sql(&b, ", ");
 		build_column(&b, &relation->columns[relation->parts[i].column]);

@@ -329,6 +329,13 @@ by_close() {
 	mount_rowfs
 	by_close EINVAL 'double_amount' write things/1.json '{"double_amount": 21}'
 	assert_equal "$(save write "$MNT/public/things/1.json" <<<'{"double_amount": 20, "label": "one"}')" ok
+	# The same of a row that there shall be.
+	by_close EINVAL 'a generated column would not be what the text says' insert things/3.json \
+		'{"label": "x", "amount": 4, "double_amount": 9}'
+	assert_contains "$(tail -n 1 "$MNT/.rowfs/errors")" '"field": "double_amount"'
+	assert_equal "$(save insert "$MNT/public/things/3.json" <<<'{"label": "x", "amount": 4, "double_amount": 8}')" ok
+	assert_equal "$(save write "$MNT/public/things/.new.json" <<<'{"id": 4, "label": "x", "amount": 4, "double_amount": 8}')" ok
+	sql "DELETE FROM things WHERE id IN (3, 4)"
 }
 
 @test "constraints: not null, foreign key, check, exclusion" {

@@ -50,8 +50,8 @@ class Edit:
         self.dirty, self.error = True, None
 
     def repeats(self, offset, data):
-        """The bytes come again that ended a text which was refused."""
-        return self.error and data and offset < len(self.text) and self.text[offset:] == data
+        """The text was refused, and has these bytes already."""
+        return self.error and data and offset + len(data) <= len(self.text) and self.text[offset:offset + len(data)] == data
 
     def follows(self, offset):
         if offset == 0 and not self.text:

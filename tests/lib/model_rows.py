@@ -134,12 +134,14 @@ class Table:
 
     def judge_insert(self, key, text):
         patch = parse(text, key)
-        if patch is None or "size" in patch:
+        if patch is None:
             return Verdict(errors={"EINVAL"})
         values = {**DEFAULTS, **{column: patch[column] for column in WRITABLE if column in patch}}
         error = self.violation(key, values)
         if not error and key in self.rows:
             error = "EEXIST"
+        if not error and "size" in patch and patch["size"] != complete(values)["size"]:
+            error = "EINVAL"
         return Verdict(errors={error}) if error else Verdict(ok=True, row=values)
 
     def judge_update(self, key, base, believed, text, gone=frozenset(("ESTALE",))):

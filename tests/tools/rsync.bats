@@ -95,8 +95,8 @@ rsync_finds() {
 	rsync -a "$MNT/shop/stock/" "$BACKUP/"
 	database_rows >"$BATS_TEST_TMPDIR/before"
 	rm "$MNT/shop/stock/BAG-001,north.json"
-	# A generated column is in the text; its value is not known to be right for a new row.
-	sed -i '/"available"/d; s/\("reserved": [0-9]*\),/\1/' "$BACKUP/BAG-001,north.json"
+	# With a generated column in its text.
+	grep -q '"available"' "$BACKUP/BAG-001,north.json"
 	rsync -a --ignore-existing "$BACKUP/" "$MNT/shop/stock/"
 	assert_equal "$(rows_changed "$BATS_TEST_TMPDIR/before")" ""
 }

@@ -40,9 +40,8 @@ END_TEST
 
 START_TEST(an_insert_that_cannot_be_is_not_sent)
 {
-	static const char *const texts[] = {"{\"id\": 44}", "{\"total\": 1}", "{\"colour\": 1}",
-	                                    "{"};
-	static const char *const fields[] = {"id", "total", "", ""};
+	static const char *const texts[] = {"{\"id\": 44}", "{\"colour\": 1}", "{"};
+	static const char *const fields[] = {"id", "", ""};
 
 	ck_assert_int_eq(insert((struct server){DONE}, texts[_i]), -EINVAL);
 	ck_assert_str_eq(e.field, fields[_i]);
@@ -189,7 +188,6 @@ START_TEST(a_new_row_that_is_refused_is_no_last_insert)
 	check_events("insert");
 	ck_assert_int_eq(insert_new((struct server){NOTHING}, new_text), -EPERM);
 	check_events("insert");
-	ck_assert_int_eq(insert_new((struct server){DONE}, "{\"total\": 1}"), -EINVAL);
 	ck_assert_int_eq(insert_new((struct server){DONE}, "{"), -EINVAL);
 	check_events("");
 	ck_assert_int_eq(commit_new(&sample.engine, 9999, "{}", 2, &e), -ESTALE);
@@ -238,7 +236,7 @@ int main(void)
 
 	test = add_case(suite, "insert", open_all, close_all);
 	tcase_add_test(test, an_insert_takes_its_key_from_the_name);
-	tcase_add_loop_test(test, an_insert_that_cannot_be_is_not_sent, 0, 4);
+	tcase_add_loop_test(test, an_insert_that_cannot_be_is_not_sent, 0, 3);
 	tcase_add_test(test, the_column_of_an_insert_is_named_too);
 	tcase_add_test(test, a_duplicate_is_told);
 	tcase_add_test(test, an_insert_that_inserts_nothing_is_told);

@@ -196,6 +196,8 @@ START_TEST(what_was_refused_with_the_same_bytes_is_refused_once)
 	ck_assert_int_eq(put(edit, 10, "99.00}"), 1);
 	ck_assert_int_eq(flush_by(edit, ME), -EPERM);
 	ck_assert_int_eq(put(edit, 10, "99.00}"), -EPERM);
+	ck_assert_int_eq(put(edit, 10, "99"), -EPERM);
+	ck_assert_int_eq(put(edit, 12, ".00}"), -EPERM);
 	ck_assert_int_eq(put(edit, 16, "\n"), -EPERM);
 	ck_assert_int_eq(put(edit, 17, " \n"), -EPERM);
 	ck_assert_int_eq(flush_by(edit, ME), -EPERM);

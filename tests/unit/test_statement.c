@@ -343,6 +343,21 @@ START_TEST(test_insert)
 	   " RETURNING pg_catalog.pg_current_xact_id()::pg_catalog.xid, t.\"id\"",
 	   "23=1 25=new");
 	statement_done(&statement);
+	/* A generated column is not given, but has to become what the text says. */
+	relation.n_columns = G + 1;
+	present[G] = true;
+	ck_assert_int_eq(statement_insert(&relation, key(1), &patch, &statement), 0);
+	is("INSERT INTO \"s\".\"t\" AS t (\"id\", \"na\"\"me\") OVERRIDING SYSTEM VALUE VALUES "
+	   "($1, $2)"
+	   " RETURNING CASE WHEN "
+	   "(t.\"g\" OPERATOR(\"pg_catalog\".=) $3 OR t.\"g\" IS NOT DISTINCT FROM NULL AND $3 IS NULL)"
+	   " THEN pg_catalog.pg_current_xact_id()::pg_catalog.xid"
+	   " ELSE CAST(pg_catalog.concat('a generated column would not be what the text says')"
+	   " AS pg_catalog.int4)::pg_catalog.text::pg_catalog.xid END, t.\"id\"",
+	   "23=1 25=new 23=NULL");
+	statement_done(&statement);
+	present[G] = false;
+	relation.n_columns = G;
 	/* The name's key counts, not the text's spelling of it. */
 	present[ID] = true;
 	ck_assert_int_eq(statement_insert(&relation, key(1), &patch, &statement), 0);

@@ -12,7 +12,6 @@ int diff_patch(const struct relation *relation, const struct cells *key, const s
 	       const struct patch *patch, bool *changed, size_t *ret_n, struct error *e) _must_check_;
 
 /* The same check for a row that is to be inserted under a name: the key, where the text has it,
- * must be the name's (`key` NULL: the server assigns it); generated columns must be absent (their
- * value is not known). */
+ * must be the name's (`key` NULL: the server assigns it). What a generated column will be only the server knows. */
 int diff_insert(const struct relation *relation, const struct cells *key,
 		const struct patch *patch, struct error *e) _must_check_;

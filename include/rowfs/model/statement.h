@@ -71,7 +71,10 @@ int statement_patch(const struct relation *relation, const struct cells *key, co
 		    const struct patch *patch, const bool *changed, const bool *checked, struct statement *ret)
 	_must_check_;
 
-/* INSERT what `patch` has, with `key` for the key columns (NULL: the server assigns it). */
+/* INSERT what `patch` has, with `key` for the key columns (NULL: the server assigns it). Where it has a generated column
+ * that would become something else, the statement fails with STATEMENT_NOT_GENERATED in its message. */
+#define STATEMENT_NOT_GENERATED "a generated column would not be what the text says"
+
 int statement_insert(const struct relation *relation, const struct cells *key,
 		     const struct patch *patch, struct statement *ret) _must_check_;
 
