@@ -169,16 +169,21 @@ static void returning_kept(struct build *b, const struct relation *relation, con
 	}
 }
 
-/* Of which transaction the row was before, as the statement began: it sees none of its own changes. */
-static void returning_before(struct build *b, const struct relation *relation, const struct cells *key)
+/* Of which transaction the row was before goes from WHERE, which sees it, to RETURNING, which does not. A subquery there
+ * would see the row as it was when the statement began, which may have waited for another's change since; WHERE is
+ * asked again after that. */
+#define BEFORE "'rowfs.before'"
+
+static void note_before(struct build *b, const struct relation *relation)
 {
-	if (!relation->has_xmin)
-		return;
-	build_sql(b, ", (SELECT t.xmin FROM ");
-	build_relation(b, relation);
-	build_sql(b, " WHERE ");
-	build_key(b, relation, key);
-	build_sql(b, ")");
+	if (relation->has_xmin)
+		build_sql(b, " AND pg_catalog.set_config(" BEFORE ", pg_catalog.concat(t.xmin), true) IS NOT NULL");
+}
+
+static void returning_before(struct build *b, const struct relation *relation)
+{
+	if (relation->has_xmin)
+		build_sql(b, ", pg_catalog.current_setting(" BEFORE ", true)");
 }
 
 int statement_patch(const struct relation *relation, const struct cells *key,
@@ -201,9 +206,10 @@ int statement_patch(const struct relation *relation, const struct cells *key,
 	build_sql(&b, " WHERE ");
 	only_row(&b, relation, key);
 	where_as_before(&b, relation, base, checked ? checked : changed, numbers);
+	note_before(&b, relation);
 	returning_id(&b, relation);
 	returning_kept(&b, relation, changed, base, numbers);
-	returning_before(&b, relation, key);
+	returning_before(&b, relation);
 	return build_finish(&b, ret);
 }
 

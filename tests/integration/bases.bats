@@ -337,3 +337,20 @@ $(cat)"
 	PYTHON
 	assert_equal "$(note 1)" 'four|b1'
 }
+
+@test "what others were changing while a save waited for them is not overwritten by the next one" {
+	hold "UPDATE notes SET b = 'theirs' WHERE id = 1"
+	script <<-'PYTHON' &
+	row = read(path(1))
+	row["a"] = "mine"
+	overwrite(path(1), json.dumps(row))
+	row["b"] = "mine, too"
+	assert refused(overwrite, path(1), json.dumps(row)) == errno.ESTALE
+	PYTHON
+	saver=$!
+	waits() { [[ -n $(sql "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'") ]]; }
+	wait_until 10 waits
+	release COMMIT
+	wait "$saver"
+	assert_equal "$(note 1)" 'mine|theirs'
+}

@@ -318,6 +318,7 @@ START_TEST(test_patch)
 	   " OPERATOR(pg_catalog.=) pg_catalog.btrim(pg_catalog.concat($5), E' \\t\\n\\r')"
 	   " AND t.\"doc\" IS NOT NULL AND $5 IS DISTINCT FROM NULL"
 	   " OR t.\"doc\" IS NOT DISTINCT FROM NULL AND $5 IS NULL)"
+	   " AND pg_catalog.set_config('rowfs.before', pg_catalog.concat(t.xmin), true) IS NOT NULL"
 	   " RETURNING pg_catalog.pg_current_xact_id()::pg_catalog.xid,"
 	   " (pg_catalog.concat(t.\"na\"\"me\") COLLATE pg_catalog.\"C\""
 	   " OPERATOR(pg_catalog.=) pg_catalog.concat($4)"
@@ -327,8 +328,8 @@ START_TEST(test_patch)
 	   " OPERATOR(pg_catalog.=) pg_catalog.btrim(pg_catalog.concat($5), E' \\t\\n\\r')"
 	   " AND t.\"doc\" IS NOT NULL AND $5 IS DISTINCT FROM NULL"
 	   " OR t.\"doc\" IS NOT DISTINCT FROM NULL AND $5 IS NULL),"
-	   " (SELECT t.xmin FROM ONLY \"s\".\"t\" AS t WHERE t.\"id\" OPERATOR(\"pg_catalog\".=) $6)",
-	   "25=new 114=NULL 23=1 25=old 114={} 23=1");
+	   " pg_catalog.current_setting('rowfs.before', true)",
+	   "25=new 114=NULL 23=1 25=old 114={}");
 	ck_assert(statement.writes);
 }
 END_TEST
