@@ -186,12 +186,21 @@ static bool note_cut(struct edit *edit, size_t offset, size_t len, int r)
 	return first;
 }
 
-/* With the lock held: bytes that the refused text has already. (The kernel cuts a long write into pieces; of one whose
- * last piece fails the program is told that the others went well, and sends the last again, cut in another way.) */
-static bool is_refused_already(const struct edit *edit, size_t offset, const void *data, size_t len)
+/* With the lock held: why the text as it is was refused, -errno, or 0. */
+static int refusal_of(const struct edit *edit)
 {
-	return edit->refused && edit->refused == edit->generation && !edit->busy && len && offset <= edit->text.len &&
-	       len <= edit->text.len - offset && memcmp(edit->text.data + offset, data, len) == 0;
+	if (edit->sequential && edit->scan.progress == JSON_BROKEN)
+		return -EINVAL;
+	return edit->refused && edit->refused == edit->generation && !edit->busy ? edit->error : 0;
+}
+
+/* With the lock held: the same for bytes that it has already. (The kernel cuts a long write into pieces; of one whose
+ * last piece fails the program is told that the others went well, and sends the last again, cut in another way.) */
+static int refusal_again(const struct edit *edit, size_t offset, const void *data, size_t len)
+{
+	bool has = len && offset <= edit->text.len && len <= edit->text.len - offset;
+
+	return has && memcmp(edit->text.data + offset, data, len) == 0 ? refusal_of(edit) : 0;
 }
 
 /* With the lock held, after a write at `offset` to a text that was `before` bytes long: what it is by now. */
@@ -238,8 +247,8 @@ int edit_write(struct edit *edit, size_t offset, const void *data, size_t len)
 	int r;
 
 	pthread_mutex_lock(&edit->lock);
-	if (is_refused_already(edit, offset, data, len)) {
-		r = edit->error;
+	r = refusal_again(edit, offset, data, len);
+	if (r < 0) {
 		pthread_mutex_unlock(&edit->lock);
 		return r;
 	}

@@ -50,8 +50,10 @@ class Edit:
         self.dirty, self.error = True, None
 
     def repeats(self, offset, data):
-        """The text was refused, and has these bytes already."""
-        return self.error and data and offset + len(data) <= len(self.text) and self.text[offset:offset + len(data)] == data
+        """Why the text was refused, if that has these bytes already."""
+        if not data or offset + len(data) > len(self.text) or self.text[offset:offset + len(data)] != data:
+            return None
+        return "EINVAL" if self.sequential and progress(self.text) == "broken" else self.error
 
     def follows(self, offset):
         if offset == 0 and not self.text:
@@ -261,8 +263,9 @@ class Model:
             offset = len(text)
         if size and offset == len(text):
             data = data[:int(size) - offset]    # the kernel did not send the rest
-        if edit and edit.repeats(offset, data):
-            return expect(seen, edit.error)
+        again = edit.repeats(offset, data) if edit else None
+        if again:
+            return expect(seen, again)
         before, follows = bytes(text), edit and data and edit.follows(offset)
         text.extend(bytes(max(0, offset - len(text))))
         text[offset:offset + len(data)] = data

@@ -159,6 +159,7 @@ START_TEST(a_write_tells_when_a_text_is_whole)
 	ck_assert_int_eq(append(edit, " \n"), 1);
 	ck_assert_int_eq(append(edit, "x"), -EINVAL);
 	ck_assert_int_eq(append(edit, "y"), -EINVAL);
+	ck_assert_int_eq(put(edit, edit_size(edit) - 2, "x"), -EINVAL);
 	check_text(edit, " {\"price\": {\"}\": 99.00}} \nxy");
 	/* Again from the beginning. */
 	ck_assert_int_eq(edit_truncate(edit, 0), 0);
