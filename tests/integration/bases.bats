@@ -316,7 +316,7 @@ $(cat)"
 	    text = '{"a": "a%d", "b": "b%d"}' % (number, number)
 	    assert refused(save, number, text) == errno.ESTALE, save
 	PYTHON
-	grep -l '"b1"' "$MNT"/.rowfs/rejected/*
+	grep -l '"b1"' "$MNT"/.rowfs/conflicts/*.json
 }
 
 @test "a generated column may stand there as it was read, or as it has become since" {

@@ -358,8 +358,9 @@ end_grace() {
 		os.pwrite(f, b"what is left of it", 0)
 		os.unlink(row)
 		new = os.open(row, os.O_RDWR | os.O_CREAT | os.O_EXCL)
-		os.write(new, b'{"a": "new"}')
+		os.write(new, b'{"a": ')
 		os.rename(row, aside)
+		os.write(new, b'"new"}')
 		assert open(aside, "rb").read() == b'{"a": "new"}'
 		assert os.pread(f, 4, 0) == b"what"
 		os.rename(aside, row)
