@@ -35,8 +35,10 @@ const struct fuse_lowlevel_ops operations = {
 	.fsync = op_fsync,
 	.release = op_release,
 
-	/* rename.c */
+	/* unlink.c */
 	.unlink = op_unlink,
+
+	/* rename.c */
 	.rename = op_rename,
 
 	/* scratch_ops.c */

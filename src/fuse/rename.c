@@ -1,4 +1,4 @@
-/* unlink and rename: where names that are rows and names that are not meet. docs/filesystem.md, "Names that
+/* rename: where names that are rows and names that are not meet. docs/filesystem.md, "Names that
  * are not rows", has the table that this file follows.
  *
  *                 to: scratch name            to: row name
@@ -15,114 +15,8 @@
 #include "report.h"
 #include "rowfs/engine/commit.h"
 #include "rowfs/engine/kernel.h"
-#include "rowfs/engine/removal.h"
 
-/* --- UNLINK ---------------------------------------------------------------------------------- */
-
-static void unlink_scratch(struct call *call)
-{
-	_cleanup_close_ int dir = spool_dir(call->mount, call->node, false);
-	int r = dir < 0 ? dir : spool_remove(call->mount, call->node, dir, call->name, 0);
-
-	if (r < 0) {
-		call_error(call, r);
-		return;
-	}
-	nodes_unname(call->mount->nodes, call->node, call->name);
-	call_error(call, 0);
-}
-
-/* What the handles on a name still hold is meant for nothing. -EBUSY while one commits. */
-static int surrender_all(struct mount *mount, uint32_t relation, const char *name)
-{
-	struct backing *editing;
-	int r = 0;
-
-	while (r == 0 && (editing = files_editing(mount, relation, name))) {
-		_cleanup_buf_ struct buf dropped = {0};
-
-		r = edit_surrender(editing->edit, &dropped);
-		backing_unref(editing);
-	}
-	return r;
-}
-
-/* Who has the row open goes on with that, and not with what has its name next. */
-static void unname_handles(struct mount *mount, uint32_t relation, const char *name)
-{
-	struct backing *editing;
-
-	while ((editing = files_editing(mount, relation, name))) {
-		edit_unname(editing->edit);
-		backing_unref(editing);
-	}
-}
-
-static void unlink_row(struct call *call)
-{
-	struct mount *mount = call->mount;
-	int r = removal_unlink(&mount->engine, &call->ref, call_asker(call), &call->error);
-
-	if (r < 0) {
-		call_refuse(call, CALL_PATH, r, NULL);
-		return;
-	}
-	if (names_state(mount->engine.names, call->relation, call->name, NULL) != NAME_PLAIN)
-		unname_handles(mount, call->relation, call->name);
-	nodes_unname(mount->nodes, call->node, call->name);
-	call_error(call, 0);
-}
-
-/* A file that was created and not committed when we looked. If it has been since, it is a row. */
-static void unlink_pending(struct call *call)
-{
-	struct mount *mount = call->mount;
-	struct names *names = mount->engine.names;
-	int r = surrender_all(mount, call->relation, call->name);
-
-	if (r == 0) {
-		r = names_event(names, call->relation, call->name, NAME_REMOVED, NULL);
-		if (r == -EBUSY && names_state(names, call->relation, call->name, NULL) == NAME_PLAIN) {
-			call_work(call, unlink_row);
-			return;
-		}
-		if (r == -EBUSY) /* the name is hidden, and the row is not ours to delete */
-			r = -ENOENT;
-	}
-	if (r >= 0)
-		nodes_unname(mount->nodes, call->node, call->name);
-	call_error(call, r < 0 ? r : 0);
-}
-
-void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
-{
-	struct mount *mount = mount_of(req);
-	struct call *call = call_new(req, node_of(mount, parent), name);
-	int r;
-
-	if (!call)
-		return;
-	if (is_scratch_name(mount, call->node, name)) {
-		if (strcmp(name, REPORT_NEW_ROW) == 0)
-			call_error(call, -EPERM);
-		else
-			unlink_scratch(call);
-		return;
-	}
-	if (call->kind != NODE_TABLE) {
-		call_error(call, -EPERM);
-		return;
-	}
-	r = rowref_of_name(mount->engine.catalog, call->relation, name, &call->ref, NULL);
-	if (r < 0)
-		call_error(call, r == -ESTALE ? -EIO : r);
-	else if (names_state(mount->engine.names, call->relation, name, NULL) != NAME_PLAIN)
-		unlink_pending(call);
-	else
-		call_work(call, unlink_row);
-}
-
-/* --- RENAME: what is refused ----------------------------------------------------------------- */
+/* --- What is refused -------------------------------------------------------------------------- */
 
 /* Whether the name is free is a question (mv -n), and that it is not is the answer: no refusal. */
 static void rename_failed(struct call *call, int err, const struct kept_text *text)
@@ -146,7 +40,7 @@ static void refuse_new_name(struct call *call)
 	call_refuse(call, CALL_PATH, r, NULL);
 }
 
-/* --- RENAME: scratch to scratch -------------------------------------------------------------- */
+/* --- Scratch to scratch ----------------------------------------------------------------------- */
 
 static void reply_renamed(struct call *call, struct node *node)
 {
@@ -204,7 +98,7 @@ static void exchange_in_spool(struct call *call)
 	call_error(call, r);
 }
 
-/* --- RENAME: scratch to row ------------------------------------------------------------------ */
+/* --- Scratch to row --------------------------------------------------------------------------- */
 
 /* Whoever makes a text a row's shows it to all who may read the row, so he must be one who may read the text. */
 static int get_scratch(struct call *call)
@@ -343,7 +237,7 @@ static void commit_scratch(struct call *call)
 	with_target(call, commit_held);
 }
 
-/* --- RENAME: a text that was refused, to its row ---------------------------------------------- */
+/* --- A text that was refused, to its row ------------------------------------------------------ */
 
 /* It is a change of what it was made of; if others have changed that, what it had changed is made to theirs. */
 static int commit_origin(struct call *call, const struct kept_origin *origin, struct text **ret_now)
@@ -399,7 +293,7 @@ static void rename_scratch_to_row(struct call *call)
 	}
 }
 
-/* --- RENAME: row to scratch ------------------------------------------------------------------ */
+/* --- Row to scratch --------------------------------------------------------------------------- */
 
 /* The node goes with the scratch name. */
 static struct node *row_is_scratch(struct call *call, int dir)
@@ -493,7 +387,7 @@ static void rename_row_to_scratch(struct call *call)
 		detach(call, state); /* pending: what its handle holds follows it */
 }
 
-/* --- RENAME: row to row ---------------------------------------------------------------------- */
+/* --- Row to row ------------------------------------------------------------------------------- */
 
 static void rekey_held(struct call *call, enum name_state state)
 {
@@ -582,7 +476,7 @@ static void rename_row_to_row(struct call *call)
 		call_work(call, rename_pending);
 }
 
-/* --- RENAME ---------------------------------------------------------------------------------- */
+/* --- The operation ---------------------------------------------------------------------------- */
 
 enum side { SIDE_SCRATCH, SIDE_ROW, SIDE_NEITHER };
 

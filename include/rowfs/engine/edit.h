@@ -51,12 +51,15 @@ void edit_close(struct edit *edit);
 /* Append at most `len` bytes from `offset` to `out`. */
 void edit_read(struct edit *edit, size_t offset, size_t len, struct buf *out);
 
-/* 0; 1 if the text, which was written from its beginning on, is one whole object now: it is time to commit it; -EFBIG
- * beyond TEXT_MAX; -ENOMEM. Either is recorded. -EINVAL if it cannot become an object any more, or else why it was
- * refused when just these bytes came before: they are taken all the same, and close says and keeps it. A write that was refused sticks to the handle, whose
- * text is not whole until those bytes have come or it was truncated before them: it is recorded once, close
- * says so too, and the rest is not kept. */
+/* 0, or:
+ *   1             the text, which was written from its beginning on, is one whole object now: it is time to commit it
+ *   -EINVAL       it cannot become an object any more. The bytes are taken all the same; close says it, and keeps them
+ *   -errno        the text has these bytes already, and was refused with them
+ *   -EFBIG beyond TEXT_MAX, -ENOMEM. Either is recorded, once, and sticks to the handle, whose text is not whole until
+ *                 those bytes have come or it was truncated before them: close says so too, and the rest is not kept */
 int edit_write(struct edit *edit, size_t offset, const void *data, size_t len) _must_check_;
+
+/* 0, -EFBIG or -ENOMEM, which are recorded. */
 int edit_truncate(struct edit *edit, size_t size) _must_check_;
 size_t edit_size(struct edit *edit);
 
@@ -88,6 +91,7 @@ struct edit_request {
 };
 
 /* Commit what is dirty; see above for what is not. `thread_group` is the caller's if this is a FLUSH, and 0 if that
- * is unknown or if it is an FSYNC: a child that inherited the descriptor flushes it at exit, with a text that may
- * be half written, and that says nothing; but who asks for fsync wants to know. `done` may be called before this returns, or on another thread. */
+ * is unknown or if it is an FSYNC or a WRITE: a child that inherited the descriptor flushes it at exit, with a text that
+ * may be half written, and that says nothing; but who asks for fsync wants to know. `done` may be called before this
+ * returns, or on another thread. */
 void edit_commit(struct edit *edit, pid_t thread_group, struct edit_request *request);

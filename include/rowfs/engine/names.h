@@ -100,7 +100,8 @@ enum name_state names_state(struct names *names, uint32_t relation, const char *
 			    struct text **ret_base);
 
 /* Let an event happen. `base` is kept for NAME_MOVED_AWAY of a PLAIN name, and must be there for that; else it
- * may be NULL. NAME_DEFERRED is names_defer()'s, NAME_EXPIRED names_expire()'s and names_take()'s. Returns the state that follows, or -EBUSY where the event does not fit the state any more, or
+ * may be NULL. NAME_DEFERRED is names_defer()'s, NAME_EXPIRED names_expire()'s and names_take()'s. Returns the state
+ * that follows, or -EBUSY where the event does not fit the state any more, or
  * -ENOMEM. */
 int names_event(struct names *names, uint32_t relation, const char *name, enum name_event event,
 		struct text *base);
