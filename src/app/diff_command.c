@@ -172,7 +172,10 @@ static void print_columns(const struct rows *rows)
 
 static void print(const struct kept_file *file, const struct rows *rows)
 {
-	printf("%s\n%s", file->row, file->reason.data);
+	_cleanup_buf_ struct buf row = {0};
+
+	record_show(file->row, &row);
+	printf("%s\n%s", row.data ? row.data : "", file->reason.data);
 	if (file->has_base && file->base.len == 0)
 		printf("base: none, it was to be a new row\n");
 	if (file->has_theirs && file->theirs.len == 0)

@@ -123,7 +123,7 @@ static enum exit_code print_unseen(struct request *request)
 }
 
 /* Long enough to cost nothing, short enough for somebody who has just pressed `save`. */
-enum { FOLLOW_MS = 300 };
+enum { FOLLOW_MS = 500 };
 
 enum exit_code errors_run(int argc, char **argv)
 {

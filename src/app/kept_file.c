@@ -11,13 +11,12 @@
 /* Without what stands after the name of a text. */
 static void strip_suffix(char *path)
 {
-	static const char *const suffixes[] = {".base", ".error", ".theirs"};
 	size_t len = strlen(path);
 
-	for (size_t i = 0; i < sizeof(suffixes) / sizeof(*suffixes); i++) {
-		size_t n = strlen(suffixes[i]);
+	for (size_t i = 0; i < KEPT_SUFFIXES; i++) {
+		size_t n = strlen(kept_suffixes[i]);
 
-		if (len > n && strcmp(path + len - n, suffixes[i]) == 0)
+		if (len > n && strcmp(path + len - n, kept_suffixes[i]) == 0)
 			path[len - n] = '\0';
 	}
 }
@@ -49,6 +48,17 @@ static int read_beside(const struct kept_file *file, const char *suffix, struct 
 	return r == -ENOENT ? 0 : r;
 }
 
+/* Whoever wrote the text can write its .error, too, and has others try it again. */
+static bool is_row_of(const struct kept_file *file, const char *row)
+{
+	const char *name = strrchr(file->path, '/') + 1;
+
+	for (const char *part = row; part; part = strchr(part, '/') ? strchr(part, '/') + 1 : NULL)
+		if (*part == '\0' || *part == '/' || strncmp(part, "./", 2) == 0 || strncmp(part, "../", 3) == 0)
+			return false;
+	return kept_is_of(name, row);
+}
+
 /* What the .error says. */
 static int read_reason(struct kept_file *file, struct error *e)
 {
@@ -56,7 +66,7 @@ static int read_reason(struct kept_file *file, struct error *e)
 	const char *row;
 	yajl_val record;
 	bool has;
-	int r = read_beside(file, ".error", &line, &has);
+	int r = read_beside(file, KEPT_ERROR, &line, &has);
 
 	if (r < 0)
 		return error_set(e, -r, "%s.error: %s", file->path, strerror(-r));
@@ -66,6 +76,10 @@ static int read_reason(struct kept_file *file, struct error *e)
 		yajl_tree_free(record);
 		return error_set(e, ENOENT, "%s.error says nothing, so the text's row is not known; it can be moved there "
 					    "by mv", file->path);
+	}
+	if (!is_row_of(file, row)) {
+		yajl_tree_free(record);
+		return error_set(e, EINVAL, "%s.error names another row than the text's", file->path);
 	}
 	file->row = strdup(row);
 	record_print_reason(record, "", &file->reason);
@@ -96,9 +110,9 @@ static int read_texts(struct kept_file *file, struct error *e)
 	int r = read_file(file->path, &file->mine);
 
 	if (r == 0)
-		r = read_beside(file, ".base", &file->base, &file->has_base);
+		r = read_beside(file, KEPT_BASE, &file->base, &file->has_base);
 	if (r == 0)
-		r = read_beside(file, ".theirs", &file->theirs, &file->has_theirs);
+		r = read_beside(file, KEPT_THEIRS, &file->theirs, &file->has_theirs);
 	return r < 0 ? error_set(e, -r, "%s: %s", file->path, strerror(-r)) : 0;
 }
 

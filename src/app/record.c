@@ -21,8 +21,13 @@ const char *record_get(yajl_val record, const char *name)
 
 void record_show(const char *text, struct buf *out)
 {
-	for (; text && *text; text++)
-		buf_addc(out, (unsigned char)*text < ' ' || *text == 0x7f ? ' ' : *text);
+	for (; text && *text; text++) {
+		unsigned char byte = (unsigned char)*text, next = (unsigned char)text[1];
+		bool c1 = byte == 0xc2 && next >= 0x80 && next < 0xa0; /* U+0080 to U+009F */
+
+		text += c1;
+		buf_addc(out, byte < ' ' || byte == 0x7f || c1 ? ' ' : *text);
+	}
 }
 
 static void print_line(yajl_val record, const char *member, const char *indent, const char *title, struct buf *out)

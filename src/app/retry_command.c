@@ -4,10 +4,13 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "kept_file.h"
+#include "record.h"
 #include "rowfs/base/cleanup.h"
+#include "rowfs/engine/kept.h"
 #include "say.h"
 
 /* The key of such a row is the server's to assign: there is no name to move the text to. */
@@ -18,14 +21,27 @@ static bool is_unnamed(const struct kept_file *file)
 	return strcmp(name ? name + 1 : file->row, ".new.json") == 0;
 }
 
-static int write_text(const struct kept_file *file, const char *to)
+/* Within the mount: a link there may lead anywhere. */
+static int open_to_write(const struct kept_file *file, const char *to)
 {
-	size_t done = 0;
-	int fd = open(to, O_WRONLY | O_TRUNC | O_CLOEXEC);
-	int r = 0;
+	struct stat mount, st;
+	int fd = open(to, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
 
 	if (fd < 0)
 		return -errno;
+	if (stat(file->mountpoint, &mount) == 0 && fstat(fd, &st) == 0 && st.st_dev == mount.st_dev)
+		return fd;
+	close(fd);
+	return -EXDEV;
+}
+
+static int write_text(const struct kept_file *file, const char *to)
+{
+	size_t done = 0;
+	int fd = open_to_write(file, to), r = 0;
+
+	if (fd < 0)
+		return fd;
 	while (r == 0 && done < file->mine.len) {
 		ssize_t n = write(fd, file->mine.data + done, file->mine.len - done);
 
@@ -39,13 +55,19 @@ static int write_text(const struct kept_file *file, const char *to)
 	return r;
 }
 
-static void remove_beside(const struct kept_file *file, const char *suffix)
+/* The text, and what stands beside it; the text first, so that it is not tried once more. */
+static int remove_all(const struct kept_file *file)
 {
-	_cleanup_buf_ struct buf path = {0};
+	int r = unlink(file->path) < 0 ? -errno : 0;
 
-	buf_addf(&path, "%s%s", file->path, suffix);
-	if (!path.failed)
-		unlink(path.data);
+	for (size_t i = 0; r == 0 && i < KEPT_SUFFIXES; i++) {
+		_cleanup_buf_ struct buf path = {0};
+
+		buf_addf(&path, "%s%s", file->path, kept_suffixes[i]);
+		if (!path.failed)
+			unlink(path.data);
+	}
+	return r;
 }
 
 static int save(const struct kept_file *file, const char *to)
@@ -55,12 +77,25 @@ static int save(const struct kept_file *file, const char *to)
 	if (!is_unnamed(file))
 		return rename(file->path, to) < 0 ? -errno : 0;
 	r = write_text(file, to);
-	if (r == 0) {
-		remove_beside(file, "");
-		remove_beside(file, ".base");
-		remove_beside(file, ".error");
-	}
+	if (r == 0 && remove_all(file) < 0)
+		say("%s is saved, but could not be removed: do not try it again", file->path);
 	return r;
+}
+
+/* Without its base the text would take back whatever others have done since. */
+static int check_base(const struct kept_file *file, struct error *e)
+{
+	return file->has_base ? 0 :
+				error_set(e, EINVAL, "nobody knows what %s was made of; compare it with the row, and mv it "
+						     "there to save it whole", file->path);
+}
+
+static void print_saved(const struct kept_file *file)
+{
+	_cleanup_buf_ struct buf shown = {0};
+
+	record_show(file->row, &shown);
+	printf("%s is saved\n", shown.data ? shown.data : "");
 }
 
 static bool retry(const char *path)
@@ -70,18 +105,20 @@ static bool retry(const char *path)
 	struct error e = {0};
 	int r;
 
-	if (kept_file_open(path, &file, &e) < 0) {
+	if (kept_file_open(path, &file, &e) < 0 || check_base(&file, &e) < 0) {
 		say_error(&e);
 		return false;
 	}
 	buf_addf(&to, "%s/%s", file.mountpoint, file.row);
 	r = to.failed ? -ENOMEM : save(&file, to.data);
-	if (r == 0)
-		printf("%s is saved\n", file.row);
-	else if (kept_file_refused_again(&file))
-		fprintf(stderr, "rowfs: %s is refused again\n%s", to.data, file.reason.data);
-	else
+	if (r == 0) {
+		print_saved(&file);
+	} else if (kept_file_refused_again(&file)) {
+		say("%s is refused again", to.data);
+		fputs(file.reason.data, stderr);
+	} else {
 		say("%s: %s", to.data, strerror(-r));
+	}
 	return r == 0;
 }
 

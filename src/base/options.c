@@ -58,7 +58,7 @@ const struct option_entry options[] = {
 	{"state_dir", OPTION_PATH, FIELD(state_dir), "DIR", NULL,
 	 "temporary files, refused texts (default: in /var/lib or ~/.local/state)"},
 	{"scratch_max", OPTION_SIZE, FIELD(scratch_max), "SIZE", "256M", "room for temporary files"},
-	{"rejected_max", OPTION_SIZE, FIELD(rejected_max), "SIZE", "64M", "room for refused texts"},
+	{"rejected_max", OPTION_SIZE, FIELD(rejected_max), "SIZE", "256M", "room for refused texts"},
 	{"memory_max", OPTION_SIZE, FIELD(memory_max), "SIZE", "256M", "row text held by open files", "1M"},
 	{"detach_grace", OPTION_MILLISECONDS, FIELD(detach_grace_ms), "SECONDS", "5",
 	 "how long a row that was moved aside stays hidden"},

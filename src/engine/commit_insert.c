@@ -28,8 +28,12 @@ static bool is_ours(struct engine *engine, const struct rowref *ref, const struc
 static int insert_try(struct engine *engine, const struct rowref *ref, const struct patch *patch,
 		      const struct statement *statement, struct answer *answer, struct error *e)
 {
-	int r = commit_run(engine, statement, answer, e);
-	int64_t deadline = commit_deadline(engine);
+	int64_t deadline;
+	int r;
+
+	answer->lines = 0;
+	r = commit_run(engine, statement, answer, e);
+	deadline = commit_deadline(engine);
 	bool there;
 
 	if (r == 0 && answer->lines)

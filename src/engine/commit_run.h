@@ -34,6 +34,9 @@ void commit_announce(struct engine *engine, const struct rowref *ref, uint32_t x
 struct text *commit_text(const struct relation *relation, const struct patch *row, uint32_t xid)
 	_must_check_;
 
+/* Does a text name all that its base has and that can be changed? */
+bool patch_names_all(const struct relation *relation, const struct patch *patch, const struct patch *base);
+
 int commit_no_memory(struct error *e);
 
 /* -ESTALE: a conflict, of which `e` has the message; of this column. */

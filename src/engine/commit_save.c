@@ -96,27 +96,68 @@ static int save_patch(struct engine *engine, const struct rowref *ref, const str
 	return r < 0 ? r : commit_update(engine, ref, save, stored, ret_now, e);
 }
 
-/* Two texts of one transaction are the same row, whatever triggers made of it; what views show has none. */
+/* The base and the row as it is now are the same, whatever triggers made of it: two texts of one transaction; what views
+ * show has none. Not so if the base leaves out what others had changed before. */
 static bool is_overtaken(const struct save *save, const struct text *now)
 {
 	if (now->xid && save->base->xid)
-		return now->xid != save->base->xid;
+		return now->xid != save->base->xid || save->base->merged;
 	return !save->saved && !version_equal(&now->version, &save->base->version);
 }
 
-/* Does the row have what the text says? Else the name of a column in which it has not. */
+/* A text, what it is compared with, and what it was made of if that is another. */
+struct sides {
+	struct patch wanted, found, base, origin;
+};
+
+static void sides_done(struct sides *sides)
+{
+	patch_done(&sides->wanted);
+	patch_done(&sides->found);
+	patch_done(&sides->base);
+	patch_done(&sides->origin);
+}
+
+static int parse_sides(const struct relation *relation, const struct save *save, const struct text *now,
+		       struct sides *ret, struct error *e)
+{
+	int r = json_parse(relation, save->text, save->len, &ret->wanted, e);
+
+	if (r == 0)
+		r = json_parse(relation, now->data, now->len, &ret->found, e);
+	if (r == 0)
+		r = json_parse(relation, save->base->data, save->base->len, &ret->base, e);
+	if (r == 0 && save->origin)
+		r = json_parse(relation, save->origin->data, save->origin->len, &ret->origin, e);
+	return r;
+}
+
+/* Is that column what the text says of it, or does the text not say it itself? */
+static bool agrees(const struct relation *relation, const struct save *save, const struct sides *sides, size_t i)
+{
+	const struct type *type = relation->columns[i].type;
+
+	if (!sides->wanted.present[i] || relation->columns[i].generated)
+		return true;
+	if (save->origin && sides->origin.present[i] &&
+	    json_same_value(type, sides->wanted.cells[i], sides->origin.cells[i]))
+		return true;
+	return json_same_value(type, sides->wanted.cells[i], sides->found.cells[i]);
+}
+
+/* Does the row have what the text says? Else the name of a column in which it has not. Who saves once more all that he
+ * knows of a row of which his last save left others' changes leaves these again. */
 static int find_difference(const struct relation *relation, const struct save *save, const struct text *now,
 			   const char **ret, struct error *e)
 {
-	_cleanup_patch_ struct patch wanted = {0}, found = {0};
-	int r = json_parse(relation, save->text, save->len, &wanted, e);
+	_cleanup_(sides_done) struct sides sides = {0};
+	int r = parse_sides(relation, save, now, &sides, e);
 
-	if (r == 0)
-		r = json_parse(relation, now->data, now->len, &found, e);
 	*ret = NULL;
+	if (r == 0 && now->xid && now->xid == save->base->xid && patch_names_all(relation, &sides.wanted, &sides.base))
+		return 0;
 	for (size_t i = 0; r == 0 && !*ret && i < relation->n_columns; i++)
-		if (wanted.present[i] && !relation->columns[i].generated &&
-		    !json_same_value(relation->columns[i].type, wanted.cells[i], found.cells[i]))
+		if (!agrees(relation, save, &sides, i))
 			*ret = relation->columns[i].name;
 	return r;
 }

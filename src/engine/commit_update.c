@@ -9,6 +9,7 @@ struct update {
 	const struct rowref *ref;
 	struct cells key;
 	struct patch base, edited, stored;
+	struct cell *compared; /* the base, but what the server has made of it where that is known */
 	bool *changed;
 	size_t n_changed;
 	bool *checked; /* these must still be as the base has them */
@@ -23,6 +24,7 @@ static void update_done(struct update *update)
 	patch_done(&update->stored);
 	free(update->changed);
 	free(update->checked);
+	free(update->compared);
 }
 
 /* What the base does not have may be anything in the row, so that NULL is a change too. */
@@ -62,11 +64,12 @@ static int take_stored(struct update *update, const struct text *stored, struct 
 }
 
 /* What changes is compared with what the server has made of the base. */
-static void compare_with_stored(struct update *update)
+static void choose_compared(struct update *update)
 {
 	for (size_t i = 0; i < update->ref->relation->n_columns; i++)
-		if ((update->changed[i] || update->checked[i]) && update->stored.present[i])
-			update->base.cells[i] = update->stored.cells[i];
+		update->compared[i] = update->stored.present && update->stored.present[i] && update->checked[i] ?
+					      update->stored.cells[i] :
+					      update->base.cells[i];
 }
 
 static bool is_value(const struct relation *relation, size_t i)
@@ -74,13 +77,10 @@ static bool is_value(const struct relation *relation, size_t i)
 	return !relation_is_key(relation, i) && !relation->columns[i].generated;
 }
 
-/* Does the text name all that the base has? */
-static bool is_whole(const struct update *update)
+bool patch_names_all(const struct relation *relation, const struct patch *patch, const struct patch *base)
 {
-	const struct relation *relation = update->ref->relation;
-
 	for (size_t i = 0; i < relation->n_columns; i++)
-		if (is_value(relation, i) && update->base.present[i] && !update->edited.present[i])
+		if (is_value(relation, i) && base->present[i] && !patch->present[i])
 			return false;
 	return true;
 }
@@ -104,7 +104,7 @@ static bool must_be_so(const struct update *update, const struct save *save, enu
 static void choose_checked(struct update *update, const struct save *save, enum conflict policy)
 {
 	const struct relation *relation = update->ref->relation;
-	bool whole = is_whole(update);
+	bool whole = patch_names_all(relation, &update->edited, &update->base);
 
 	for (size_t i = 0; i < relation->n_columns; i++)
 		update->checked[i] = is_value(relation, i) && must_be_so(update, save, policy, whole, i);
@@ -146,7 +146,8 @@ static int update_prepare(const struct rowref *ref, const struct save *save, con
 		return r;
 	ret->changed = calloc(relation->n_columns + 1, sizeof *ret->changed);
 	ret->checked = calloc(relation->n_columns + 1, sizeof *ret->checked);
-	if (!ret->changed || !ret->checked || commit_key(ref, &ret->base, &ret->key) < 0)
+	ret->compared = calloc(relation->n_columns + 1, sizeof *ret->compared);
+	if (!ret->changed || !ret->checked || !ret->compared || commit_key(ref, &ret->base, &ret->key) < 0)
 		return commit_no_memory(e);
 	if (save->origin)
 		r = take_own(ret, save->origin, e);
@@ -157,8 +158,7 @@ static int update_prepare(const struct rowref *ref, const struct save *save, con
 		return r;
 	mark_unknown(ret);
 	choose_checked(ret, save, policy);
-	if (stored)
-		compare_with_stored(ret);
+	choose_compared(ret);
 	return 0;
 }
 
@@ -194,7 +194,7 @@ static enum verdict compare(const struct update *update, const struct patch *now
 		if (!update->changed[i] && !update->checked[i])
 			continue;
 		bool is_ours = update->changed[i] && json_same_value(type, now->cells[i], update->edited.cells[i]);
-		bool is_base = json_same_value(type, now->cells[i], update->base.cells[i]);
+		bool is_base = json_same_value(type, now->cells[i], update->compared[i]);
 
 		if (!is_base && (base || (!is_ours && !neither)))
 			*ret_column = i;
@@ -334,7 +334,7 @@ int commit_update(struct engine *engine, const struct rowref *ref, const struct 
 	r = commit_check_writable(ref->relation, e);
 	if (r < 0)
 		return r;
-	r = statement_patch(ref->relation, &update.key, update.base.cells, &update.edited,
+	r = statement_patch(ref->relation, &update.key, update.compared, &update.edited,
 			    update.changed, update.checked, &statement);
 	if (r < 0)
 		return commit_no_memory(e);

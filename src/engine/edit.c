@@ -338,37 +338,40 @@ void edit_resume(struct edit *edit)
 	pthread_mutex_unlock(&edit->lock);
 }
 
-/* With the lock held; takes what is in `ref`, and the path. */
-static void take_name(struct edit *edit, struct rowref *ref, char *path)
+/* With the lock held; takes what is in `ref`, the path and the hold. */
+static void take_name(struct edit *edit, struct rowref *ref, char *path, struct text *base, struct name_hold *hold)
 {
+	names_let_go(edit->engine->names, edit->hold);
 	rowref_done(&edit->ref);
 	free(edit->path);
 	text_unref(edit->base);
 	text_unref(edit->belief);
 	edit->ref = *ref;
 	edit->asker.path = edit->path = path;
-	edit->base = edit->belief = NULL;
-	edit->intent = EDIT_INSERT;
+	edit->base = base ? text_ref(base) : NULL;
+	edit->belief = NULL;
+	edit->hold = hold;
+	edit->intent = base ? EDIT_UPDATE : EDIT_INSERT;
 	edit->believed = edit->saved = false;
 	memset(ref, 0, sizeof *ref);
 }
 
-int edit_move(struct edit *edit, const struct rowref *ref, const char *path)
+int edit_move(struct edit *edit, const struct rowref *ref, const char *path, struct text *base, struct name_hold *hold)
 {
 	_cleanup_rowref_ struct rowref to = {0};
 	_cleanup_free_ char *copy = strdup(path);
 	int r = copy ? rowref_copy(ref, &to) : -ENOMEM;
 
-	if (r < 0)
-		return r;
 	pthread_mutex_lock(&edit->lock);
-	if (edit->busy) {
+	if (r == 0 && edit->busy)
 		r = -EBUSY;
-	} else {
-		take_name(edit, &to, copy);
+	if (r == 0) {
+		take_name(edit, &to, copy, base, hold);
 		copy = NULL;
 	}
 	pthread_mutex_unlock(&edit->lock);
+	if (r < 0)
+		names_let_go(edit->engine->names, hold);
 	return r;
 }
 
@@ -393,6 +396,18 @@ static int write_through(struct edit *edit, struct text **ret_now, struct error 
 	return commit_save(edit->engine, &edit->ref, &save, ret_now, e);
 }
 
+/* To the name, unless that is another's by now. */
+static void happened(struct edit *edit, enum name_event event)
+{
+	bool unnamed;
+
+	pthread_mutex_lock(&edit->lock);
+	unnamed = edit->unnamed;
+	pthread_mutex_unlock(&edit->lock);
+	if (!unnamed)
+		(void)names_event(edit->engine->names, edit->ref.relation->oid, edit->ref.name, event, NULL);
+}
+
 static void committed(struct edit *edit, struct text *now)
 {
 	if (edit->intent == EDIT_NEW)
@@ -403,7 +418,7 @@ static void committed(struct edit *edit, struct text *now)
 	bases_saved(edit->engine->bases, edit->ref.relation->oid, edit->ref.name, edit->thread_group, now);
 	text_unref(edit->base);
 	edit->base = now;
-	names_event(edit->engine->names, edit->ref.relation->oid, edit->ref.name, NAME_COMMITTED, NULL);
+	happened(edit, NAME_COMMITTED);
 }
 
 int edit_new_saved(struct engine *engine, const struct rowref *ref, const struct edit_options *options,
@@ -612,9 +627,9 @@ static void edit_end(struct edit *edit)
 {
 	bool dirty = !edit->surrendered && (edit->cut || edit->generation != edit->committed);
 
-	if (dirty && !is_empty(edit) && edit->created && edit->committed == 0)
-		(void)names_event(edit->engine->names, edit->ref.relation->oid, edit->ref.name,
-				  NAME_DROPPED, NULL);
+	/* Who made the name could not save what it was made for; or that of a name whose row waits for its DELETE. */
+	if (dirty && !is_empty(edit) && (edit->created || edit->hold) && edit->committed == 0)
+		happened(edit, NAME_DROPPED);
 	edit_free(edit);
 }
 

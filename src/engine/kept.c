@@ -14,13 +14,7 @@
 #include "rowfs/base/log.h"
 #include "rowfs/engine/scratch.h"
 
-#define SUFFIX_BASE   ".base"
-#define SUFFIX_ERROR  ".error"
-#define SUFFIX_THEIRS ".theirs"
-
-static const char *const suffixes[] = {SUFFIX_BASE, SUFFIX_ERROR, SUFFIX_THEIRS};
-
-enum { SUFFIXES = sizeof suffixes / sizeof *suffixes };
+const char *const kept_suffixes[KEPT_SUFFIXES] = {KEPT_BASE, KEPT_ERROR, KEPT_THEIRS};
 
 /* `bytes` is what it takes in the directory. */
 struct kept_file {
@@ -60,8 +54,8 @@ static bool is_beside(const char *name, const char *text)
 {
 	size_t len = strlen(text);
 
-	for (size_t i = 0; strncmp(name, text, len) == 0 && i < SUFFIXES; i++)
-		if (strcmp(name + len, suffixes[i]) == 0)
+	for (size_t i = 0; strncmp(name, text, len) == 0 && i < KEPT_SUFFIXES; i++)
+		if (strcmp(name + len, kept_suffixes[i]) == 0)
 			return true;
 	return false;
 }
@@ -127,14 +121,22 @@ static void drop_oldest(struct kept *kept)
 		drop_first(kept);
 }
 
-/* The newest is always kept: it is what somebody just typed. One that is too large altogether passes the
- * bound for a while; pushing out the others would not help it. */
-static void make_room(struct kept *kept, uint64_t bytes, unsigned files)
+static bool is_newest(const struct kept *kept, size_t i)
 {
-	bool helps = bytes <= kept->max_bytes;
+	for (size_t after = i + 1; after < kept->end; after++)
+		if (!is_beside(kept->files[after].name, kept->files[i].name))
+			return false;
+	return true;
+}
 
-	while (kept->first < kept->end && (kept->end - kept->first + files > KEPT_FILES_MAX ||
-					   (helps && kept->bytes + bytes > kept->max_bytes)))
+/* For so much more, which is what somebody just typed: it is kept, though it may be too large altogether and pass the
+ * bound, until something else comes. `more` false: for nothing, and what is newest stays. */
+static void make_room(struct kept *kept, uint64_t bytes, unsigned files, bool more)
+{
+	uint64_t left = bytes <= kept->max_bytes ? kept->max_bytes - bytes : kept->max_bytes;
+
+	while (kept->first < kept->end && (kept->end - kept->first + files > KEPT_FILES_MAX || kept->bytes > left) &&
+	       (more || !is_newest(kept, kept->first)))
 		drop_oldest(kept);
 }
 
@@ -162,7 +164,7 @@ static void read_directory(struct kept *kept)
 	closedir(stream);
 	if (kept->end)
 		qsort(kept->files, kept->end, sizeof *kept->files, by_name);
-	make_room(kept, 0, 0);
+	make_room(kept, 0, 0, false);
 }
 
 /* --- Open, close ----------------------------------------------------------------------------- */
@@ -209,8 +211,11 @@ enum { STAMP_LEN = sizeof "20260102T030405Z-123456-" - 1, TAIL_MAX = 180 };
 static void print_tail(const char *path, char ret[TAIL_MAX + 1])
 {
 	size_t len = strlen(path);
+	const char *tail = len > TAIL_MAX ? path + len - TAIL_MAX : path;
 
-	snprintf(ret, TAIL_MAX + 1, "%s", len > TAIL_MAX ? path + len - TAIL_MAX : path);
+	while (((unsigned char)*tail & 0xc0) == 0x80) /* not in the middle of a character */
+		tail++;
+	snprintf(ret, TAIL_MAX + 1, "%s", tail);
 	for (char *c = ret; *c; c++)
 		if (*c == '/')
 			*c = '+';
@@ -230,7 +235,7 @@ static void print_name(int64_t us, const char *path, char ret[KEPT_NAME_SIZE])
 	snprintf(ret + n, KEPT_NAME_SIZE - n, "%06u-%s", (unsigned)(us % 1000000), tail);
 }
 
-static bool is_name_of(const char *name, const char *path)
+bool kept_is_of(const char *name, const char *path)
 {
 	char tail[TAIL_MAX + 1];
 
@@ -282,7 +287,8 @@ static int write_file(struct kept *kept, const struct asker *asker, const char *
 
 	if (fd < 0)
 		return -errno;
-	kept_taken(kept, name);
+	if (!(flags & O_EXCL))
+		kept_taken(kept, name);
 	r = fill_file(fd, asker, data, len);
 	if (r < 0) {
 		unlinkat(kept->dir, name, 0);
@@ -294,6 +300,15 @@ static int write_file(struct kept *kept, const struct asker *asker, const char *
 	return 0;
 }
 
+/* What others have put there is not written to, nor believed. */
+static bool is_of(struct kept *kept, const char *name, uid_t uid)
+{
+	struct stat st;
+
+	return fstatat(kept->dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
+	       (geteuid() != 0 || st.st_uid == uid);
+}
+
 /* What stands beside a text, in place of what did: the same file, since the kernel may know it. */
 static int write_beside(struct kept *kept, const struct asker *asker, const char *name, const char *suffix,
 			const char *data, size_t len)
@@ -301,6 +316,8 @@ static int write_beside(struct kept *kept, const struct asker *asker, const char
 	char beside[KEPT_NAME_SIZE];
 
 	print_beside(name, suffix, beside);
+	if (!is_of(kept, beside, asker->uid) && unlinkat(kept->dir, beside, 0) == 0)
+		kept_taken(kept, beside);
 	return write_file(kept, asker, beside, 0, data, len);
 }
 
@@ -334,16 +351,18 @@ int kept_add(struct kept *kept, const struct asker *asker, const struct kept_tex
 	int r, beside = 0;
 
 	pthread_mutex_lock(&kept->lock);
-	make_room(kept, needs(text), 1 + SUFFIXES);
+	make_room(kept, needs(text), 1 + KEPT_SUFFIXES, true);
 	pthread_mutex_unlock(&kept->lock);
 	r = write_text(kept, asker, text, ret_name);
 	if (r < 0)
 		return r;
 	if (text->base || text->inserted)
-		beside = write_beside(kept, asker, ret_name, SUFFIX_BASE, text->base ? text->base->data : "",
+		beside = write_beside(kept, asker, ret_name, KEPT_BASE, text->base ? text->base->data : "",
 				      text->base ? text->base->len : 0);
 	if (beside == 0 && conflict)
 		beside = kept_put_theirs(kept, asker, ret_name, text->theirs);
+	if (fsync(kept->dir) < 0)
+		log_warning("the directory of kept texts cannot be synchronised: %s", strerror(errno));
 	if (beside < 0) /* the text itself is there */
 		log_error("what %s was made of could not be kept: %s", ret_name, strerror(-beside));
 	return 0;
@@ -351,12 +370,12 @@ int kept_add(struct kept *kept, const struct asker *asker, const struct kept_tex
 
 int kept_put_error(struct kept *kept, const struct asker *asker, const char *name, const struct buf *error)
 {
-	return write_beside(kept, asker, name, SUFFIX_ERROR, error->data, error->len);
+	return write_beside(kept, asker, name, KEPT_ERROR, error->data, error->len);
 }
 
 int kept_put_theirs(struct kept *kept, const struct asker *asker, const char *name, const struct text *theirs)
 {
-	return write_beside(kept, asker, name, SUFFIX_THEIRS, theirs ? theirs->data : "", theirs ? theirs->len : 0);
+	return write_beside(kept, asker, name, KEPT_THEIRS, theirs ? theirs->data : "", theirs ? theirs->len : 0);
 }
 
 /* --- What a text was made of ----------------------------------------------------------------- */
@@ -368,11 +387,14 @@ static int read_beside(struct kept *kept, const char *name, const char *suffix, 
 	_cleanup_buf_ struct buf data = {0};
 	_cleanup_close_ int fd = -1;
 	struct version version;
+	struct stat st;
 	int r;
 
-	print_beside(name, suffix, beside);
-	fd = openat(kept->dir, beside, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	*ret = NULL;
+	print_beside(name, suffix, beside);
+	if (fstatat(kept->dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !is_of(kept, beside, st.st_uid))
+		return 0;
+	fd = openat(kept->dir, beside, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0)
 		return errno == ENOENT ? 0 : -errno;
 	r = scratch_get(fd, &data);
@@ -406,11 +428,11 @@ int kept_origin(struct kept *kept, const char *name, const char *path, struct ke
 	bool inserted = false;
 	int r = 0;
 
-	if (is_name_of(name, path))
-		r = read_beside(kept, name, SUFFIX_BASE, &origin.base);
+	if (kept_is_of(name, path))
+		r = read_beside(kept, name, KEPT_BASE, &origin.base);
 	origin.known = origin.base;
 	if (r == 0 && origin.known)
-		r = read_beside(kept, name, SUFFIX_THEIRS, &origin.theirs);
+		r = read_beside(kept, name, KEPT_THEIRS, &origin.theirs);
 	take_none(&origin.base, &inserted);
 	take_none(&origin.theirs, &origin.deleted);
 	if (r < 0)
@@ -423,8 +445,8 @@ void kept_settled(struct kept *kept, const char *name)
 {
 	char beside[KEPT_NAME_SIZE];
 
-	for (size_t i = 0; i < SUFFIXES; i++) {
-		print_beside(name, suffixes[i], beside);
+	for (size_t i = 0; i < KEPT_SUFFIXES; i++) {
+		print_beside(name, kept_suffixes[i], beside);
 		if (unlinkat(kept->dir, beside, 0) == 0)
 			kept_taken(kept, beside);
 	}
@@ -444,5 +466,17 @@ void kept_taken(struct kept *kept, const char *name)
 		kept->end--;
 		memmove(file, file + 1, (size_t)(&kept->files[kept->end] - file) * sizeof *file);
 	}
+	pthread_mutex_unlock(&kept->lock);
+}
+
+void kept_came(struct kept *kept, const char *name)
+{
+	struct stat st;
+
+	kept_taken(kept, name);
+	if (fstatat(kept->dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode))
+		return;
+	pthread_mutex_lock(&kept->lock);
+	remember(kept, name, blocks((uint64_t)st.st_size));
 	pthread_mutex_unlock(&kept->lock);
 }

@@ -287,6 +287,21 @@ static struct name_hold *add(struct names *names, uint32_t relation, const char 
 	return entry;
 }
 
+/* With the lock held. What is gone for a while shall not be in the way of who looks for what is due. */
+static void put_last(struct names *names, struct name_hold *entry)
+{
+	unsigned before;
+
+	HASH_DEL(names->entries, entry);
+	before = HASH_COUNT(names->entries);
+	HASH_ADD_KEYPTR(hh, names->entries, entry->key, entry->key_len, entry);
+	if (HASH_COUNT(names->entries) > before)
+		return;
+	entry->listed = false; /* for want of memory: a listing that was begun may still show it */
+	if (!entry->holds)
+		free(entry);
+}
+
 /* With the lock held: put the name into `next`. */
 static int enter(struct names *names, struct name_hold *entry, uint32_t relation, const char *name,
 		 enum name_state next, struct text *base)
@@ -313,6 +328,8 @@ static int enter(struct names *names, struct name_hold *entry, uint32_t relation
 		names->removed_bytes += entry->base->len;
 	entry->state = next;
 	entry->deadline = clock_monotonic_ms() + lasts_ms(names, next);
+	if (next == NAME_GONE)
+		put_last(names, entry);
 	return (int)next;
 }
 

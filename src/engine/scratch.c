@@ -346,6 +346,11 @@ int scratch_add(struct scratch *scratch)
 	return take(scratch, SCRATCH_NAME_BYTES, 1);
 }
 
+int scratch_adopt(struct scratch *scratch, const struct stat *st)
+{
+	return take(scratch, size_of(st), 1);
+}
+
 void scratch_removed(struct scratch *scratch, const struct stat *st)
 {
 	struct held *held;

@@ -68,9 +68,12 @@ void attr_directory(const struct mount *mount, const struct node *node, struct s
 	mode_t mode = node->kind == NODE_TABLE ? table_mode(mount, node->relation) : 0555;
 
 	fill(mount, node->ino, S_IFDIR | mode, ret);
-	/* Each caller sees his own refusals there; the root directory's mode says who gets this far. */
-	if (node->kind == NODE_CONTROL || node->kind == NODE_KEPT)
+	/* Each caller sees his own refusals there; the root directory's mode says who gets this far. Everybody may move
+	 * or remove his own texts. */
+	if (node->kind == NODE_CONTROL)
 		ret->st_mode = S_IFDIR | 0555;
+	else if (node->kind == NODE_KEPT)
+		ret->st_mode = S_IFDIR | S_ISVTX | 0777;
 }
 
 static bool can_update(const struct relation *relation)

@@ -364,10 +364,11 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off
 {
 	struct file *file = file_of(fi);
 	struct backing *complete = NULL;
-	bool is_complete = false;
+	bool is_complete = false, in_spool;
 	ssize_t n;
 
 	pthread_mutex_lock(&file->lock);
+	in_spool = file->backing->kind == FILE_SCRATCH;
 	n = put_bytes(file, data, size, offset, &is_complete);
 	if (is_complete) {
 		complete = file->backing;
@@ -376,10 +377,10 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off
 	pthread_mutex_unlock(&file->lock);
 	if (complete)
 		commit(req, ino, complete, 0, size, write_done);
-	else if (n == -ENOSPC && file_first_full(file))
+	else if (n == -ENOSPC && in_spool && file_first_full(file))
 		refuse_full(req, ino, file, (uint64_t)offset + size);
 	else if (n < 0)
-		fuse_reply_err(req, (int)-n);
+		fuse_reply_err(req, -not_retried((int)n));
 	else
 		fuse_reply_write(req, (size_t)n);
 }

@@ -99,11 +99,17 @@ void handles_follow(struct mount *mount, uint32_t relation, const char *name, in
 
 static int move(struct call *call, struct file *file)
 {
+	struct names *names = call->mount->engine.names;
+	_cleanup_text_ struct text *base = NULL;
+	struct name_hold *hold;
 	int r = 0;
 
+	names_hold(names, call->target->relation, call->new_name, &base, &hold);
 	pthread_mutex_lock(&file->lock);
 	if (!file->closed && file->backing->kind == FILE_EDIT)
-		r = edit_move(file->backing->edit, &call->new_ref, call_asker(call)->path);
+		r = edit_move(file->backing->edit, &call->new_ref, call_asker(call)->path, base, hold);
+	else
+		names_let_go(names, hold);
 	pthread_mutex_unlock(&file->lock);
 	return r;
 }

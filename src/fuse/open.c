@@ -290,6 +290,17 @@ static int open_in_spool(int path_fd, int flags)
 	return fd < 0 ? open(path, flags) : fd;
 }
 
+/* Kept texts have a quota of their own. */
+static bool is_kept(const struct call *call)
+{
+	bool kept;
+
+	nodes_lock(call->mount->nodes);
+	kept = call->node->parent && call->node->parent->kind == NODE_KEPT;
+	nodes_unlock(call->mount->nodes);
+	return kept;
+}
+
 static void open_scratch(struct call *call)
 {
 	struct scratch *scratch = call->mount->engine.scratch;
@@ -298,7 +309,7 @@ static void open_scratch(struct call *call)
 	bool cut;
 	int fd;
 
-	cut = (call->fi.flags & O_TRUNC) && fstat(call->node->path_fd, &st) == 0;
+	cut = (call->fi.flags & O_TRUNC) && !is_kept(call) && fstat(call->node->path_fd, &st) == 0;
 	fd = open_in_spool(call->node->path_fd, call->fi.flags);
 	if (fd < 0) {
 		call_error(call, -errno);

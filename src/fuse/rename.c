@@ -21,7 +21,12 @@
 /* Whether the name is free is a question (mv -n), and that it is not is the answer: no refusal. */
 static void rename_failed(struct call *call, int err, const struct kept_text *text)
 {
-	if ((call->flags & RENAME_NOREPLACE) && err == -EEXIST && !call->error.sqlstate[0])
+	if (call->kind == NODE_KEPT && text) {
+		(void)error_ensure(&call->error, err);
+		refusals_add_again(call->mount->engine.refusals, call_asker(call), &call->error, call->node->kept_dir,
+				   call->name, text->theirs);
+		call_error(call, -call_errno(CALL_PATH, -err));
+	} else if ((call->flags & RENAME_NOREPLACE) && err == -EEXIST && !call->error.sqlstate[0])
 		call_error(call, -EEXIST);
 	else
 		call_refuse(call, CALL_PATH, err, text);
@@ -57,27 +62,54 @@ static void reply_renamed(struct call *call, struct node *node)
 	call_error(call, 0);
 }
 
+/* What a rename makes of the quotas: kept texts have one of their own. */
+static int charge_rename(struct call *call, int from, struct stat *ret_moved)
+{
+	bool adopts = call->node->kind == NODE_KEPT && call->target->kind != NODE_KEPT;
+
+	if (fstatat(from, call->name, ret_moved, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	return adopts ? scratch_adopt(call->mount->engine.scratch, ret_moved) : 0;
+}
+
+static void settle_rename(struct call *call, const struct stat *replaced)
+{
+	struct mount *mount = call->mount;
+
+	if (replaced)
+		spool_gone(mount, call->target, call->new_name, replaced);
+	if (call->node->kind == NODE_KEPT)
+		spool_gone(mount, call->node, call->name, NULL);
+	if (call->target->kind == NODE_KEPT)
+		kept_came(call->target->kept_dir, call->new_name);
+}
+
 static void rename_in_spool(struct call *call)
 {
 	struct mount *mount = call->mount;
 	_cleanup_close_ int from = spool_dir(mount, call->node, false);
 	_cleanup_close_ int to = spool_dir(mount, call->target, true);
-	struct stat st;
+	struct stat moved, st;
 	bool replaces;
+	int r = from < 0 ? from : to < 0 ? to : charge_rename(call, from, &moved);
 
-	if (from < 0 || to < 0) {
-		call_error(call, from < 0 ? from : to);
+	if (r == -ENOSPC) {
+		spool_full(call, CALL_PATH, SCRATCH_NAME_BYTES + (uint64_t)moved.st_size, 1);
+		return;
+	}
+	if (r < 0) {
+		call_error(call, r);
 		return;
 	}
 	replaces = fstatat(to, call->new_name, &st, AT_SYMLINK_NOFOLLOW) == 0;
 	if (renameat2(from, call->name, to, call->new_name, call->flags) < 0) {
-		call_error(call, -errno);
+		r = -errno;
+		if (call->node->kind == NODE_KEPT && call->target->kind != NODE_KEPT)
+			scratch_removed(mount->engine.scratch, &moved);
+		call_error(call, r);
 		return;
 	}
-	if (replaces)
-		spool_gone(mount, call->target, call->new_name, &st);
-	if (call->node->kind == NODE_KEPT)
-		spool_gone(mount, call->node, call->name, NULL);
+	settle_rename(call, replaces ? &st : NULL);
 	reply_renamed(call, nodes_find(mount->nodes, call->node, call->name));
 }
 
@@ -137,6 +169,8 @@ static void scratch_is_row(struct call *call, struct text *now)
 		handles_return(call, &st, now);
 		spool_remove(mount, call->node, dir, call->name, 0);
 	}
+	if (call->kind == NODE_KEPT)
+		kept_settled(call->node->kept_dir, call->name);
 	reply_renamed(call, node);
 }
 
@@ -153,6 +187,12 @@ static int read_target(struct call *call)
 	return r;
 }
 
+static struct text *known_target(const struct call *call, bool *ret_saved)
+{
+	return bases_get(call->mount->engine.bases, call->target->relation, call->new_name,
+			 process_group(call->asker.pid), ret_saved);
+}
+
 /* What the program takes the row to be that its text becomes. A text that comes back as it went changes nothing. */
 static struct text *believed_target(const struct call *call, bool *ret_saved)
 {
@@ -160,8 +200,7 @@ static struct text *believed_target(const struct call *call, bool *ret_saved)
 
 	if (!now || (now->len == call->buf.len && (!now->len || memcmp(now->data, call->buf.data, now->len) == 0)))
 		return NULL;
-	return bases_get(call->mount->engine.bases, call->target->relation, call->new_name,
-			 process_group(call->asker.pid), ret_saved);
+	return known_target(call, ret_saved);
 }
 
 /* A target that was removed is not deleted while something else becomes it. */
@@ -176,6 +215,16 @@ static void with_target(struct call *call, void (*rename)(struct call *call, enu
 	state = names_hold(names, oid, call->new_name, &call->text, &hold);
 	rename(call, state);
 	names_let_go(names, hold);
+}
+
+/* Where rm and a new file are one, a text that is refused undoes the rm. */
+static void target_stays(struct call *call, enum name_state state)
+{
+	if (state != NAME_UNLINKED && state != NAME_RECREATED)
+		return;
+	names_event(call->mount->engine.names, call->target->relation, call->new_name, NAME_OVERWRITTEN, NULL);
+	kernel_row_changed(call->target->relation, call->new_name);
+	kernel_listing_changed(call->target->relation);
 }
 
 static struct save save_of(const struct call *call, struct text *base)
@@ -216,8 +265,9 @@ static void commit_held(struct call *call, enum name_state state)
 	else if (!name_is_hidden(state) && (call->flags & RENAME_NOREPLACE))
 		r = error_set(&call->error, EEXIST, "there is a file %s already", call->new_name);
 	save = save_of(call, call->text);
-	if (r < 0) { /* what it would have been made of is not known */
-		rename_failed(call, r, &(struct kept_text){.data = save.text, .len = save.len});
+	if (r < 0) { /* what the row is could not be seen; what the program takes it to be may be known */
+		believed = known_target(call, &save.saved);
+		rename_failed(call, r, &(struct kept_text){.data = save.text, .len = save.len, .base = believed});
 		return;
 	}
 	believed = believed_target(call, &save.saved);
@@ -226,10 +276,12 @@ static void commit_held(struct call *call, enum name_state state)
 		save.believed = true;
 	}
 	r = commit_text_of(call, &save, &now);
-	if (r < 0)
+	if (r < 0) {
+		target_stays(call, state);
 		rename_failed(call, r, &(struct kept_text){save.text, save.len, save.base, !save.base, now});
-	else
+	} else {
 		text_is_row(call, now);
+	}
 }
 
 static void commit_scratch(struct call *call)
@@ -251,10 +303,9 @@ static int commit_origin(struct call *call, const struct kept_origin *origin, st
 
 static void commit_kept_held(struct call *call, enum name_state state)
 {
-	struct kept *kept = call->node->kept_dir;
 	struct kept_origin origin = {0};
 	_cleanup_text_ struct text *now = NULL;
-	int r = kept_origin(kept, call->name, call_asker(call)->path, &origin);
+	int r = kept_origin(call->node->kept_dir, call->name, call_asker(call)->path, &origin);
 
 	if (r == 0 && (!origin.known || (call->flags & RENAME_NOREPLACE))) {
 		kept_origin_done(&origin);
@@ -265,13 +316,11 @@ static void commit_kept_held(struct call *call, enum name_state state)
 		r = commit_origin(call, &origin, &now);
 	kept_origin_done(&origin);
 	if (r < 0) {
-		(void)error_ensure(&call->error, r);
-		refusals_add_again(call->mount->engine.refusals, call_asker(call), &call->error, kept, call->name, now);
-		call_error(call, -call_errno(CALL_PATH, -r));
-		return;
+		target_stays(call, state);
+		rename_failed(call, r, &(struct kept_text){.theirs = now});
+	} else {
+		text_is_row(call, now);
 	}
-	kept_settled(kept, call->name);
-	text_is_row(call, now);
 }
 
 static void commit_kept(struct call *call)
@@ -389,12 +438,26 @@ static void rename_row_to_scratch(struct call *call)
 
 /* --- Row to row ------------------------------------------------------------------------------- */
 
+/* The node of the name, with the number of the one that it will have. Handles that are open on it go on seeing, and being
+ * told, what they opened. */
+static struct node *renumbered(struct call *call)
+{
+	struct nodes *nodes = call->mount->nodes;
+	struct node *node = nodes_find(nodes, call->node, call->name);
+
+	if (node) {
+		nodes_lock(nodes);
+		node->ino = ino_of_name(node->relation, call->new_name);
+		nodes_unlock(nodes);
+	}
+	return node;
+}
+
 static void rekey_held(struct call *call, enum name_state state)
 {
 	struct mount *mount = call->mount;
 	struct names *names = mount->engine.names;
 	uint32_t oid = call->relation;
-	struct node *node;
 	int r;
 
 	if (name_is_hidden(state))
@@ -412,14 +475,7 @@ static void rekey_held(struct call *call, enum name_state state)
 		return;
 	}
 	names_event(names, oid, call->new_name, NAME_OVERWRITTEN, NULL); /* hidden it may have been, or pending */
-	node = nodes_find(mount->nodes, call->node, call->name);
-	if (node) {
-		/* Handles that are open on it go on seeing, and being told, what they opened. */
-		nodes_lock(mount->nodes);
-		node->ino = ino_of_name(node->relation, call->new_name);
-		nodes_unlock(mount->nodes);
-	}
-	reply_renamed(call, node);
+	reply_renamed(call, renumbered(call));
 }
 
 static void rekey(struct call *call)
@@ -458,7 +514,7 @@ static void rename_pending(struct call *call)
 		return;
 	}
 	names_event(names, oid, call->name, NAME_REMOVED, NULL);
-	reply_renamed(call, nodes_find(call->mount->nodes, call->node, call->name));
+	reply_renamed(call, renumbered(call));
 }
 
 static void rename_row_to_row(struct call *call)

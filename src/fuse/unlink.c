@@ -54,8 +54,7 @@ static void unlink_row(struct call *call)
 		call_refuse(call, CALL_PATH, r, NULL);
 		return;
 	}
-	if (names_state(mount->engine.names, call->relation, call->name, NULL) != NAME_PLAIN)
-		unname_handles(mount, call->relation, call->name);
+	unname_handles(mount, call->relation, call->name);
 	nodes_unname(mount->nodes, call->node, call->name);
 	call_error(call, 0);
 }

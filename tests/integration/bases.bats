@@ -319,6 +319,18 @@ $(cat)"
 	grep -l '"b1"' "$MNT"/.rowfs/conflicts/*.json
 }
 
+@test "a few columns that are as they were read, where others have made something else of them, are a conflict after a merge, too" {
+	script <<-'PYTHON'
+	row = read(path(1))
+	sql("UPDATE notes SET b = 'theirs' WHERE id = 1")
+	overwrite(path(1), '{"a": "mine"}')
+	assert refused(overwrite, path(1), '{"b": "b1"}') == errno.ESTALE
+	# All that it knows, once more, is nothing.
+	overwrite(path(1), '{"a": "mine", "b": "b1"}')
+	PYTHON
+	assert_equal "$(note 1)" 'mine|theirs'
+}
+
 @test "a generated column may stand there as it was read, or as it has become since" {
 	script <<-'PYTHON'
 	row = read(path(1))

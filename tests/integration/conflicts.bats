@@ -209,6 +209,69 @@ conflict: column "a" was changed by somebody else meanwhile'
 	assert_equal "$(note 3)" "mine|too|3"
 }
 
+as_nobody() {
+	setpriv --reuid 65534 --regid 65534 --clear-groups "$@"
+}
+
+@test "texts are their writers': each saves, moves and removes his own" {
+	unmount_rowfs
+	mount_rowfs mnt consistency=strong,allow_other,umask=000
+	for id in 3 4 5; do
+		fails_with "Operation not permitted" as_nobody dd of="$NOTES/$id.json" status=none <<<'{"n": -1, "a": "mine"}'
+	done
+	fails_with "Operation not permitted" dd of="$NOTES/6.json" status=none <<<'{"n": -1}'
+	sql "ALTER TABLE notes DROP CONSTRAINT notes_n_check"
+	cp "$ROWFS" "$HARNESS/rowfs"
+	assert_equal "$(as_nobody "$HARNESS/rowfs" retry "$KEPT"/rejected/*+3.json)" "public/notes/3.json is saved"
+	as_nobody mv "$KEPT"/rejected/*+4.json "$NOTES/4.json"
+	as_nobody rm "$KEPT"/rejected/*+5.json*
+	fails_with "Permission denied" as_nobody "$HARNESS/rowfs" retry "$KEPT"/rejected/*+6.json
+	fails_with "not permitted" as_nobody rm -f "$KEPT"/rejected/*+6.json
+	assert_equal "$(note 3) $(note 4) $(note 6)" 'mine|b3|-1 mine|b4|-1 a6|b6|6'
+	assert_equal "$(kept_files)" "public+notes+6.json public+notes+6.json.base public+notes+6.json.error"
+}
+
+@test "a text whose .error names another place is not saved there; what others put beside it does not count" {
+	unmount_rowfs
+	mount_rowfs mnt consistency=strong,allow_other,umask=000
+	fails_with "Operation not permitted" as_nobody dd of="$NOTES/3.json" status=none <<<'{"n": -1, "a": "mine"}'
+	file=$(newest rejected)
+	cp "$file.error" "$BATS_TEST_TMPDIR/error"
+	for path in public/notes/4.json ../../../etc/passwd /etc/passwd public/../public/notes/3.json; do
+		jq -c --arg path "$path" '.path = $path' "$BATS_TEST_TMPDIR/error" >"$file.error"
+		fails_with "names another row" "$ROWFS" retry "$file"
+	done
+	cp "$BATS_TEST_TMPDIR/error" "$file.error"
+	rm "$file.base"
+	fails_with "nobody knows what" "$ROWFS" retry "$file"
+	echo '{"id": 3, "a": "a3", "b": "x", "n": 3}' >"$file.base"
+	sql "ALTER TABLE notes DROP CONSTRAINT notes_n_check"
+	mv "$file" "$NOTES/3.json"
+	assert_equal "$(note 3)" 'mine|b3|-1'
+	assert_equal "$(kept_files)" ""
+}
+
+@test "who comes to terms with what others have made in the kept text can save that" {
+	assert_equal "$(meanwhile 3 "UPDATE notes SET a = 'theirs', b = 'too' WHERE id = 3" 'row["a"] = "mine"')" ESTALE
+	file=$(newest conflicts)
+	sed -i 's/"mine"/"theirs"/' "$file"
+	assert_equal "$("$ROWFS" retry "$file")" "public/notes/3.json is saved"
+	assert_equal "$(note 3) $(kept_files)" "theirs|too|3 "
+}
+
+@test "a large text is kept though it is larger than the bound, also for the next mount" {
+	unmount_rowfs
+	mount_rowfs mnt consistency=strong,rejected_max=64K
+	for id in 3 4; do
+		{ printf '{"n": -%d, "a": "' "$id"; head -c 200000 /dev/zero | tr '\0' x; echo '"}'; } >"$BATS_TEST_TMPDIR/$id.json"
+		fails_with "Operation not permitted" cp "$BATS_TEST_TMPDIR/$id.json" "$NOTES/$id.json"
+	done
+	assert_equal "$(find "$KEPT/rejected" -name '*.json' | wc -l)" 1
+	unmount_rowfs
+	mount_rowfs mnt consistency=strong,rejected_max=64K
+	cmp "$BATS_TEST_TMPDIR/4.json" "$(newest rejected)"
+}
+
 @test "conflict=fail refuses any change of others, conflict=last none" {
 	unmount_rowfs
 	mount_rowfs mnt consistency=strong,conflict=fail

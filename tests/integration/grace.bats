@@ -121,6 +121,33 @@ end_grace() {
 	cmp "$BATS_TEST_TMPDIR/2.json" "$NOTES/2.json"
 }
 
+@test "a text that is refused undoes the rm, whoever made the file, and however the text comes" {
+	mount_long
+	rm "$NOTES/1.json" "$NOTES/2.json"
+	touch "$NOTES/1.json"
+	fails_with "Invalid argument" tee "$NOTES/1.json" <<<'{"nothing": 1}'
+	echo '{"nothing": 1}' >"$NOTES/.tmp"
+	fails_with "Input/output error" mv "$NOTES/.tmp" "$NOTES/2.json"
+	assert_equal "$(waiting) $(recreated)" '0 0'
+	assert_contains "$(cat "$NOTES/1.json")$(cat "$NOTES/2.json")" '"a1"'
+	end_grace
+	assert_equal "$(note 1) $(note 2)" 'a1|b1 a2|b2'
+}
+
+@test "an open file without content that is renamed to a removed name makes the row anew" {
+	mount_long
+	python3 - "$NOTES" <<-'END'
+		import os, sys
+		os.unlink(sys.argv[1] + "/1.json")
+		f = os.open(sys.argv[1] + "/77.json", os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+		os.rename(sys.argv[1] + "/77.json", sys.argv[1] + "/1.json")
+		os.write(f, b'{"a": "A1"}')
+		os.close(f)
+	END
+	assert_equal "$(note 1)" 'A1|b1'
+	assert_equal "$(changes)" 'UPDATE|1'
+}
+
 @test "a removed name is created with O_EXCL, and what is then removed again is a row that waits" {
 	mount_long
 	python3 - "$NOTES/1.json" <<-'END'

@@ -508,7 +508,7 @@ class Model:
         self.enter(to, REPLACING if self.state(to) == DETACHED else PENDING)
         self.drop(name)
         for edit in edits:
-            edit.name, edit.base, edit.belief, edit.believed = to, None, None, False
+            edit.name, edit.base, edit.belief, edit.believed = to, self.bases.get(to), None, False
         self.reveal()
         return None
 

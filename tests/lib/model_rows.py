@@ -169,7 +169,9 @@ class Table:
         unknown = {column for column in named if column not in known}
         changed = {column: value for column, value in named.items() if column in unknown or known[column] != value}
         if not changed:
-            return self.judge_unchanged(row, same, believed, named)
+            # Who names all that he knows leaves again what his last save has left.
+            seen = not base.merged or all(column in named for column in WRITABLE if column in known)
+            return self.judge_unchanged(row, same and seen, believed, named)
         held = {}
         if believed and any(column in known and column not in named for column in WRITABLE):
             held = {column: value for column, value in named.items() if column not in changed}

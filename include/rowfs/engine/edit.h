@@ -70,9 +70,11 @@ int edit_surrender(struct edit *edit, struct buf *ret_text) _must_check_;
 /* Whoever took the text could not keep it: the edit goes on. */
 void edit_resume(struct edit *edit);
 
-/* A name that is no row yet was renamed to `ref`, where none is either: what is committed from now on makes a row there.
- * -EBUSY while a commit is on its way, which makes it under the name it had. */
-int edit_move(struct edit *edit, const struct rowref *ref, const char *path) _must_check_;
+/* A name that is no row yet was renamed to `ref`, where none is either: what is committed from now on makes a row there;
+ * or changes `base` if that is hidden there. Takes the hold. -EBUSY while a commit is on its way, which makes it under the
+ * name it had. */
+int edit_move(struct edit *edit, const struct rowref *ref, const char *path, struct text *base,
+	      struct name_hold *hold) _must_check_;
 
 /* Has it nothing that is not committed? */
 bool edit_is_clean(struct edit *edit);

@@ -10,7 +10,8 @@
  * A text is saved after all by moving it to its row (mv, or `rowfs retry`, which knows the path): as what it was, a
  * change of its base; or where there is `theirs`, as what it changed of its base, made to theirs.
  *
- * The oldest go when `rejected_max` is passed, or KEPT_FILES_MAX. Thread-safe. */
+ * The oldest go, with what stands beside them, when `rejected_max` is passed, or KEPT_FILES_MAX; never the newest.
+ * Thread-safe. */
 #pragma once
 
 #include "rowfs/base/buf.h"
@@ -30,6 +31,17 @@ enum { KEPT_BLOCK = 4096, KEPT_FILES_MAX = 10000 };
 
 /* With the longest of the suffixes a name fits into NAME_MAX. */
 enum { KEPT_NAME_SIZE = 256 };
+
+#define KEPT_BASE   ".base"
+#define KEPT_ERROR  ".error"
+#define KEPT_THEIRS ".theirs"
+
+enum { KEPT_SUFFIXES = 3 };
+
+extern const char *const kept_suffixes[KEPT_SUFFIXES];
+
+/* Is it the name of a text that was kept of this path? */
+bool kept_is_of(const char *name, const char *path);
 
 struct kept;
 
@@ -74,5 +86,6 @@ void kept_origin_done(struct kept_origin *origin);
 /* The text has become a row: what was kept beside it goes. */
 void kept_settled(struct kept *kept, const char *name);
 
-/* Somebody has removed a file, or moved it away. */
+/* Somebody has removed a file, or moved it away; or put one there. */
 void kept_taken(struct kept *kept, const char *name);
+void kept_came(struct kept *kept, const char *name);

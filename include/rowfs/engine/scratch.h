@@ -49,6 +49,9 @@ int scratch_resize(struct scratch *scratch, int fd, off_t size) _must_check_;
 int scratch_add(struct scratch *scratch) _must_check_;
 void scratch_removed(struct scratch *scratch, const struct stat *st);
 
+/* The same for one that comes with its content from elsewhere. */
+int scratch_adopt(struct scratch *scratch, const struct stat *st) _must_check_;
+
 /* One more handle of this file; and before it is closed. 0 or -errno. */
 int scratch_hold(struct scratch *scratch, int fd) _must_check_;
 void scratch_release(struct scratch *scratch, int fd);
