@@ -297,6 +297,16 @@ bool edit_is_clean(struct edit *edit)
 	return clean;
 }
 
+enum edit_use edit_use(struct edit *edit)
+{
+	enum edit_use use;
+
+	pthread_mutex_lock(&edit->lock);
+	use = edit->busy ? EDIT_BUSY : edit->generation ? EDIT_WRITTEN : EDIT_UNTOUCHED;
+	pthread_mutex_unlock(&edit->lock);
+	return use;
+}
+
 bool edit_is_of(struct edit *edit, uint32_t relation, const char *name)
 {
 	bool is;

@@ -480,6 +480,20 @@ void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 
 /* --- The end --------------------------------------------------------------------------------- */
 
+enum edit_use files_use(struct mount *mount)
+{
+	enum edit_use most = EDIT_UNTOUCHED;
+
+	pthread_mutex_lock(&mount->lock);
+	for (struct file *file = mount->files; file; file = file->next) {
+		enum edit_use use = file->backing->kind == FILE_EDIT ? edit_use(file->backing->edit) : EDIT_UNTOUCHED;
+
+		most = use > most ? use : most;
+	}
+	pthread_mutex_unlock(&mount->lock);
+	return most;
+}
+
 static void told_nobody(struct edit_request *request, int err)
 {
 }

@@ -230,6 +230,9 @@ bool file_first_full(struct file *file);
 /* ftruncate(2). -EBADF if it is open for reading only. */
 int file_truncate(struct file *file, size_t size) _must_check_;
 
+/* Who has written to a row's file that is open: nobody, somebody, somebody who waits for his commit. */
+enum edit_use files_use(struct mount *mount);
+
 /* Commit and close the handles that the end of the mount found open; what cannot be committed is kept. */
 void files_end(struct mount *mount);
 

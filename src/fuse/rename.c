@@ -19,17 +19,24 @@
 /* --- What is refused -------------------------------------------------------------------------- */
 
 /* Whether the name is free is a question (mv -n), and that it is not is the answer: no refusal. */
+static bool is_answer(const struct call *call, int err)
+{
+	return (call->flags & RENAME_NOREPLACE) && err == -EEXIST && !call->error.sqlstate[0];
+}
+
+/* `text` NULL: it was not about one. */
 static void rename_failed(struct call *call, int err, const struct kept_text *text)
 {
-	if (call->kind == NODE_KEPT && text) {
+	if (is_answer(call, err)) {
+		call_error(call, -EEXIST);
+	} else if (call->kind == NODE_KEPT && text) {
 		(void)error_ensure(&call->error, err);
 		refusals_add_again(call->mount->engine.refusals, call_asker(call), &call->error, call->node->kept_dir,
 				   call->name, text->theirs);
 		call_error(call, -call_errno(CALL_PATH, -err));
-	} else if ((call->flags & RENAME_NOREPLACE) && err == -EEXIST && !call->error.sqlstate[0])
-		call_error(call, -EEXIST);
-	else
+	} else {
 		call_refuse(call, CALL_PATH, err, text);
+	}
 }
 
 static void refuse_new_name(struct call *call)

@@ -183,8 +183,23 @@ int volume_run(struct volume *volume, void (*ready)(void *arg), void *arg)
 	return r < 0 ? r : 0;
 }
 
+/* Who is saving just now has yet to close his file, and would be told that it failed. Longer than any program takes from
+ * one call to the next; who keeps his file open is not waited for. */
+enum { SAVERS_MS = 500, SAVERS_PAUSE_MS = 10 };
+
+static void await_savers(struct mount *mount)
+{
+	enum edit_use use = files_use(mount);
+
+	for (int waited = 0; use != EDIT_UNTOUCHED && waited < SAVERS_MS; use = files_use(mount)) {
+		nanosleep(&(struct timespec){.tv_nsec = SAVERS_PAUSE_MS * 1000000}, NULL);
+		waited = use == EDIT_BUSY ? 0 : waited + SAVERS_PAUSE_MS;
+	}
+}
+
 void volume_stop(struct volume *volume)
 {
+	await_savers(&volume->mount);
 	/* The loop looks at the flag and then waits; a signal that comes in between is lost. */
 	fuse_session_exit(volume->mount.session);
 	while (volume->looping) {

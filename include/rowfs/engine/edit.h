@@ -79,6 +79,11 @@ int edit_move(struct edit *edit, const struct rowref *ref, const char *path, str
 /* Has it nothing that is not committed? */
 bool edit_is_clean(struct edit *edit);
 
+/* Was anything written; is it being committed now? */
+enum edit_use { EDIT_UNTOUCHED, EDIT_WRITTEN, EDIT_BUSY };
+
+enum edit_use edit_use(struct edit *edit);
+
 /* Its row was removed, and what has the name from now on is another's. What it commits is still the row's. */
 void edit_unname(struct edit *edit);
 
