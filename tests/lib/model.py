@@ -45,6 +45,7 @@ class Edit:
     saved: bytes | None = None      # the text that was sent last, if it was saved
     error: str | None = None        # of the refusal that sticks
     dropped: bool = False           # its name was removed before it had a row
+    unnamed: bool = False           # its row was removed, and what has the name is another's
 
     def changed(self):
         self.dirty, self.error = True, None
@@ -150,7 +151,7 @@ class Model:
 
     def edits(self, name):
         return [handle.edit for handle in self.handles.values()
-                if handle.edit and handle.edit.name == name and not handle.edit.dropped]
+                if handle.edit and handle.edit.name == name and not handle.edit.dropped and not handle.edit.unnamed]
 
     def reveal(self):
         """An empty file that nobody has open does not hide a row that came into being since."""
@@ -329,7 +330,8 @@ class Model:
         self.commit(handle, seen, {})
         del self.handles[number]
         edit = handle.edit
-        if edit and edit.dirty and edit.created and not edit.committed and not edit.dropped and not blank(edit.text):
+        if (edit and edit.dirty and edit.created and not edit.committed and not edit.dropped and not edit.unnamed
+                and not blank(edit.text)):
             self.drop(edit.name)
         self.reveal()
 
@@ -361,7 +363,8 @@ class Model:
         if now is not edit.base:
             edit.believed = True
         edit.base, edit.dirty, edit.committed, edit.saved = now, False, True, text
-        self.enter(edit.name, PLAIN)
+        if not edit.unnamed:
+            self.enter(edit.name, PLAIN)
         self.learn(handle.process, edit.name, now)
         return None
 
@@ -383,6 +386,8 @@ class Model:
         expect(seen, "OK")
         if self.state(path) == PLAIN:
             del self.table.rows[self.key(path)]
+            for edit in self.edits(path):
+                edit.unnamed = True
             return None
         for edit in self.edits(path):
             edit.dropped = True
@@ -427,11 +432,12 @@ class Model:
             self.enter(name, DETACHED, self.table.known(self.key(name)))
         else:
             self.drop(name)
-        writers = [edit for edit in self.edits(name) if edit.dirty or not edit.text]
+        edits = self.edits(name)
+        writers = [edit for edit in edits if edit.dirty or not edit.text]
         if writers:     # of several nobody says whose text it is
             file.candidates = [bytes(edit.text) for edit in writers]
         for handle in self.handles.values():
-            if handle.edit and handle.edit.name == name and not handle.edit.dropped:
+            if handle.edit in edits:
                 # It may go on seeing what it saw, where that is not what the file holds.
                 handle.loose |= any(edit.text != (file.candidates or [file.content])[0] for edit in [handle.edit, *writers])
                 handle.edit, handle.file = None, file
