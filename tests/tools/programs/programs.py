@@ -14,7 +14,6 @@ SHELL = "a shell does not report that closing the redirected file failed: what i
 PYTHON = "python does not report that closing a file failed which the program never closed itself"
 EX = "ex -s writes nothing where it would have to ask first, on any file system, and says nothing"
 GIT = "git does not look at what close answers"
-JOE = "joe does not look at what close answers"
 TWO = "one process reads the row and another one saves it, which was not based on what the first had read"
 REPLACED = ("DELETE", "INSERT")
 UNLINKS = dict.fromkeys(("gone", "overwritten"), "it removes the row before it makes it anew")
@@ -60,8 +59,8 @@ EDITORS = (
     Editor("joe", needs="joe", command="joe",
            edit=("C-k", "u", "C-k", "f", "{old}", "Enter", "r", "Enter", "{new}", "Enter", "y"),
            save=("C-k", "d", "Enter"), saved="File .* saved", refused="rror|ailed|ould", asks={"verwrite": ("y",)},
-           calm=("C-r",), leave=("C-k", "q"), asked_to_leave={"Lose changes": ("y",)}, leaves=("42.json~",),
-           reasons={"silent": JOE}),
+           calm=("C-r",), leave=("C-k", "q"), asked_to_leave={"Lose changes": ("y",), "been modified": ("n",)},
+           leaves=("42.json~",)),
     Editor("mcedit", needs="mcedit", command="mcedit", edit=("F4", "{old}", "Tab", "{new}", "Enter", "Enter"),
            save=("F2",), confirms={"Confirm save": ("Enter",)}, saved=r"\[-{4}\]", refused=" Save As ",
            asks={"Save anyway": ("y",)}, dismiss={"Save As": ("F10",)}, leave=("F10",),
