@@ -10,6 +10,7 @@
 #include "kept_file.h"
 #include "record.h"
 #include "rowfs/base/cleanup.h"
+#include "rowfs/base/write.h"
 #include "rowfs/engine/kept.h"
 #include "say.h"
 
@@ -37,19 +38,11 @@ static int open_to_write(const struct kept_file *file, const char *to)
 
 static int write_text(const struct kept_file *file, const char *to)
 {
-	size_t done = 0;
-	int fd = open_to_write(file, to), r = 0;
+	int r, fd = open_to_write(file, to);
 
 	if (fd < 0)
 		return fd;
-	while (r == 0 && done < file->mine.len) {
-		ssize_t n = write(fd, file->mine.data + done, file->mine.len - done);
-
-		if (n < 0 && errno != EINTR)
-			r = -errno;
-		else if (n > 0)
-			done += (size_t)n;
-	}
+	r = write_all(fd, file->mine.data, file->mine.len);
 	if (close(fd) < 0 && r == 0)
 		r = -errno;
 	return r;

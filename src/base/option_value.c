@@ -214,31 +214,16 @@ static const char *const conflict_words[] = {
 
 #define N_WORDS(words) (sizeof(words) / sizeof(*(words)))
 
-/* The number of `value` among the words; -EINVAL. */
-static int find_word(const char *const words[], size_t n, const char *value)
+/* An enum whose values are those of the words, in turn. */
+static int set_word(unsigned *field, const char *const words[], size_t n, const char *value)
 {
-	for (size_t i = 0; i < n; i++)
-		if (strcmp(value, words[i]) == 0)
-			return (int)i;
+	for (size_t i = 0; i < n; i++) {
+		if (strcmp(value, words[i]) != 0)
+			continue;
+		*field = (unsigned)i;
+		return 0;
+	}
 	return -EINVAL;
-}
-
-static int set_changes(enum changes *field, const char *value)
-{
-	int word = find_word(changes_words, N_WORDS(changes_words), value);
-
-	if (word >= 0)
-		*field = (enum changes)word;
-	return word < 0 ? word : 0;
-}
-
-static int set_conflict(enum conflict *field, const char *value)
-{
-	int word = find_word(conflict_words, N_WORDS(conflict_words), value);
-
-	if (word >= 0)
-		*field = (enum conflict)word;
-	return word < 0 ? word : 0;
 }
 
 int option_value_set(void *field, enum option_type type, const char *value)
@@ -271,9 +256,9 @@ int option_value_set(void *field, enum option_type type, const char *value)
 	case OPTION_CONSISTENCY:
 		return set_consistency(field, value);
 	case OPTION_CHANGES:
-		return set_changes(field, value);
+		return set_word(field, changes_words, N_WORDS(changes_words), value);
 	case OPTION_CONFLICT:
-		return set_conflict(field, value);
+		return set_word(field, conflict_words, N_WORDS(conflict_words), value);
 	case OPTION_STALENESS:
 		return set_staleness(field, value);
 	}

@@ -12,6 +12,7 @@
 #include "rowfs/base/clock.h"
 #include "rowfs/base/directory.h"
 #include "rowfs/base/log.h"
+#include "rowfs/base/write.h"
 #include "rowfs/engine/scratch.h"
 
 const char *const kept_suffixes[KEPT_SUFFIXES] = {KEPT_BASE, KEPT_ERROR, KEPT_THEIRS};
@@ -249,21 +250,6 @@ static void print_beside(const char *name, const char *suffix, char ret[KEPT_NAM
 }
 
 /* --- Writing --------------------------------------------------------------------------------- */
-
-static int write_all(int fd, const char *text, size_t len)
-{
-	while (len) {
-		ssize_t n = write(fd, text, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		text += n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
 
 /* Fill an open file, over what it has: shortened last, so that it is never without content in between. */
 static int fill_file(int fd, const struct asker *asker, const char *data, size_t len)

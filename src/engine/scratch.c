@@ -478,7 +478,7 @@ ssize_t scratch_write(struct scratch *scratch, int fd, const void *data, size_t 
 	return n;
 }
 
-static int write_whole(struct scratch *scratch, int fd, const void *data, size_t len)
+int scratch_write_whole(struct scratch *scratch, int fd, const void *data, size_t len)
 {
 	size_t done = 0;
 
@@ -503,7 +503,7 @@ static int fill_file(struct scratch *scratch, int dir, const char *name, const v
 		return -errno;
 	if (geteuid() == 0 && fchown(fd, uid, gid) < 0)
 		return -errno;
-	return write_whole(scratch, fd, data, len);
+	return scratch_write_whole(scratch, fd, data, len);
 }
 
 /* Under another name first, so that what has the name is lost only when all of the new is there; and beside the

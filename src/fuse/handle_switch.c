@@ -18,20 +18,11 @@
 
 /* --- Row to scratch file --------------------------------------------------------------------- */
 
-static int write_whole(struct scratch *scratch, int fd, const struct buf *text)
+static int replace_content(struct scratch *scratch, int fd, const struct buf *text)
 {
 	int r = text->failed ? -ENOMEM : scratch_resize(scratch, fd, 0);
 
-	if (r < 0)
-		return r;
-	for (size_t done = 0; done < text->len;) {
-		ssize_t n = scratch_write(scratch, fd, text->data + done, text->len - done, (off_t)done);
-
-		if (n < 0)
-			return (int)n;
-		done += (size_t)n;
-	}
-	return 0;
+	return r < 0 ? r : scratch_write_whole(scratch, fd, text->data, text->len);
 }
 
 /* The file holds the row's text already, so a handle that has nothing else to say leaves it, and what other
@@ -45,7 +36,7 @@ static int hand_over(struct file *file, int fd)
 
 	if (r < 0 || clean)
 		return r;
-	r = write_whole(file->mount->engine.scratch, fd, &text);
+	r = replace_content(file->mount->engine.scratch, fd, &text);
 	if (r < 0)
 		edit_resume(edit);
 	return r;

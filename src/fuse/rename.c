@@ -69,14 +69,17 @@ static void reply_renamed(struct call *call, struct node *node)
 	call_error(call, 0);
 }
 
-/* What a rename makes of the quotas: kept texts have one of their own. */
+/* Does the spool take over a kept text? That has a quota of its own. */
+static bool adopts(const struct call *call)
+{
+	return call->node->kind == NODE_KEPT && call->target->kind != NODE_KEPT;
+}
+
 static int charge_rename(struct call *call, int from, struct stat *ret_moved)
 {
-	bool adopts = call->node->kind == NODE_KEPT && call->target->kind != NODE_KEPT;
-
 	if (fstatat(from, call->name, ret_moved, AT_SYMLINK_NOFOLLOW) < 0)
 		return -errno;
-	return adopts ? scratch_adopt(call->mount->engine.scratch, ret_moved) : 0;
+	return adopts(call) ? scratch_adopt(call->mount->engine.scratch, ret_moved) : 0;
 }
 
 static void settle_rename(struct call *call, const struct stat *replaced)
@@ -111,7 +114,7 @@ static void rename_in_spool(struct call *call)
 	replaces = fstatat(to, call->new_name, &st, AT_SYMLINK_NOFOLLOW) == 0;
 	if (renameat2(from, call->name, to, call->new_name, call->flags) < 0) {
 		r = -errno;
-		if (call->node->kind == NODE_KEPT && call->target->kind != NODE_KEPT)
+		if (adopts(call))
 			scratch_removed(mount->engine.scratch, &moved);
 		call_error(call, r);
 		return;

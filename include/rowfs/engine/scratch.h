@@ -41,6 +41,9 @@ int scratch_table(struct scratch *scratch, uint32_t relation, bool create) _must
 ssize_t scratch_write(struct scratch *scratch, int fd, const void *data, size_t len, off_t offset)
 	_must_check_;
 
+/* All of it, from the beginning on; 0 or -errno. */
+int scratch_write_whole(struct scratch *scratch, int fd, const void *data, size_t len) _must_check_;
+
 /* truncate() within the quota, of any descriptor of the file; 0 or -errno. */
 int scratch_resize(struct scratch *scratch, int fd, off_t size) _must_check_;
 
