@@ -55,6 +55,11 @@ void buf_add(struct buf *b, const void *bytes, size_t len)
 	b->data[b->len] = '\0';
 }
 
+bool buf_equal(const struct buf *b, const void *bytes, size_t len)
+{
+	return b->len == len && (len == 0 || memcmp(b->data, bytes, len) == 0);
+}
+
 void buf_adds(struct buf *b, const char *string)
 {
 	buf_add(b, string, strlen(string));

@@ -11,7 +11,6 @@ static struct text *print_known(const struct relation *relation, const struct pa
 {
 	struct relation known = *relation;
 	_cleanup_buf_ struct buf out = {0};
-	struct version version;
 
 	known.columns = columns;
 	known.n_columns = 0;
@@ -21,11 +20,9 @@ static struct text *print_known(const struct relation *relation, const struct pa
 		columns[known.n_columns] = relation->columns[i];
 		cells[known.n_columns++] = row->cells[i];
 	}
+	text_begin(&out);
 	json_print(&known, cells, &out);
-	if (out.failed)
-		return NULL;
-	version = version_of(out.data, out.len, NULL);
-	return text_new(out.data, out.len, &version, xid);
+	return out.failed ? NULL : text_finish(&out, NULL, xid);
 }
 
 struct text *commit_text(const struct relation *relation, const struct patch *row, uint32_t xid)

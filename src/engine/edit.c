@@ -43,10 +43,40 @@ struct edit {
 	struct text *belief; /* what the program took the row to be when it opened this handle; NULL once it is the base */
 	bool believed;       /* the base is that, or what this handle has saved */
 	bool saved;          /* and that is what its program has saved */
-	struct buf sent;
+	const char *sent;    /* what is committed: the text, or `aside` since that was written to meanwhile */
+	size_t sent_len;
+	uint64_t sent_hash;
 	uint64_t sent_generation;
+	struct buf aside; /* [lock] */
 	struct edit_request *sender;
 };
+
+/* With the lock held: the text is about to change, and the commit on its way still needs what it was. */
+static int set_aside(struct edit *edit)
+{
+	struct buf copy = {0};
+	size_t len = edit->text.len;
+
+	if (!edit->busy || edit->aside.data)
+		return 0;
+	if (text_charge((int64_t)len) < 0)
+		return -ENOMEM;
+	buf_add(&copy, edit->text.data, len);
+	if (copy.failed) {
+		(void)text_charge(-(int64_t)len);
+		return -ENOMEM;
+	}
+	edit->aside = edit->text;
+	edit->text = copy;
+	return 0;
+}
+
+/* With the lock held, when that commit has ended, or at the end. */
+static void drop_aside(struct edit *edit)
+{
+	(void)text_charge(-(int64_t)edit->aside.len);
+	buf_done(&edit->aside);
+}
 
 /* With the lock held, or before anybody else knows the edit. */
 static int resize(struct edit *edit, size_t size)
@@ -95,7 +125,7 @@ static void edit_free(struct edit *edit)
 	names_let_go(edit->engine->names, edit->hold);
 	rowref_done(&edit->ref);
 	buf_done(&edit->text);
-	buf_done(&edit->sent);
+	drop_aside(edit);
 	text_unref(edit->base);
 	text_unref(edit->belief);
 	free(edit->path);
@@ -221,8 +251,10 @@ static int put(struct edit *edit, size_t offset, const void *data, size_t len)
 	size_t before = edit->text.len;
 	bool refused = edit->refused && edit->refused == edit->generation;
 	bool complete = edit->sequential && edit->scan.progress == JSON_COMPLETE;
-	int error = edit->error, r = offset + len > before ? resize(edit, offset + len) : 0;
+	int error = edit->error, r = len ? set_aside(edit) : 0;
 
+	if (r == 0 && offset + len > before)
+		r = resize(edit, offset + len);
 	if (r < 0 || !len)
 		return r;
 	memcpy(edit->text.data + offset, data, len);
@@ -266,7 +298,9 @@ int edit_truncate(struct edit *edit, size_t size)
 
 	pthread_mutex_lock(&edit->lock);
 	if (size != edit->text.len) {
-		r = resize(edit, size);
+		r = set_aside(edit);
+		if (r == 0)
+			r = resize(edit, size);
 		if (r == 0)
 			touched(edit);
 	}
@@ -395,8 +429,8 @@ static int write_through(struct edit *edit, struct text **ret_now, struct error 
 		.believed = edit->believed,
 		.saved = edit->believed && edit->saved,
 		.open = true,
-		.text = edit->sent.data,
-		.len = edit->sent.len,
+		.text = edit->sent,
+		.len = edit->sent_len,
 	};
 
 	if (edit->intent == EDIT_NEW)
@@ -454,10 +488,10 @@ int edit_new_saved(struct engine *engine, const struct rowref *ref, const struct
 /* With the lock held, while no commit is on its way. White space after a row that was committed makes no other of it. */
 static bool only_space_since(const struct edit *edit)
 {
-	size_t len = edit->sent.len;
+	size_t len = edit->sent_len;
 
 	return edit->committed && edit->committed == edit->sent_generation && edit->text.len >= len &&
-	       memcmp(edit->text.data, edit->sent.data, len) == 0 &&
+	       text_hash(edit->text.data, len) == edit->sent_hash &&
 	       json_progress(edit->text.data + len, edit->text.len - len) == JSON_EMPTY;
 }
 
@@ -488,23 +522,21 @@ static int decide(struct edit *edit, pid_t thread_group)
 	}
 }
 
-/* With the lock held: 1, or -ENOMEM. */
-static int prepare(struct edit *edit)
+/* With the lock held. Nothing is copied, since hardly anybody writes while his text is committed. */
+static void prepare(struct edit *edit)
 {
-	buf_reset(&edit->sent);
-	buf_add(&edit->sent, edit->text.data, edit->text.len);
-	if (edit->sent.failed)
-		return -ENOMEM;
+	edit->sent = edit->text.data;
+	edit->sent_len = edit->text.len;
+	edit->sent_hash = text_hash(edit->sent, edit->sent_len);
 	edit->sent_generation = edit->generation;
 	edit->busy = true;
-	return 1;
 }
 
-static void refuse_text(struct edit *edit, const struct error *e, const struct buf *text, struct text *theirs)
+static void refuse_text(struct edit *edit, const struct error *e, const char *data, size_t len, struct text *theirs)
 {
 	const struct kept_text kept = {
-		.data = text->data,
-		.len = text->len,
+		.data = data,
+		.len = len,
 		.base = edit->base,
 		.inserted = edit->intent != EDIT_UPDATE,
 		.theirs = theirs,
@@ -522,7 +554,7 @@ static int commit(struct edit *edit)
 	if (r == 0) {
 		committed(edit, now);
 	} else {
-		refuse_text(edit, &e, &edit->sent, now);
+		refuse_text(edit, &e, edit->sent, edit->sent_len, now);
 		text_unref(now);
 	}
 	return r;
@@ -532,6 +564,7 @@ static int commit(struct edit *edit)
 static void settle(struct edit *edit, int r)
 {
 	edit->busy = false;
+	drop_aside(edit);
 	if (r == 0) {
 		edit->committed = edit->sent_generation;
 	} else if (edit->generation == edit->sent_generation) {
@@ -556,9 +589,8 @@ static enum turn take_turn(struct edit *edit, struct edit_request *request)
 		edit->waiting = request;
 		return WAITS;
 	}
-	if (r == 1)
-		r = prepare(edit);
 	if (r == 1) {
+		prepare(edit);
 		edit->task.run = commit_task;
 		edit->sender = request;
 		return RUNS;
@@ -654,12 +686,12 @@ static void close_task(struct lane_task *task)
 	edit_end(edit);
 }
 
-static void keep(struct edit *edit, int err, const char *reason)
+static void keep_incomplete(struct edit *edit)
 {
 	struct error e;
 
-	(void)error_set(&e, err, "%s", reason);
-	refuse_text(edit, &e, &edit->text, NULL);
+	(void)error_set(&e, EINVAL, "the file was closed with a text that was never complete");
+	refuse_text(edit, &e, edit->text.data, edit->text.len, NULL);
 }
 
 void edit_close(struct edit *edit)
@@ -670,16 +702,15 @@ void edit_close(struct edit *edit)
 	pthread_mutex_lock(&edit->lock);
 	r = decide(edit, 0);
 	incomplete = r == 1 && json_progress(edit->text.data, edit->text.len) == JSON_INCOMPLETE;
-	if (r == 1 && !incomplete && prepare(edit) == 1) {
+	if (r == 1 && !incomplete) {
+		prepare(edit);
 		edit->task.run = close_task;
 		pthread_mutex_unlock(&edit->lock);
 		lane_run(edit->engine->writes, &edit->task);
 		return;
 	}
 	pthread_mutex_unlock(&edit->lock);
-	if (r == 1 && incomplete)
-		keep(edit, EINVAL, "the file was closed with a text that was never complete");
-	else if (r == 1)
-		keep(edit, ENOMEM, "out of memory");
+	if (incomplete)
+		keep_incomplete(edit);
 	edit_end(edit);
 }

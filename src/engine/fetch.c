@@ -29,20 +29,19 @@ static int take_line(void *arg, const struct cell *cells, size_t n)
 	const struct relation *relation = fetched->ref->relation;
 	_cleanup_buf_ struct buf out = {0};
 	struct row_view view;
-	struct version version;
 	int r = row_view(relation, cells, n, &view);
 
 	if (r < 0)
 		return r;
 	if (fetched->text || !is_canonical(fetched->ref, &view))
 		return 0;
+	text_begin(&out);
 	json_print(relation, view.cells, &out);
 	if (out.failed)
 		return -ENOMEM;
-	if (out.len > TEXT_MAX)
+	if (text_begun_len(&out) > TEXT_MAX)
 		return -EFBIG;
-	version = version_of(out.data, out.len, view.has_mtime ? &view.mtime : NULL);
-	fetched->text = text_new(out.data, out.len, &version, view.xid);
+	fetched->text = text_finish(&out, view.has_mtime ? &view.mtime : NULL, view.xid);
 	fetched->no_room = !fetched->text;
 	return fetched->text ? 0 : -ENOMEM;
 }

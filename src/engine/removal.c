@@ -3,12 +3,16 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "rowfs/base/clock.h"
 #include "rowfs/base/log.h"
 #include "rowfs/engine/commit.h"
 #include "rowfs/engine/kernel.h"
 
 /* Rows that are deleted before others who wait for a seat have their turn. */
 enum { ROWS_A_TURN = 100 };
+
+/* An unmount deletes what waits for so long at most. Others' locks make it STORE_LOCK_TIMEOUT_MS a row. */
+enum { STOP_MS = 10000 };
 
 /* How often the thread looks while nothing is due. */
 enum { LOOK_MIN_MS = 10, LOOK_MAX_MS = 500 };
@@ -159,20 +163,25 @@ static bool is_away(struct engine *engine)
 	return !status.reachable;
 }
 
-/* A server that cannot be reached is not waited for once more for each row. */
+/* A server that cannot be reached is not waited for once more for each row, nor others' locks forever. */
 void removal_stop(struct engine *engine)
 {
+	int64_t deadline_ms = clock_monotonic_ms() + STOP_MS;
 	unsigned names[NAME_STATES];
 	struct removed removed;
+	bool away = false;
 	int r = 0;
 
 	if (!engine->sweeper.started)
 		return;
 	periodic_stop(&engine->sweeper);
-	while (!(r == -EIO && is_away(engine)) && names_take(engine->names, 0, true, &removed))
+	while (!away && clock_monotonic_ms() < deadline_ms && names_take(engine->names, 0, true, &removed)) {
 		r = delete_taken(engine, &removed);
+		away = r == -EIO && is_away(engine);
+	}
 	names_count(engine->names, names);
 	if (names[NAME_UNLINKED] + names[NAME_RECREATED])
-		log_warning("%u rows that were removed are not deleted, since PostgreSQL cannot be reached",
-			    names[NAME_UNLINKED] + names[NAME_RECREATED]);
+		log_warning("%u rows that were removed are not deleted, since %s",
+			    names[NAME_UNLINKED] + names[NAME_RECREATED],
+			    away ? "PostgreSQL cannot be reached" : "deleting them has taken too long");
 }

@@ -99,6 +99,15 @@ struct version version_of(const char *data, size_t len, const struct timespec *m
 	};
 }
 
+static void text_init(struct text *text, size_t len, const struct version *version, uint32_t xid)
+{
+	atomic_init(&text->refs, 1);
+	text->xid = xid;
+	text->copied = text->merged = false;
+	text->version = *version;
+	text->len = len;
+}
+
 struct text *text_new(const char *data, size_t len, const struct version *version, uint32_t xid)
 {
 	struct text *text;
@@ -110,13 +119,38 @@ struct text *text_new(const char *data, size_t len, const struct version *versio
 		(void)text_charge(-(int64_t)len);
 		return NULL;
 	}
-	atomic_init(&text->refs, 1);
-	text->xid = xid;
-	text->copied = text->merged = false;
-	text->version = *version;
-	text->len = len;
+	text_init(text, len, version, xid);
 	memcpy(text->data, data, len);
 	text->data[len] = '\0';
+	return text;
+}
+
+void text_begin(struct buf *out)
+{
+	buf_resize(out, offsetof(struct text, data));
+}
+
+size_t text_begun_len(const struct buf *out)
+{
+	return out->len - offsetof(struct text, data);
+}
+
+struct text *text_finish(struct buf *out, const struct timespec *mtime, uint32_t xid)
+{
+	size_t len = text_begun_len(out);
+	struct version version;
+	struct text *text;
+
+	if (text_charge((int64_t)len) < 0)
+		return NULL;
+	text = realloc(out->data, sizeof *text + len + 1);
+	if (!text) {
+		(void)text_charge(-(int64_t)len);
+		return NULL;
+	}
+	*out = (struct buf){0};
+	version = version_of(text->data, len, mtime);
+	text_init(text, len, &version, xid);
 	return text;
 }
 

@@ -179,12 +179,11 @@ static int read_whole(int fd, struct buf *ret)
 static int take_over(struct call *call, const struct file *file, struct edit *edit)
 {
 	_cleanup_buf_ struct buf bytes = {0};
-	const struct buf *saved = &call->buf;
 	int r = read_whole(file->backing->fd, &bytes);
 
 	if (r < 0)
 		return refuse_handle(call, file, r);
-	if (bytes.len == saved->len && (!bytes.len || memcmp(bytes.data, saved->data, bytes.len) == 0))
+	if (buf_equal(&bytes, call->buf.data, call->buf.len))
 		return 0;
 	r = edit_truncate(edit, bytes.len);
 	return r < 0 ? r : edit_write(edit, 0, bytes.data, bytes.len);

@@ -208,7 +208,7 @@ static struct text *believed_target(const struct call *call, bool *ret_saved)
 {
 	const struct text *now = call->text;
 
-	if (!now || (now->len == call->buf.len && (!now->len || memcmp(now->data, call->buf.data, now->len) == 0)))
+	if (!now || buf_equal(&call->buf, now->data, now->len))
 		return NULL;
 	return known_target(call, ret_saved);
 }

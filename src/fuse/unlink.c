@@ -19,9 +19,28 @@ static void unlink_scratch(struct call *call)
 	call_error(call, 0);
 }
 
-/* What the handles on a name still hold is meant for nothing. -EBUSY while one commits. */
+/* Of those that were given, in the order of the array; all of it when one could not be. */
+static void take_back(const struct buf *given)
+{
+	struct backing **at = (struct backing **)given->data;
+
+	for (size_t i = 0; i < given->len / sizeof *at; i++)
+		edit_resume(at[i]->edit);
+}
+
+static void given_done(struct buf *given)
+{
+	struct backing **at = (struct backing **)given->data;
+
+	for (size_t i = 0; i < given->len / sizeof *at; i++)
+		backing_unref(at[i]);
+	buf_done(given);
+}
+
+/* What the handles on a name still hold is meant for nothing. -EBUSY while one commits, and then each keeps what it has. */
 static int surrender_all(struct mount *mount, uint32_t relation, const char *name)
 {
+	_cleanup_(given_done) struct buf given = {0};
 	struct backing *editing;
 	int r = 0;
 
@@ -29,8 +48,17 @@ static int surrender_all(struct mount *mount, uint32_t relation, const char *nam
 		_cleanup_buf_ struct buf dropped = {0};
 
 		r = edit_surrender(editing->edit, &dropped);
-		backing_unref(editing);
+		if (r == 0)
+			buf_add(&given, &editing, sizeof editing);
+		if (given.failed) {
+			edit_resume(editing->edit);
+			r = -ENOMEM;
+		}
+		if (r < 0)
+			backing_unref(editing);
 	}
+	if (r < 0)
+		take_back(&given);
 	return r;
 }
 

@@ -467,6 +467,50 @@ note() {
 		'1|a1 102|made 104|written 105|beside'
 }
 
+@test "rm of a file that cannot be removed just now takes nothing away from its other handles" {
+	hold 'INSERT INTO notes VALUES (200)'
+	python3 - "$NOTES/200.json" "$HELD" <<-'END'
+		import errno, os, subprocess, sys, threading, time
+		path, holder = sys.argv[1:]
+		# Started before there is a file that it would inherit, and flush.
+		psql = subprocess.Popen(["psql", "-XAtq"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+		def sql(query):
+		    psql.stdin.write(f"SELECT count(*) FROM ({query}) q;\n")
+		    psql.stdin.flush()
+		    return int(psql.stdout.readline())
+		first = os.open(path, os.O_CREAT | os.O_WRONLY)
+		second = os.open(path, os.O_WRONLY)
+		third = os.open(path, os.O_WRONLY)
+		# Its end first, so that close saves it: rm would wait for a write.
+		def save(fd, text):
+		    try:
+		        os.pwrite(fd, text[3:], 3)
+		        os.pwrite(fd, text[:3], 0)
+		        os.close(fd)
+		        return "saved"
+		    except OSError as e:
+		        return errno.errorcode[e.errno]
+		said = []
+		saver = threading.Thread(target=lambda: said.append(save(second, b'{"a": "second"}\n')))
+		saver.start()
+		while not said and not sql("SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock'"):
+		    time.sleep(0.02)
+		try:
+		    os.unlink(path)
+		    raise SystemExit("removed")
+		except OSError as e:
+		    assert e.errno == errno.EBUSY, e
+		sql(f"SELECT pg_terminate_backend({holder})")
+		saver.join()
+		assert said == ["saved"], said
+		for fd in first, third:
+		    said.append(save(fd, b'{"a": "other"}\n'))
+		assert said == ["saved", "EEXIST", "EEXIST"], said
+	END
+	release || true
+	assert_equal "$(note 200)" 'second|'
+}
+
 @test "mv of a row onto itself changes nothing, also while it is open for writing" {
 	mark=$(log_mark)
 	python3 - "$NOTES/1.json" <<-'END'

@@ -30,6 +30,8 @@ static inline void buf_addc(struct buf *b, char c)
 	b->data[b->len] = '\0';
 }
 
+bool buf_equal(const struct buf *b, const void *bytes, size_t len);
+
 /* Make the buffer `len` bytes long; bytes that are new are zero. */
 void buf_resize(struct buf *b, size_t len);
 

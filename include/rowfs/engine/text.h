@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <time.h>
 
+#include "rowfs/base/buf.h"
 #include "rowfs/base/cleanup.h"
 #include "rowfs/base/error.h"
 
@@ -48,6 +49,13 @@ struct version version_of(const char *data, size_t len, const struct timespec *m
 /* Copy `data`. NULL if there is no memory, or if memory_max would be passed. */
 struct text *text_new(const char *data, size_t len, const struct version *version, uint32_t xid)
 	_must_check_;
+
+/* A text is printed where it will stay: text_begin() into an empty buffer, whatever is added to that, and
+ * text_finish(), which takes the buffer's memory and says as text_new() does; its version is version_of() it. Not of
+ * a buffer that has failed. What has been added so far is text_begun_len(). */
+void text_begin(struct buf *out);
+size_t text_begun_len(const struct buf *out);
+struct text *text_finish(struct buf *out, const struct timespec *mtime, uint32_t xid) _must_check_;
 
 struct text *text_ref(struct text *text);
 void text_unref(struct text *text); /* accepts NULL */
