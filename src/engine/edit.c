@@ -7,6 +7,7 @@
 
 #include "rowfs/base/switches.h"
 #include "rowfs/engine/commit.h"
+#include "rowfs/engine/draft.h"
 #include "rowfs/model/json.h"
 
 struct edit {
@@ -20,17 +21,10 @@ struct edit {
 	struct name_hold *hold; /* [lock] */
 
 	pthread_mutex_t lock;
-	struct buf text;            /* [lock] */
-	_Atomic size_t size;        /* of it, for those who only look */
-	int64_t charged;            /* [lock] bytes of the memory budget */
-	uint64_t generation;        /* [lock] counts changes to the text */
-	uint64_t committed;         /* [lock] generation that PostgreSQL has */
+	struct draft draft;         /* [lock] */
+	uint64_t committed;         /* [lock] generation of it that PostgreSQL has */
 	uint64_t refused;           /* [lock] generation that was refused last, 0: none */
 	int error;                  /* [lock] why, -errno */
-	int cut;                    /* [lock] why bytes from `cut_at` on are missing, -errno; 0: none are */
-	size_t cut_at;              /* [lock] */
-	bool sequential;            /* [lock] all of the text was written, each piece after the other, */
-	struct json_scan scan;      /* [lock] and is that far */
 	bool surrendered;           /* [lock] */
 	bool unnamed;               /* [lock] */
 	bool busy;                  /* [lock] a commit is on its way */
@@ -43,69 +37,12 @@ struct edit {
 	struct text *belief; /* what the program took the row to be when it opened this handle; NULL once it is the base */
 	bool believed;       /* the base is that, or what this handle has saved */
 	bool saved;          /* and that is what its program has saved */
-	const char *sent;    /* what is committed: the text, or `aside` since that was written to meanwhile */
+	const char *sent;    /* lent by the draft */
 	size_t sent_len;
 	uint64_t sent_hash;
 	uint64_t sent_generation;
-	struct buf aside; /* [lock] */
 	struct edit_request *sender;
 };
-
-/* With the lock held: the text is about to change, and the commit on its way still needs what it was. */
-static int set_aside(struct edit *edit)
-{
-	struct buf copy = {0};
-	size_t len = edit->text.len;
-
-	if (!edit->busy || edit->aside.data)
-		return 0;
-	if (text_charge((int64_t)len) < 0)
-		return -ENOMEM;
-	buf_add(&copy, edit->text.data, len);
-	if (copy.failed) {
-		(void)text_charge(-(int64_t)len);
-		return -ENOMEM;
-	}
-	edit->aside = edit->text;
-	edit->text = copy;
-	return 0;
-}
-
-/* With the lock held, when that commit has ended, or at the end. */
-static void drop_aside(struct edit *edit)
-{
-	(void)text_charge(-(int64_t)edit->aside.len);
-	buf_done(&edit->aside);
-}
-
-/* With the lock held, or before anybody else knows the edit. */
-static int resize(struct edit *edit, size_t size)
-{
-	int64_t more = (int64_t)size - edit->charged;
-
-	if (size > TEXT_MAX)
-		return -EFBIG;
-	if (more > 0) {
-		if (text_charge(more) < 0)
-			return -ENOMEM;
-		edit->charged += more;
-	}
-	buf_resize(&edit->text, size);
-	edit->size = edit->text.len;
-	if (!edit->text.failed)
-		return 0;
-	edit->text.failed = false; /* what it holds is still whole */
-	return -ENOMEM;
-}
-
-static int begin_with(struct edit *edit, const struct text *text)
-{
-	int r = resize(edit, text->len);
-
-	if (r == 0 && text->len)
-		memcpy(edit->text.data, text->data, text->len);
-	return r;
-}
 
 /* Nothing of what the handle showed is left, so what is written is the program's own: made of what it had read. With
  * the lock held, or before anybody else knows the edit. */
@@ -121,11 +58,9 @@ static void begin_anew(struct edit *edit)
 
 static void edit_free(struct edit *edit)
 {
-	(void)text_charge(-edit->charged);
+	draft_done(&edit->draft);
 	names_let_go(edit->engine->names, edit->hold);
 	rowref_done(&edit->ref);
-	buf_done(&edit->text);
-	drop_aside(edit);
 	text_unref(edit->base);
 	text_unref(edit->belief);
 	free(edit->path);
@@ -160,7 +95,7 @@ int edit_new(struct engine *engine, const struct rowref *ref, const struct edit_
 	if (options->truncated)
 		begin_anew(edit);
 	else if (r == 0 && options->base)
-		r = begin_with(edit, options->base);
+		r = draft_begin(&edit->draft, options->base->data, options->base->len);
 	if (r < 0) {
 		edit_free(edit);
 		return r;
@@ -171,20 +106,13 @@ int edit_new(struct engine *engine, const struct rowref *ref, const struct edit_
 
 /* --- The buffer ------------------------------------------------------------------------------ */
 
-static void touched(struct edit *edit)
-{
-	edit->generation++;
-	edit->refused = 0;
-	edit->error = 0;
-}
-
 void edit_read(struct edit *edit, size_t offset, size_t len, struct buf *out)
 {
 	pthread_mutex_lock(&edit->lock);
-	if (offset < edit->text.len) {
-		size_t rest = edit->text.len - offset;
+	if (offset < edit->draft.text.len) {
+		size_t rest = edit->draft.text.len - offset;
 
-		buf_add(out, edit->text.data + offset, len < rest ? len : rest);
+		buf_add(out, edit->draft.text.data + offset, len < rest ? len : rest);
 	}
 	pthread_mutex_unlock(&edit->lock);
 }
@@ -201,71 +129,40 @@ static void refuse_size(struct edit *edit, int r, const char *consequence)
 	refusals_add(edit->engine->refusals, &edit->asker, &e, NULL);
 }
 
-/* With the lock held, after a write: bytes that are missing, or that were and have come after all. True when
- * the text has just ceased to be whole. */
-static bool note_cut(struct edit *edit, size_t offset, size_t len, int r)
-{
-	bool first = r < 0 && !edit->cut;
-
-	if (first)
-		edit->cut_at = offset;
-	if (r < 0)
-		edit->cut = r;
-	else if (offset <= edit->cut_at && edit->cut_at - offset < len)
-		edit->cut = 0;
-	return first;
-}
-
 /* With the lock held: why the text as it is was refused, -errno, or 0. */
 static int refusal_of(const struct edit *edit)
 {
-	if (edit->sequential && edit->scan.progress == JSON_BROKEN)
+	const struct draft *draft = &edit->draft;
+
+	if (draft->sequential && draft->scan.progress == JSON_BROKEN)
 		return -EINVAL;
-	return edit->refused && edit->refused == edit->generation && !edit->busy ? edit->error : 0;
+	return edit->refused && edit->refused == draft->generation && !edit->busy ? edit->error : 0;
 }
 
 /* With the lock held: the same for bytes that it has already. (The kernel cuts a long write into pieces; of one whose
  * last piece fails the program is told that the others went well, and sends the last again, cut in another way.) */
 static int refusal_again(const struct edit *edit, size_t offset, const void *data, size_t len)
 {
-	bool has = len && offset <= edit->text.len && len <= edit->text.len - offset;
-
-	return has && memcmp(edit->text.data + offset, data, len) == 0 ? refusal_of(edit) : 0;
-}
-
-/* With the lock held, after a write at `offset` to a text that was `before` bytes long: what it is by now. */
-static enum json_progress scan(struct edit *edit, size_t before, size_t offset, const void *data, size_t len)
-{
-	if (before == 0 && offset == 0) {
-		edit->sequential = true;
-		edit->scan = (struct json_scan){0};
-	} else if (offset != before) {
-		edit->sequential = false;
-	}
-	return edit->sequential ? json_scan(&edit->scan, data, len) : JSON_INCOMPLETE;
+	return draft_has(&edit->draft, offset, data, len) ? refusal_of(edit) : 0;
 }
 
 /* With the lock held: the bytes into the text. */
-static int put(struct edit *edit, size_t offset, const void *data, size_t len)
+static int put(struct edit *edit, size_t offset, const void *data, size_t len, bool *ret_cut)
 {
-	size_t before = edit->text.len;
-	bool refused = edit->refused && edit->refused == edit->generation;
-	bool complete = edit->sequential && edit->scan.progress == JSON_COMPLETE;
-	int error = edit->error, r = len ? set_aside(edit) : 0;
+	struct draft *draft = &edit->draft;
+	bool refused = edit->refused && edit->refused == draft->generation;
+	bool complete = draft->sequential && draft->scan.progress == JSON_COMPLETE;
+	enum json_progress progress;
+	int r = draft_write(draft, offset, data, len, &progress, ret_cut);
 
-	if (r == 0 && offset + len > before)
-		r = resize(edit, offset + len);
 	if (r < 0 || !len)
 		return r;
-	memcpy(edit->text.data + offset, data, len);
-	touched(edit);
-	switch (scan(edit, before, offset, data, len)) {
+	switch (progress) {
 	case JSON_COMPLETE:
 		if (!complete || !refused)
 			return 1;
-		edit->refused = edit->generation; /* only white space has come: it is the same text */
-		edit->error = error;
-		return error;
+		edit->refused = draft->generation; /* only white space has come: it is the same text */
+		return edit->error;
 	case JSON_BROKEN:
 		return -EINVAL;
 	default:
@@ -275,17 +172,13 @@ static int put(struct edit *edit, size_t offset, const void *data, size_t len)
 
 int edit_write(struct edit *edit, size_t offset, const void *data, size_t len)
 {
-	bool cut, fits = offset <= TEXT_MAX && len <= TEXT_MAX - offset;
+	bool cut = false;
 	int r;
 
 	pthread_mutex_lock(&edit->lock);
 	r = refusal_again(edit, offset, data, len);
-	if (r < 0) {
-		pthread_mutex_unlock(&edit->lock);
-		return r;
-	}
-	r = fits ? put(edit, offset, data, len) : -EFBIG;
-	cut = note_cut(edit, offset, len, r == -EFBIG || r == -ENOMEM ? r : 0);
+	if (r == 0)
+		r = put(edit, offset, data, len, &cut);
 	pthread_mutex_unlock(&edit->lock);
 	if (cut)
 		refuse_size(edit, r, "; the text was cut off there, and is not kept");
@@ -294,22 +187,12 @@ int edit_write(struct edit *edit, size_t offset, const void *data, size_t len)
 
 int edit_truncate(struct edit *edit, size_t size)
 {
-	int r = 0;
+	int r;
 
 	pthread_mutex_lock(&edit->lock);
-	if (size != edit->text.len) {
-		r = set_aside(edit);
-		if (r == 0)
-			r = resize(edit, size);
-		if (r == 0)
-			touched(edit);
-	}
+	r = draft_truncate(&edit->draft, size);
 	if (r == 0 && size == 0)
 		begin_anew(edit);
-	if (r == 0 && size)
-		edit->sequential = false;
-	if (r == 0 && size <= edit->cut_at)
-		edit->cut = 0;
 	pthread_mutex_unlock(&edit->lock);
 	if (r < 0)
 		refuse_size(edit, r, "; the size stays as it was");
@@ -318,7 +201,7 @@ int edit_truncate(struct edit *edit, size_t size)
 
 size_t edit_size(struct edit *edit)
 {
-	return edit->size;
+	return edit->draft.size;
 }
 
 bool edit_is_clean(struct edit *edit)
@@ -326,7 +209,7 @@ bool edit_is_clean(struct edit *edit)
 	bool clean;
 
 	pthread_mutex_lock(&edit->lock);
-	clean = !edit->busy && !edit->cut && edit->generation == edit->committed;
+	clean = !edit->busy && !edit->draft.cut && edit->draft.generation == edit->committed;
 	pthread_mutex_unlock(&edit->lock);
 	return clean;
 }
@@ -336,7 +219,7 @@ enum edit_use edit_use(struct edit *edit)
 	enum edit_use use;
 
 	pthread_mutex_lock(&edit->lock);
-	use = edit->busy ? EDIT_BUSY : edit->generation ? EDIT_WRITTEN : EDIT_UNTOUCHED;
+	use = edit->busy ? EDIT_BUSY : edit->draft.generation ? EDIT_WRITTEN : EDIT_UNTOUCHED;
 	pthread_mutex_unlock(&edit->lock);
 	return use;
 }
@@ -359,7 +242,7 @@ int edit_surrender(struct edit *edit, struct buf *ret_text)
 	pthread_mutex_lock(&edit->lock);
 	busy = edit->busy;
 	if (!busy) {
-		buf_add(ret_text, edit->text.data, edit->text.len);
+		buf_add(ret_text, edit->draft.text.data, edit->draft.text.len);
 		edit->surrendered = true;
 		names_let_go(edit->engine->names, edit->hold);
 		edit->hold = NULL;
@@ -473,13 +356,11 @@ int edit_new_saved(struct engine *engine, const struct rowref *ref, const struct
 
 	if (r < 0)
 		return r;
-	r = resize(edit, len);
+	r = draft_begin(&edit->draft, text, len);
 	if (r < 0) {
 		edit_free(edit);
 		return r;
 	}
-	if (len)
-		memcpy(edit->text.data, text, len);
 	edit->believed = edit->saved = true;
 	*ret = edit;
 	return 0;
@@ -488,29 +369,32 @@ int edit_new_saved(struct engine *engine, const struct rowref *ref, const struct
 /* With the lock held, while no commit is on its way. White space after a row that was committed makes no other of it. */
 static bool only_space_since(const struct edit *edit)
 {
+	const struct buf *text = &edit->draft.text;
 	size_t len = edit->sent_len;
 
-	return edit->committed && edit->committed == edit->sent_generation && edit->text.len >= len &&
-	       text_hash(edit->text.data, len) == edit->sent_hash &&
-	       json_progress(edit->text.data + len, edit->text.len - len) == JSON_EMPTY;
+	return edit->committed && edit->committed == edit->sent_generation && text->len >= len &&
+	       text_hash(text->data, len) == edit->sent_hash &&
+	       json_progress(text->data + len, text->len - len) == JSON_EMPTY;
 }
 
 /* With the lock held: what there is to do. 1: commit; else what to answer at once. */
 static int decide(struct edit *edit, pid_t thread_group)
 {
+	const struct draft *draft = &edit->draft;
+
 	if (!edit->busy && only_space_since(edit))
-		edit->committed = edit->sent_generation = edit->generation;
+		edit->committed = edit->sent_generation = draft->generation;
 	if (edit->surrendered)
 		return 0;
-	if (edit->cut)
-		return edit->cut;
-	if (edit->generation == edit->committed)
+	if (draft->cut)
+		return draft->cut;
+	if (draft->generation == edit->committed)
 		return 0;
 	if (SWITCHED_OFF("dirty") && edit->committed)
 		return 0;
-	if (edit->refused == edit->generation)
+	if (edit->refused == draft->generation)
 		return edit->error;
-	switch (json_progress(edit->text.data, edit->text.len)) {
+	switch (json_progress(draft->text.data, draft->text.len)) {
 	case JSON_EMPTY:
 		return 0;
 	case JSON_INCOMPLETE:
@@ -522,13 +406,13 @@ static int decide(struct edit *edit, pid_t thread_group)
 	}
 }
 
-/* With the lock held. Nothing is copied, since hardly anybody writes while his text is committed. */
+/* With the lock held. */
 static void prepare(struct edit *edit)
 {
-	edit->sent = edit->text.data;
-	edit->sent_len = edit->text.len;
+	edit->sent = draft_lend(&edit->draft);
+	edit->sent_len = edit->draft.text.len;
 	edit->sent_hash = text_hash(edit->sent, edit->sent_len);
-	edit->sent_generation = edit->generation;
+	edit->sent_generation = edit->draft.generation;
 	edit->busy = true;
 }
 
@@ -564,10 +448,10 @@ static int commit(struct edit *edit)
 static void settle(struct edit *edit, int r)
 {
 	edit->busy = false;
-	drop_aside(edit);
+	draft_take_back(&edit->draft);
 	if (r == 0) {
 		edit->committed = edit->sent_generation;
-	} else if (edit->generation == edit->sent_generation) {
+	} else if (edit->draft.generation == edit->sent_generation) {
 		edit->refused = edit->sent_generation;
 		edit->error = r;
 	}
@@ -662,12 +546,14 @@ void edit_commit(struct edit *edit, pid_t thread_group, struct edit_request *req
 
 static bool is_empty(const struct edit *edit)
 {
-	return !edit->cut && json_progress(edit->text.data, edit->text.len) == JSON_EMPTY;
+	const struct draft *draft = &edit->draft;
+
+	return !draft->cut && json_progress(draft->text.data, draft->text.len) == JSON_EMPTY;
 }
 
 static void edit_end(struct edit *edit)
 {
-	bool dirty = !edit->surrendered && (edit->cut || edit->generation != edit->committed);
+	bool dirty = !edit->surrendered && (edit->draft.cut || edit->draft.generation != edit->committed);
 
 	/* Who made the name could not save what it was made for; or that of a name whose row waits for its DELETE. */
 	if (dirty && !is_empty(edit) && (edit->created || edit->hold) && edit->committed == 0)
@@ -691,7 +577,7 @@ static void keep_incomplete(struct edit *edit)
 	struct error e;
 
 	(void)error_set(&e, EINVAL, "the file was closed with a text that was never complete");
-	refuse_text(edit, &e, edit->text.data, edit->text.len, NULL);
+	refuse_text(edit, &e, edit->draft.text.data, edit->draft.text.len, NULL);
 }
 
 void edit_close(struct edit *edit)
@@ -701,7 +587,7 @@ void edit_close(struct edit *edit)
 
 	pthread_mutex_lock(&edit->lock);
 	r = decide(edit, 0);
-	incomplete = r == 1 && json_progress(edit->text.data, edit->text.len) == JSON_INCOMPLETE;
+	incomplete = r == 1 && json_progress(edit->draft.text.data, edit->draft.text.len) == JSON_INCOMPLETE;
 	if (r == 1 && !incomplete) {
 		prepare(edit);
 		edit->task.run = close_task;
