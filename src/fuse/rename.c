@@ -11,10 +11,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "mount.h"
+#include "rename.h"
 #include "report.h"
 #include "rowfs/engine/commit.h"
-#include "rowfs/engine/kernel.h"
 
 /* --- What is refused -------------------------------------------------------------------------- */
 
@@ -24,8 +23,7 @@ static bool is_answer(const struct call *call, int err)
 	return (call->flags & RENAME_NOREPLACE) && err == -EEXIST && !call->error.sqlstate[0];
 }
 
-/* `text` NULL: it was not about one. */
-static void rename_failed(struct call *call, int err, const struct kept_text *text)
+void rename_failed(struct call *call, int err, const struct kept_text *text)
 {
 	if (is_answer(call, err)) {
 		call_error(call, -EEXIST);
@@ -52,9 +50,36 @@ static void refuse_new_name(struct call *call)
 	call_refuse(call, CALL_PATH, r, NULL);
 }
 
+/* --- The target ---------------------------------------------------------------------------------- */
+
+int rename_read_target(struct call *call)
+{
+	int r = reader_read(call->mount->engine.reader, &call->new_ref, STORE_WRITE, &call->text,
+			    &call->error);
+
+	if (r == -ENOENT)
+		return 0;
+	if (r == 0 && (call->flags & RENAME_NOREPLACE))
+		return error_set(&call->error, EEXIST, "there is a row %s already", call->new_name);
+	return r;
+}
+
+void rename_with_target(struct call *call, void (*rename)(struct call *call, enum name_state state))
+{
+	struct names *names = call->mount->engine.names;
+	uint32_t oid = call->target->relation;
+	struct name_hold *hold;
+	enum name_state state;
+
+	names_await(names, oid, call->new_name);
+	state = names_hold(names, oid, call->new_name, &call->text, &hold);
+	rename(call, state);
+	names_let_go(names, hold);
+}
+
 /* --- Scratch to scratch ----------------------------------------------------------------------- */
 
-static void reply_renamed(struct call *call, struct node *node)
+void rename_reply(struct call *call, struct node *node)
 {
 	struct mount *mount = call->mount;
 
@@ -120,7 +145,7 @@ static void rename_in_spool(struct call *call)
 		return;
 	}
 	settle_rename(call, replaces ? &st : NULL);
-	reply_renamed(call, nodes_find(mount->nodes, call->node, call->name));
+	rename_reply(call, nodes_find(mount->nodes, call->node, call->name));
 }
 
 /* The kept texts have a quota of their own, and are not exchanged with what another counts. */
@@ -138,218 +163,6 @@ static void exchange_in_spool(struct call *call)
 	if (r == 0)
 		nodes_exchange(mount->nodes, call->node, call->name, call->target, call->new_name);
 	call_error(call, r);
-}
-
-/* --- Scratch to row --------------------------------------------------------------------------- */
-
-/* Whoever makes a text a row's shows it to all who may read the row, so he must be one who may read the text. */
-static int get_scratch(struct call *call)
-{
-	_cleanup_close_ int dir = spool_dir(call->mount, call->node, false);
-	_cleanup_close_ int fd = -1;
-	struct stat st;
-
-	if (dir < 0)
-		return dir;
-	fd = openat(dir, call->name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0)
-		return errno == ELOOP ? -EPERM : -errno; /* a symlink is no text */
-	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
-		return -EPERM;
-	if (!spool_allows(call, &st, R_OK))
-		return -EACCES;
-	return scratch_get(fd, &call->buf);
-}
-
-/* The text is a row now. The scratch file's node has its name until it is looked up; the one it replaces lives
- * on without. Its handles are edits of the row; those that are being opened see that the node has changed. */
-static void scratch_is_row(struct call *call, struct text *now)
-{
-	struct mount *mount = call->mount;
-	struct node *node = nodes_find(mount->nodes, call->node, call->name);
-	_cleanup_close_ int dir = spool_dir(mount, call->node, false);
-	struct version version = version_of(call->buf.data ? call->buf.data : "", call->buf.len, NULL);
-	uint32_t oid = call->target->relation;
-	struct stat st;
-
-	names_event(mount->engine.names, oid, call->new_name, NAME_OVERWRITTEN, NULL);
-	if (node)
-		nodes_make_row(mount->nodes, node, oid, ino_of_name(oid, call->new_name), &version);
-	if (dir >= 0 && fstatat(dir, call->name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
-		handles_return(call, &st, now);
-		spool_remove(mount, call->node, dir, call->name, 0);
-	}
-	if (call->kind == NODE_KEPT)
-		kept_settled(call->node->kept_dir, call->name);
-	reply_renamed(call, node);
-}
-
-/* The row that has the new name now, into call->text; none is no error. */
-static int read_target(struct call *call)
-{
-	int r = reader_read(call->mount->engine.reader, &call->new_ref, STORE_WRITE, &call->text,
-			    &call->error);
-
-	if (r == -ENOENT)
-		return 0;
-	if (r == 0 && (call->flags & RENAME_NOREPLACE))
-		return error_set(&call->error, EEXIST, "there is a row %s already", call->new_name);
-	return r;
-}
-
-static struct text *known_target(const struct call *call, bool *ret_saved)
-{
-	return bases_get(call->mount->engine.bases, call->target->relation, call->new_name,
-			 process_group(call->asker.pid), ret_saved);
-}
-
-/* What the program takes the row to be that its text becomes. A text that comes back as it went changes nothing. */
-static struct text *believed_target(const struct call *call, bool *ret_saved)
-{
-	const struct text *now = call->text;
-
-	if (!now || buf_equal(&call->buf, now->data, now->len))
-		return NULL;
-	return known_target(call, ret_saved);
-}
-
-/* A target that was removed is not deleted while something else becomes it. */
-static void with_target(struct call *call, void (*rename)(struct call *call, enum name_state state))
-{
-	struct names *names = call->mount->engine.names;
-	uint32_t oid = call->target->relation;
-	struct name_hold *hold;
-	enum name_state state;
-
-	names_await(names, oid, call->new_name);
-	state = names_hold(names, oid, call->new_name, &call->text, &hold);
-	rename(call, state);
-	names_let_go(names, hold);
-}
-
-/* Where rm and a new file are one, a text that is refused undoes the rm. */
-static void target_stays(struct call *call, enum name_state state)
-{
-	if (state != NAME_UNLINKED && state != NAME_RECREATED)
-		return;
-	names_event(call->mount->engine.names, call->target->relation, call->new_name, NAME_OVERWRITTEN, NULL);
-	kernel_row_changed(call->target->relation, call->new_name);
-	kernel_listing_changed(call->target->relation);
-}
-
-static struct save save_of(const struct call *call, struct text *base)
-{
-	return (struct save){
-		.base = base,
-		.text = call->buf.data ? call->buf.data : "",
-		.len = call->buf.len,
-	};
-}
-
-/* *ret_now: see commit_save(). */
-static int commit_text_of(struct call *call, const struct save *save, struct text **ret_now)
-{
-	struct engine *engine = &call->mount->engine;
-	int r = save->base ? 0 : commit_check_name(engine, &call->new_ref, &call->error);
-
-	return r < 0 ? r : commit_save(engine, &call->new_ref, save, ret_now, &call->error);
-}
-
-static void text_is_row(struct call *call, struct text *now)
-{
-	/* What came back as it went was not this program's to know. */
-	if (now != call->text)
-		bases_saved(call->mount->engine.bases, call->target->relation, call->new_name,
-			    process_group(call->asker.pid), now);
-	scratch_is_row(call, now);
-}
-
-static void commit_held(struct call *call, enum name_state state)
-{
-	_cleanup_text_ struct text *now = NULL, *believed = NULL;
-	struct save save;
-	int r = 0;
-
-	if (state == NAME_PLAIN)
-		r = read_target(call);
-	else if (!name_is_hidden(state) && (call->flags & RENAME_NOREPLACE))
-		r = error_set(&call->error, EEXIST, "there is a file %s already", call->new_name);
-	save = save_of(call, call->text);
-	if (r < 0) { /* what the row is could not be seen; what the program takes it to be may be known */
-		believed = known_target(call, &save.saved);
-		rename_failed(call, r, &(struct kept_text){.data = save.text, .len = save.len, .base = believed});
-		return;
-	}
-	believed = believed_target(call, &save.saved);
-	if (believed) {
-		save.base = believed;
-		save.believed = true;
-	}
-	r = commit_text_of(call, &save, &now);
-	if (r < 0) {
-		target_stays(call, state);
-		rename_failed(call, r, &(struct kept_text){save.text, save.len, save.base, !save.base, now});
-	} else {
-		text_is_row(call, now);
-	}
-}
-
-static void commit_scratch(struct call *call)
-{
-	with_target(call, commit_held);
-}
-
-/* --- A text that was refused, to its row ------------------------------------------------------ */
-
-/* It is a change of what it was made of; if others have changed that, what it had changed is made to theirs. */
-static int commit_origin(struct call *call, const struct kept_origin *origin, struct text **ret_now)
-{
-	struct save save = save_of(call, origin->theirs ? origin->theirs : origin->deleted ? NULL : origin->base);
-
-	save.believed = save.base;
-	save.origin = origin->theirs ? origin->base : NULL;
-	return commit_text_of(call, &save, ret_now);
-}
-
-static void commit_kept_held(struct call *call, enum name_state state)
-{
-	struct kept_origin origin = {0};
-	_cleanup_text_ struct text *now = NULL;
-	int r = kept_origin(call->node->kept_dir, call->name, call_asker(call)->path, &origin);
-
-	if (r == 0 && (!origin.known || (call->flags & RENAME_NOREPLACE))) {
-		kept_origin_done(&origin);
-		commit_held(call, state);
-		return;
-	}
-	if (r == 0)
-		r = commit_origin(call, &origin, &now);
-	kept_origin_done(&origin);
-	if (r < 0) {
-		target_stays(call, state);
-		rename_failed(call, r, &(struct kept_text){.theirs = now});
-	} else {
-		text_is_row(call, now);
-	}
-}
-
-static void commit_kept(struct call *call)
-{
-	with_target(call, commit_kept_held);
-}
-
-static void rename_scratch_to_row(struct call *call)
-{
-	int r = get_scratch(call);
-
-	if (r == -EFBIG) {
-		r = text_too_long(&call->error);
-		call_refuse(call, CALL_PATH, r, NULL);
-	} else if (r < 0) {
-		call_error(call, r);
-	} else {
-		call_work(call, call->kind == NODE_KEPT ? commit_kept : commit_scratch);
-	}
 }
 
 /* --- Row to scratch --------------------------------------------------------------------------- */
@@ -412,7 +225,7 @@ static void detach(struct call *call, enum name_state before)
 	/* In this order: a handle that is being opened sees that the node has changed, or is found here. */
 	node = row_is_scratch(call, dir);
 	handles_follow(mount, call->relation, call->name, dir, call->new_name);
-	reply_renamed(call, node);
+	rename_reply(call, node);
 }
 
 static void row_known(struct call *call, struct text *text, const struct error *e)
@@ -474,7 +287,7 @@ static void rekey_held(struct call *call, enum name_state state)
 		call->flags &= ~(unsigned)RENAME_NOREPLACE; /* so it is free */
 	text_unref(call->text);
 	call->text = NULL;
-	r = read_target(call);
+	r = rename_read_target(call);
 	if (r == 0 && !call->text)
 		r = commit_check_name(&mount->engine, &call->new_ref, &call->error);
 	if (r == 0)
@@ -485,12 +298,12 @@ static void rekey_held(struct call *call, enum name_state state)
 		return;
 	}
 	names_event(names, oid, call->new_name, NAME_OVERWRITTEN, NULL); /* hidden it may have been, or pending */
-	reply_renamed(call, renumbered(call));
+	rename_reply(call, renumbered(call));
 }
 
 static void rekey(struct call *call)
 {
-	with_target(call, rekey_held);
+	rename_with_target(call, rekey_held);
 }
 
 /* A file that has no content yet takes another key, and whoever has it open goes on there; a row it would hide stays,
@@ -504,7 +317,7 @@ static void rename_pending(struct call *call)
 
 	names_await(names, oid, call->new_name);
 	if (names_state(names, oid, call->new_name, NULL) != NAME_UNLINKED)
-		r = read_target(call);
+		r = rename_read_target(call);
 
 	if (r == 0 && call->text)
 		r = error_set(e, EEXIST, "%s has no content yet, and cannot take the place of the row %s",
@@ -524,7 +337,7 @@ static void rename_pending(struct call *call)
 		return;
 	}
 	names_event(names, oid, call->name, NAME_REMOVED, NULL);
-	reply_renamed(call, renumbered(call));
+	rename_reply(call, renumbered(call));
 }
 
 static void rename_row_to_row(struct call *call)
