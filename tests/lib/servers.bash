@@ -32,14 +32,15 @@ as_server() {
 	fi
 }
 
-# wait_until SECONDS COMMAND...: repeat the command until it succeeds; fail at the deadline.
+# wait_until SECONDS COMMAND...: repeat the command until it succeeds; fail at the deadline. What takes long is asked
+# less often, since most commands start a program.
 wait_until() {
-	local deadline=$((${EPOCHREALTIME/[.,]/} + $1 * 1000000))
+	local deadline=$((${EPOCHREALTIME/[.,]/} + $1 * 1000000)) pauses=0
 
 	shift
 	until "$@"; do
 		((${EPOCHREALTIME/[.,]/} < deadline)) || return 1
-		sleep 0.02
+		sleep $((++pauses < 10 ? 2 : 6))e-2
 	done
 }
 
