@@ -1,4 +1,4 @@
-# Nothing grows without bound, and nobody takes what is there for all.
+# Nothing grows without bound.
 
 load ../lib/rowfs
 
@@ -40,33 +40,14 @@ status_of() {
 	assert_equal "$(wc -c <"$MNT/public/big/5.json")" 20971545
 }
 
-stuck() {
-	sql "SELECT count(*) FROM pg_stat_activity
-		WHERE datname = current_database() AND wait_event_type = 'Lock'"
-}
-
-@test "a table that somebody has locked does not hold up the others" {
-	sql "CREATE TABLE locked (id int PRIMARY KEY, x text); CREATE TABLE free (id int PRIMARY KEY, x text);
-		INSERT INTO locked SELECT i, 'x' FROM generate_series(1, 60) i;
-		INSERT INTO free SELECT i, 'x' FROM generate_series(1, 60) i"
+@test "who reads a table that somebody has locked is told, each of many" {
+	sql "CREATE TABLE locked (id int PRIMARY KEY, x text); INSERT INTO locked SELECT i, 'x' FROM generate_series(1, 60) i"
 	mount_rowfs
 	ls "$MNT/public/locked" >/dev/null
 	hold 'LOCK TABLE locked'
 	for id in $(seq 1 40); do
 		cat "$MNT/public/locked/$id.json" >/dev/null 2>"$BATS_TEST_TMPDIR/reader.$id" 3>&- &
 	done
-	readers_stuck() { (($(stuck) >= 3)); }
-	wait_until 10 readers_stuck
-	assert_equal "$(stuck)" 3
-	worst=0
-	for id in $(seq 1 20); do
-		begin=${EPOCHREALTIME/[.,]/}
-		cat "$MNT/public/free/$id.json" >/dev/null
-		took=$(((${EPOCHREALTIME/[.,]/} - begin) / 1000))
-		((took <= worst)) || worst=$took
-	done
-	echo "# the slowest took $worst ms" >&3
-	((worst < 500))
 	all_told() { (($(cat "$BATS_TEST_TMPDIR"/reader.* | grep -c 'Device or resource busy') == 40)); }
 	wait_until 60 all_told
 	release

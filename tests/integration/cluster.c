@@ -49,7 +49,7 @@ void cluster_end(void)
 	char command[128];
 
 	snprintf(command, sizeof(command), "rm -rf '%s'", directory);
-	if (call("cluster_stop", "immediate") != 0 || system(command) != 0)
+	if (call("cluster_remove", "") != 0 || system(command) != 0)
 		abort();
 }
 

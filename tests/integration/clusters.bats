@@ -5,7 +5,7 @@ load ../lib/rowfs
 
 setup_file() {
 	harness_start
-	cluster_create "$HARNESS/other"
+	cluster_create "$HARNESS/other" another
 	cluster_start "$HARNESS/other"
 }
 
@@ -54,7 +54,7 @@ fill() {
 	psql -X -q -d postgres -c 'CREATE DATABASE original TEMPLATE template0'
 	fill "$HARNESS/postgres" original here
 	cluster_stop "$HARNESS/postgres"
-	as_server cp -a "$HARNESS/postgres/data" "$HARNESS/postgres/clone"
+	as_server cp -aH "$HARNESS/postgres/data" "$HARNESS/postgres/clone"
 	as_server mkdir "$HARNESS/clone" 2>/dev/null || { mkdir "$HARNESS/clone"; chown postgres "$HARNESS/clone"; }
 	as_server mv "$HARNESS/postgres/clone" "$HARNESS/clone/data"
 	as_server sed -i "s|$HARNESS/postgres|$HARNESS/clone|" "$HARNESS/clone/data/postgresql.conf"

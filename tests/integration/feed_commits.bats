@@ -215,8 +215,8 @@ peak() {
 		INSERT INTO big SELECT i, 0, 'filler ' || i FROM generate_series(1, 1000000) i"
 	two_mounts
 	witness_start a b
-	ids="1 17 4711 123456 500000 999999 1000000"
-	for id in $ids; do seen_by "public/big/$id.json" n 0 a b; done
+	ids=(1 17 4711 123456 500000 999999 1000000)
+	for id in "${ids[@]}"; do seen_by "public/big/$id.json" n 0 a b; done
 	worker=$(rowfs_pid "$(feed_leader a b)")
 	peak_reset "$worker"
 	before=$(peak "$worker")
@@ -224,15 +224,15 @@ peak() {
 	writer=$!
 	# Before its commit nobody shows it; its neighbours' commits are seen meanwhile.
 	while ! process_gone "$writer"; do
-		for id in $ids; do
-			for name in a b; do
-				old=$(value "$name" "public/big/$id.json" n)
-				[[ $old == 0 ]] || process_gone "$writer" || [[ $(sql "SELECT n FROM big WHERE id = $id") == 1 ]]
-			done
+		for name in a b; do
+			numbers=$(cd "$HARNESS/$name/public/big" && jq .n "${ids[@]/%/.json}")
+			[[ ${numbers//[[:space:]]/} == 0000000 ]] || process_gone "$writer" ||
+				[[ $(sql "SELECT n FROM big WHERE id = 1") == 1 ]]
 		done
+		sleep 0.05
 	done
 	wait "$writer"
-	for id in $ids; do seen_by "public/big/$id.json" n 1 a b; done
+	for id in "${ids[@]}"; do seen_by "public/big/$id.json" n 1 a b; done
 	feed_live a b
 	witness_recovered
 	after=$(peak "$worker")

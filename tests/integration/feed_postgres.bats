@@ -158,7 +158,7 @@ restart() {
 with_standby() {
 	local standby=$HARNESS/standby
 
-	cluster_create "$HARNESS/primary"
+	cluster_create "$HARNESS/primary" another
 	cluster_configure "$HARNESS/primary" "wal_level = logical"
 	cluster_start "$HARNESS/primary"
 	export PGHOST=$HARNESS/primary

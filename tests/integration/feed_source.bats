@@ -6,7 +6,7 @@ load ../lib/feed
 setup_file() {
 	# As PostgreSQL comes; and one with logical decoding, for roles that may not use it.
 	ROWFS_TEST_CHANGES='' harness_start "max_prepared_transactions = 5"
-	cluster_create "$HARNESS/logical"
+	cluster_create "$HARNESS/logical" another
 	cluster_configure "$HARNESS/logical" "wal_level = logical"
 	cluster_start "$HARNESS/logical"
 	psql -X -q -h "$HARNESS/logical" -d postgres -c "CREATE ROLE plain LOGIN; CREATE ROLE replicator LOGIN REPLICATION"

@@ -92,8 +92,10 @@ value() {
 	jq -r ".$3" "$HARNESS/$1/$2"
 }
 
+# jq takes a while to start, so it is asked when the answer seems to be there.
 has_value() {
-	[[ $(value "$1" "$2" "$3" 2>/dev/null) == "$4" ]]
+	grep -q "^  \"$3\": \"\?$4\"\?,\?$" "$HARNESS/$1/$2" 2>/dev/null &&
+		[[ $(value "$1" "$2" "$3" 2>/dev/null) == "$4" ]]
 }
 
 # seen_by PATH FIELD VALUE NAME...: within two seconds, for the bound is one and this machine is busy. Exactly the

@@ -270,7 +270,7 @@ class World:
             self.sql.close()
         if self.connections:
             subprocess.run(["umount", self.connections], check=False)
-        shell("cluster_stop", self.postgres, "immediate", check=False)
+        shell("cluster_remove", self.postgres, check=False)
         if not is_mounted(self.mountpoint):
             shutil.rmtree(self.folder, ignore_errors=True)
         return wrong

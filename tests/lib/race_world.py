@@ -240,4 +240,5 @@ class World:
 
     def remove(self):
         if not any(is_mounted(mount.place) for mount in self.mounts):
+            shell("cluster_remove", self.postgres, check=False)
             shutil.rmtree(self.folder, ignore_errors=True)

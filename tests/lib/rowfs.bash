@@ -52,7 +52,7 @@ harness_end() {
 	mounts_end || status=1
 	for dir in "$HARNESS"/*/; do
 		redis_stop "$dir" KILL
-		[[ ! -d $dir/data ]] || cluster_stop "$dir" immediate || true
+		cluster_remove "$dir" || true
 	done
 	rm -rf --one-file-system "$HARNESS"
 	return "$status"
@@ -92,7 +92,7 @@ sql() {
 database_new() {
 	# In setup_file the number is missing, or negative.
 	export PGDATABASE="test_${BATS_TEST_NUMBER#-}_$RANDOM"
-	psql -X -q -d postgres -c "CREATE DATABASE $PGDATABASE TEMPLATE ${1:-template0}"
+	psql -X -q -d postgres -c "CREATE DATABASE $PGDATABASE TEMPLATE ${1:-template0} STRATEGY file_copy"
 }
 
 # The example's shop, loaded once for the file and copied for each test.

@@ -14,6 +14,11 @@ postgres_bin() {
 	printf '%s\n' "$dir"
 }
 
+# Its psql and createdb, too: Debian's in PATH are scripts that choose a version, and take three times as long.
+if [[ -x $(postgres_bin)/psql ]]; then
+	PATH=$(postgres_bin):$PATH
+fi
+
 # The account that may run a database server, and a way to become it.
 server_user() {
 	if ((EUID == 0)); then echo postgres; else id -un; fi
@@ -27,36 +32,51 @@ as_server() {
 	fi
 }
 
-# wait_until SECONDS COMMAND...: repeat the command until it succeeds; fail at the deadline.
+# wait_until SECONDS COMMAND...: repeat the command until it succeeds; fail at the deadline. What takes long is asked
+# less often, since most commands start a program.
 wait_until() {
-	local deadline=$((${EPOCHREALTIME/[.,]/} + $1 * 1000000))
+	local deadline=$((${EPOCHREALTIME/[.,]/} + $1 * 1000000)) pauses=0
 
 	shift
 	until "$@"; do
 		((${EPOCHREALTIME/[.,]/} < deadline)) || return 1
-		sleep 0.02
+		sleep $((++pauses < 10 ? 2 : 6))e-2
 	done
 }
 
-# cluster_create DIR: a new cluster in DIR/data, socket and log in DIR. DIR is given to the server's
-# user; fsync is off, since these databases live for minutes.
+# cluster_create DIR [another]: a new cluster in DIR/data, socket and log in DIR. DIR is given to the server's user;
+# fsync is off, since these databases live for minutes. With $ROWFS_TEST_CLUSTERS (tests/run makes it), DIR/data is a link
+# to a copy of the template that is there: one system identifier for all, unless this is to be another.
 cluster_create() {
-	local dir=$1
+	local dir=$1 template=${ROWFS_TEST_CLUSTERS:+$ROWFS_TEST_CLUSTERS/template} data
 
 	mkdir -p "$dir"
 	if ((EUID == 0)); then chown postgres "$dir"; fi
-	as_server "$(postgres_bin)/initdb" --no-sync -D "$dir/data" -U postgres -A trust -E UTF8 \
-		--locale=C.UTF-8 >"$dir/initdb.log" 2>&1 || {
-		cat "$dir/initdb.log" >&2
-		return 1
-	}
+	if [[ -n $template ]]; then
+		data=$(as_server mktemp -d "$ROWFS_TEST_CLUSTERS/data.XXXXXX")
+		as_server ln -s "$data" "$dir/data"
+	fi
+	if [[ -n $template && -z ${2:-} ]]; then
+		as_server cp -a "$template/." "$dir/data"
+	else
+		cluster_init "$dir/data" >"$dir/initdb.log" 2>&1 || {
+			cat "$dir/initdb.log" >&2
+			return 1
+		}
+	fi
 	as_server tee -a "$dir/data/postgresql.conf" >/dev/null <<-CONF
 		listen_addresses = ''
 		unix_socket_directories = '$dir'
 		fsync = off
 		shared_buffers = 32MB
 		max_connections = 60
+		jit = off
 	CONF
+}
+
+# cluster_init DATA: what initdb makes.
+cluster_init() {
+	as_server "$(postgres_bin)/initdb" --no-sync -D "$1" -U postgres -A trust -E UTF8 --locale=C.UTF-8
 }
 
 # cluster_configure DIR LINE...: add lines to postgresql.conf; for the next start.
@@ -83,6 +103,16 @@ cluster_stop() {
 	[[ -f $1/data/postmaster.pid ]] || return 0
 	as_server "$(postgres_bin)/pg_ctl" -D "$1/data" -m "${2:-fast}" -w -t 30 -s stop \
 		</dev/null >/dev/null 2>&1
+}
+
+# cluster_remove DIR: end it at once, and remove its data; DIR stays.
+cluster_remove() {
+	local data
+
+	cluster_stop "$1" immediate || return 1
+	data=$(readlink -f "$1/data") || return 0
+	rm -rf --one-file-system "$data"
+	rm -f "$1/data"
 }
 
 cluster_pid() {

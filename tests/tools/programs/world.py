@@ -186,7 +186,7 @@ class World:
                 status = "none: it hung"
             if status != 0 or "runtime error: " in self.log():
                 wrong.append(f"rowfs ended with status {status}: {self.log()[-3000:]}")
-        shell("cluster_stop", self.postgres, "immediate", check=False)
+        shell("cluster_remove", self.postgres, check=False)
         for name in sorted(os.listdir(self.folder)):
             if name.startswith("asan."):
                 with open(f"{self.folder}/{name}", encoding="utf-8", errors="replace") as f:
