@@ -1,5 +1,6 @@
 /* The program: verbs. Each is one file; this one only chooses. */
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -109,11 +110,16 @@ static enum exit_code dispatch(int argc, char **argv)
 	return mount_verb(argc, argv);
 }
 
+/* The allocator takes what is that large from the system itself, and gives it back when it is freed. Left alone it raises
+ * that limit to 32 MiB with the first such text, and then keeps most of what a few long texts have needed. */
+enum { RETURNED_AT_ONCE = 1 << 20 };
+
 int main(int argc, char **argv)
 {
 	char **copy = copy_arguments(argc, argv);
 	enum exit_code code = EXIT_INTERNAL;
 
+	mallopt(M_MMAP_THRESHOLD, RETURNED_AT_ONCE);
 	/* Everyone can read argv in /proc, so this comes before all else. */
 	secret_hide_arguments(argc, argv);
 	if (copy)

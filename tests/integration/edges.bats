@@ -408,5 +408,5 @@ print(hashlib.md5(bytes.fromhex(sys.stdin.read())).hexdigest())')" "$(sql "SELEC
 	echo "# the program: $before kB at the mount, at most $read_peak kB while reading and $(memory_kb VmHWM) kB while saving," \
 		"$(memory_kb VmRSS) kB after that" >&3
 	# Texts and libpq's buffers of one save; nothing of them stays.
-	[[ -n ${ROWFS_SANITIZED:-} ]] || (($(memory_kb VmHWM) - before < mb * 13000 + 20000 && $(memory_kb VmRSS) - before < 120000))
+	[[ -n ${ROWFS_SANITIZED:-} ]] || (($(memory_kb VmHWM) - before < mb * 8000 + 16000 && $(memory_kb VmRSS) - before < 20000))
 }
