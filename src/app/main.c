@@ -8,6 +8,7 @@
 #include "errors_command.h"
 #include "exit.h"
 #include "help.h"
+#include "hot_command.h"
 #include "manual.h"
 #include "mount.h"
 #include "retry_command.h"
@@ -91,6 +92,7 @@ static const struct verb {
         {"mount", mount_verb},
         {"status", status_run},
         {"errors", errors_run},
+        {"hot", hot_run},
         {"diff", diff_run},
         {"retry", retry_run},
         {"sync", sync_command_run},

@@ -1,0 +1,106 @@
+# What `rowfs hot` says of the reads on two mounts, and what follows from it.
+
+load ../lib/rowfs
+load ../lib/feed
+
+setup_file() {
+	feed_start
+}
+
+teardown_file() {
+	harness_end
+}
+
+setup() {
+	database_new
+	redis FLUSHALL >/dev/null
+	sql "CREATE TABLE items (id int PRIMARY KEY, name text NOT NULL);
+		INSERT INTO items SELECT i, 'item ' || i FROM generate_series(1, 400) i;
+		CREATE TABLE notes (id int PRIMARY KEY)"
+}
+
+teardown() {
+	mounts_end
+}
+
+# hot NAME FIELD [TABLE]
+hot() {
+	"$ROWFS" hot "$HARNESS/$1" "${3:-items}" --json | jq -r ".$2"
+}
+
+hot_is() {
+	[[ $(hot "$1" "$2") == "$3" ]]
+}
+
+in_redis() {
+	redis --scan --pattern "rf:*:r:*:$1" | grep -q .
+}
+
+mount_pair() {
+	mount_rowfs a
+	feed_live a
+	mount_rowfs b
+	feed_live b
+}
+
+@test "each mount says what was read on both, and from where" {
+	mount_pair
+	for _ in 1 2 3; do cat "$HARNESS/a/public/items/7.json" >/dev/null; done
+	cat "$HARNESS/a/public/items/8.json" >/dev/null
+	assert_equal "$(hot a 'reads, .memory, .redis, .postgresql' | tr '\n' ' ')" '4 2 0 2 '
+	for _ in 1 2; do cat "$HARNESS/b/public/items/7.json" >/dev/null; done
+	wait_until 20 hot_is a reads 6
+	wait_until 20 hot_is b reads 6
+	assert_equal "$(hot b mounts)" 2
+	assert_equal "$(hot b 'hottest[] | [.row, .reads] | @csv')" '"7.json",5
+"8.json",1'
+	assert_contains "$("$ROWFS" hot "$HARNESS/b" public.items)" "       5  7.json"
+	assert_contains "$("$ROWFS" hot "$HARNESS/b")" "proposed: place=lazy (6 reads are too few to tell)"
+	assert_contains "$("$ROWFS" hot "$HARNESS/b" notes)" "nothing was read of notes yet"
+	assert_equal "$("$ROWFS" hot "$HARNESS/b" public/notes --json)" ""
+}
+
+@test "a row that is read again from memory is put into Redis; one that was read once is not" {
+	mount_pair
+	cat "$HARNESS/a/public/items/7.json" "$HARNESS/a/public/items/8.json" >/dev/null
+	cat "$HARNESS/a/public/items/7.json" >/dev/null
+	wait_until 20 in_redis 7
+	cat "$HARNESS/b/public/items/7.json" >/dev/null
+	assert_equal "$(hot b redis)" 1
+	if in_redis 8; then return 1; fi
+}
+
+@test "what another mount has read counts as the first time" {
+	mount_pair
+	cat "$HARNESS/a/public/items/9.json" >/dev/null
+	wait_until 20 hot_is b reads 1
+	cat "$HARNESS/b/public/items/9.json" >/dev/null
+	wait_until 5 in_redis 9
+}
+
+@test "a new epoch: the rows that are read most are in Redis again, without a reader" {
+	mount_pair
+	for id in 1 2 3 4 5; do
+		for _ in 1 2; do cat "$HARNESS/a/public/items/$id.json" >/dev/null; done
+	done
+	wait_until 20 in_redis 5
+	wait_until 20 hot_is b reads 10
+	redis FLUSHALL >/dev/null
+	for id in 1 2 3 4 5; do wait_until 20 in_redis "$id"; done
+	cat "$HARNESS/b/public/items/3.json" >/dev/null
+	assert_equal "$(hot b redis)" 1
+}
+
+@test "summaries that are forged or broken add nothing" {
+	mount_pair
+	cat "$HARNESS/a/public/items/7.json" >/dev/null
+	prefix=$(redis --scan --pattern 'rf:*:epoch')
+	prefix=${prefix%epoch}
+	redis SET "${prefix}hot:20" garbage >/dev/null
+	redis SET "${prefix}hot:21" $'0123456789abcdef\nrowfs-hot 1\nr 1 2' >/dev/null
+	redis RPUSH "${prefix}hot:22" list >/dev/null
+	redis SET "${prefix}hot:23" "$(printf '0123456789abcdef\nrowfs-hot 1\nr 99999 5 10 x.json\n ')" >/dev/null
+	wait_until 20 hot_is b reads 1
+	assert_equal "$(hot b mounts)" 2
+	[[ $(cat "$HARNESS/b/public/items/7.json" | jq .id) == 7 ]]
+}
