@@ -17,6 +17,7 @@
 #include "say.h"
 #include "status_command.h"
 #include "sync_command.h"
+#include "where_command.h"
 
 static enum exit_code print(struct buf *out)
 {
@@ -93,6 +94,7 @@ static const struct verb {
         {"status", status_run},
         {"errors", errors_run},
         {"hot", hot_run},
+        {"where", where_run},
         {"diff", diff_run},
         {"retry", retry_run},
         {"sync", sync_command_run},

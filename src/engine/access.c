@@ -176,6 +176,13 @@ bool access_admits(struct access *access, pid_t thread, uint32_t relation, const
 	return admits;
 }
 
+_Static_assert((int)ACCESS_READS_MAX == (int)SKETCH_MAX, "what the sketch can count");
+
+unsigned access_reads(const struct access *access, uint32_t relation, const char *name)
+{
+	return sketch_estimate(access->sketch, row_hash(relation, name));
+}
+
 /* --- Summaries ------------------------------------------------------------------------------- */
 
 static void add_hot_row(void *arg, const struct hot_row *row)

@@ -133,7 +133,7 @@ static void write_place(struct hot *hot)
 	if (hot->place < 0)
 		return;
 	access_summarize(hot->parts.access, &own);
-	popularity_settle(&own);
+	popularity_keep_rows(&own, HOT_TOLD_ROWS);
 	buf_addf(&value, "%s\n", hot->token);
 	popularity_print(&own, &value);
 	print_place(hot->place, key);
@@ -282,7 +282,7 @@ static unsigned load_rows(struct hot *hot, struct popularity *rows, unsigned mos
 {
 	unsigned n = 0;
 
-	popularity_keep_rows(rows, HOTTEST_MAX);
+	popularity_keep_rows(rows, LOADED / 4);
 	for (size_t i = 0; i < rows->n_rows && rows->rows[i].count > 1 && n < most && under_epoch(hot); i++)
 		if (!was_loaded(hot, &rows->rows[i])) {
 			count(hot_loads);

@@ -91,6 +91,46 @@ mount_pair() {
 	assert_equal "$(hot b redis)" 1
 }
 
+# where NAME ROW FIELD
+where() {
+	"$ROWFS" where "$HARNESS/$1/public/items/$2.json" | sed -n "s/^$3: //p"
+}
+
+@test "rowfs where names the tier and its version, and is no read" {
+	mount_pair
+	for _ in 1 2 3; do
+		assert_equal "$(where a 7 tier) $(where a 7 reads_lately)" "postgresql 0"
+	done
+	assert_equal "$(where a 7 redis)" "no copy"
+	assert_equal "$(where a 7 xmin)" "$(sql "SELECT xmin FROM items WHERE id = 7")"
+	cat "$HARNESS/a/public/items/7.json" >/dev/null
+	wait_until 10 tier_is a 7 memory
+	assert_equal "$(where a 7 reads_lately)" 1
+	cat "$HARNESS/a/public/items/7.json" >/dev/null
+	wait_until 20 tier_is b 7 redis
+	assert_equal "$(where b 7 redis_xmin)" "$(where b 7 xmin)"
+	sql "UPDATE items SET name = 'changed' WHERE id = 7"
+	wait_until 5 tier_is b 7 postgresql
+	assert_equal "$(where b 7 xmin)" "$(sql "SELECT xmin FROM items WHERE id = 7")"
+	fails_with "there is no such row" "$ROWFS" where "$HARNESS/a/public/items/999.json"
+	fails_with "it is in no rowfs" "$ROWFS" where "$BATS_TEST_TMPDIR/7.json"
+}
+
+tier_is() {
+	[[ $(where "$1" "$2" tier) == "$3" ]]
+}
+
+@test "rowfs where: without a feed a copy has an age and an end" {
+	mount_rowfs mnt changes=ttl,ttl=60
+	cat "$HARNESS/mnt/public/items/7.json" >/dev/null
+	cat "$HARNESS/mnt/public/items/7.json" >/dev/null
+	wait_until 5 tier_is mnt 7 redis
+	awk -v age="$(where mnt 7 redis_age_seconds)" -v end="$(where mnt 7 redis_ends_in_seconds)" \
+		'BEGIN { exit !(age >= 0 && age < 50 && end > 10 && end <= 60 && age + end > 59.8 && age + end < 60.2) }'
+	mount_rowfs strong ttl=60,consistency=strong
+	assert_equal "$(where strong 7 tier), $(where strong 7 rule)" "postgresql, never in Redis"
+}
+
 @test "summaries that are forged or broken add nothing" {
 	mount_pair
 	cat "$HARNESS/a/public/items/7.json" >/dev/null

@@ -39,6 +39,10 @@ void access_note(struct access *access, pid_t program, uint32_t relation, const 
  * shall it be put there? Whatever was there before was worth it once. */
 bool access_admits(struct access *access, pid_t thread, uint32_t relation, const char *name, bool stale);
 
+/* How often the row was read lately, as far as this mount can count. */
+enum { ACCESS_READS_MAX = 15 };
+unsigned access_reads(const struct access *access, uint32_t relation, const char *name);
+
 /* Add what this mount has seen; settled by the caller. */
 void access_summarize(struct access *access, struct popularity *ret);
 

@@ -26,6 +26,9 @@ struct hot;
 /* Mounts that tell each other; more of them only listen. A summary of a mount that has ended goes by itself. */
 enum { HOT_PLACES = 32, HOT_EXCHANGE_MS = 5000, HOT_LIFE_MS = 30000 };
 
+/* The rows in a summary, the most read first: some 30 KB of Redis for each mount. */
+enum { HOT_TOLD_ROWS = 1024 };
+
 /* All of it outlives it. */
 struct hot_parts {
 	const struct settings *settings;
