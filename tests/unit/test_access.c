@@ -129,7 +129,7 @@ START_TEST(a_summary_says_what_was_read_and_from_where)
 END_TEST
 
 /* Not a promise, but what a read pays for being counted: printed, and bounded far above what it takes. */
-START_TEST(counting_a_read_takes_less_than_five_microseconds)
+START_TEST(counting_a_read_takes_a_few_microseconds_at_most)
 {
 	enum { N = 50000, READS = 1000000 };
 	static char names[N][16];
@@ -149,7 +149,7 @@ START_TEST(counting_a_read_takes_less_than_five_microseconds)
 	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &to);
 	ns = ((double)(to.tv_sec - from.tv_sec) * 1e9 + (double)(to.tv_nsec - from.tv_nsec)) / READS;
 	fprintf(stderr, "%.0f ns a read\n", ns);
-	ck_assert_double_lt(ns, 5000);
+	ck_assert_double_lt(ns, 20000);
 	zipf_end(&zipf);
 }
 END_TEST
@@ -230,7 +230,7 @@ int main(void)
 	tcase_add_test(test, a_walk_is_not_admitted_and_leaves_no_trace);
 	tcase_add_test(test, what_others_read_counts_until_they_read_something_else);
 	tcase_add_test(test, a_summary_says_what_was_read_and_from_where);
-	tcase_add_test(test, counting_a_read_takes_less_than_five_microseconds);
+	tcase_add_test(test, counting_a_read_takes_a_few_microseconds_at_most);
 	suite_add_tcase(suite, test);
 	tcase_add_checked_fixture(first, open_counts_first, close_counts);
 	tcase_add_test(first, with_admit_first_all_is_admitted_but_a_walk);
