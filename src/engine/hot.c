@@ -161,12 +161,21 @@ static void exchange(struct hot *hot)
 	write_place(hot);
 }
 
-static void add_all(const struct popularity *from, struct popularity *ret)
+/* Others may see rows that this mount's role may not, and a name is a key: only those of tables whose copies it may
+ * use. `from` is settled, so that a table's rows stand together. */
+static void add_others(struct hot *hot, const struct popularity *from, struct popularity *ret)
 {
+	_cleanup_schema_ struct schema *schema = catalog_get(hot->parts.catalog);
+	const struct relation *relation = NULL;
+
 	for (size_t i = 0; i < from->n_tables; i++)
 		popularity_add_table(ret, &from->tables[i]);
-	for (size_t i = 0; i < from->n_rows; i++)
-		popularity_add_row(ret, &from->rows[i]);
+	for (size_t i = 0; i < from->n_rows; i++) {
+		if (i == 0 || from->rows[i].relation != from->rows[i - 1].relation)
+			relation = schema_relation(schema, from->rows[i].relation);
+		if (relation && reader_may_cache(hot->parts.reader, relation))
+			popularity_add_row(ret, &from->rows[i]);
+	}
 }
 
 unsigned hot_sum(struct hot *hot, struct popularity *ret)
@@ -175,7 +184,7 @@ unsigned hot_sum(struct hot *hot, struct popularity *ret)
 
 	access_summarize(hot->parts.access, ret);
 	pthread_mutex_lock(&hot->lock);
-	add_all(&hot->others, ret);
+	add_others(hot, &hot->others, ret);
 	n = hot->n_others;
 	pthread_mutex_unlock(&hot->lock);
 	popularity_settle(ret);

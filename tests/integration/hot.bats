@@ -91,6 +91,22 @@ mount_pair() {
 	assert_equal "$(hot b redis)" 1
 }
 
+@test "a role that does not see a row is not told its key" {
+	sql "CREATE ROLE limited LOGIN; GRANT USAGE ON SCHEMA public TO limited; GRANT SELECT ON items, notes TO limited;
+		INSERT INTO notes VALUES (1);
+		ALTER TABLE items ENABLE ROW LEVEL SECURITY; CREATE POLICY few ON items TO limited USING (id < 5)"
+	mount_rowfs a
+	feed_live a
+	mount_rowfs b "" "host=$HARNESS/postgres user=limited dbname=$PGDATABASE"
+	feed_live b
+	cat "$HARNESS/a/public/items/7.json" "$HARNESS/a/public/notes/1.json" >/dev/null
+	cat "$HARNESS/b/public/items/3.json" >/dev/null
+	told() { [[ $(hot b 'hottest[].row' notes) == 1.json ]]; }
+	wait_until 20 told
+	assert_equal "$(hot b 'hottest[].row')" 3.json
+	sql "DROP OWNED BY limited; DROP ROLE limited"
+}
+
 # where NAME ROW FIELD
 where() {
 	"$ROWFS" where "$HARNESS/$1/public/items/$2.json" | sed -n "s/^$3: //p"

@@ -44,6 +44,7 @@ int hot_start(struct hot *hot) _must_check_; /* its thread */
 void hot_stop(struct hot *hot);              /* ends it; accepts NULL */
 void hot_free(struct hot *hot);              /* accepts NULL */
 
-/* This mount's reads as they are now, with those of the others as they were some seconds ago; settled. How many other
- * mounts there are. */
+/* This mount's reads as they are now, with those of the others as they were some seconds ago; settled. Of tables whose
+ * copies in Redis this mount may not use, the others' rows are left out: its role may not see them. How many other mounts
+ * there are. */
 unsigned hot_sum(struct hot *hot, struct popularity *ret);
