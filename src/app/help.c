@@ -40,6 +40,8 @@ void help_print(struct buf *out)
 	        "       fusermount3 -u MOUNTPOINT        (unmount)\n"
 	        "       rowfs status MOUNTPOINT [--json]\n"
 	        "       rowfs errors MOUNTPOINT [--follow] [--json]        (what was refused, and why)\n"
+	        "       rowfs hot MOUNTPOINT [TABLE] [--json]        (what is read, and from where)\n"
+	        "       rowfs where FILE...        (which tier holds a row now)\n"
 	        "       rowfs diff FILE        (a refused text, what it was made of, what others made of that)\n"
 	        "       rowfs retry FILE...        (save refused texts after all)\n"
 	        "       rowfs sync SOURCE [-o OPTION,...]        (change capture as a process of its own)\n"

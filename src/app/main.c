@@ -9,6 +9,7 @@
 #include "errors_command.h"
 #include "exit.h"
 #include "help.h"
+#include "hot_command.h"
 #include "manual.h"
 #include "mount.h"
 #include "retry_command.h"
@@ -17,6 +18,7 @@
 #include "say.h"
 #include "status_command.h"
 #include "sync_command.h"
+#include "where_command.h"
 
 static enum exit_code print(struct buf *out)
 {
@@ -92,6 +94,8 @@ static const struct verb {
         {"mount", mount_verb},
         {"status", status_run},
         {"errors", errors_run},
+        {"hot", hot_run},
+        {"where", where_run},
         {"diff", diff_run},
         {"retry", retry_run},
         {"sync", sync_command_run},

@@ -212,6 +212,11 @@ static const char *const conflict_words[] = {
         [CONFLICT_LAST] = "last",
 };
 
+static const char *const admit_words[] = {
+        [ADMIT_ON_SECOND] = "second",
+        [ADMIT_ON_FIRST] = "first",
+};
+
 #define N_WORDS(words) (sizeof(words) / sizeof(*(words)))
 
 /* An enum whose values are those of the words, in turn. */
@@ -259,6 +264,8 @@ int option_value_set(void *field, enum option_type type, const char *value)
 		return set_word(field, changes_words, N_WORDS(changes_words), value);
 	case OPTION_CONFLICT:
 		return set_word(field, conflict_words, N_WORDS(conflict_words), value);
+	case OPTION_ADMIT:
+		return set_word(field, admit_words, N_WORDS(admit_words), value);
 	case OPTION_STALENESS:
 		return set_staleness(field, value);
 	}
@@ -290,6 +297,8 @@ const char *option_value_expected(enum option_type type)
 		return "auto, wal, log or ttl";
 	case OPTION_CONFLICT:
 		return "merge, fail or last";
+	case OPTION_ADMIT:
+		return "second or first";
 	case OPTION_STALENESS:
 		return "a number of seconds, 0.1 or more";
 	default:
@@ -362,6 +371,9 @@ void option_value_print(enum option_type type, const void *field, struct buf *ou
 		break;
 	case OPTION_CONFLICT:
 		buf_adds(out, conflict_words[*(const enum conflict *)field]);
+		break;
+	case OPTION_ADMIT:
+		buf_adds(out, admit_words[*(const enum admit *)field]);
 		break;
 	}
 }

@@ -25,6 +25,8 @@ const struct option_entry options[] = {
 	 "keeps a cloned cluster's rows apart in the same Redis"},
 	{"ttl", OPTION_SECONDS, FIELD(ttl), "SECONDS", "1",
 	 "how long a copy in Redis may be used; 0: never"},
+	{"admit", OPTION_ADMIT, FIELD(admit), "second|first", "second",
+	 "the read of a row after which Redis has it; walks do not count"},
 	{"consistency", OPTION_CONSISTENCY, FIELD(strong), "cached|strong", "cached",
 	 "strong: every read asks PostgreSQL"},
 	{"changes", OPTION_CHANGES, FIELD(changes), "auto|wal|log|ttl", "auto",

@@ -107,6 +107,15 @@ static bool follows(const struct engine *engine)
 	return status.configured && !engine->settings->strong && engine->settings->changes != CHANGES_TTL;
 }
 
+/* Is there anything to put into Redis, and to tell others? */
+static bool shares(const struct engine *engine)
+{
+	struct cache_status status;
+
+	cache_status(engine->cache, &status);
+	return status.configured && !engine->settings->strong;
+}
+
 static bool wants_worker(const struct engine *engine)
 {
 	return follows(engine) && engine->settings->worker;
@@ -122,9 +131,24 @@ static int open_reader(struct engine *engine)
 		.lane = engine->reads,
 		.marks = engine->marks,
 		.follow = engine->follow,
+		.access = engine->access,
 	};
 
 	return reader_new(&parts, &engine->reader);
+}
+
+static int open_hot(struct engine *engine)
+{
+	const struct hot_parts parts = {
+		.settings = engine->settings,
+		.cache = engine->cache,
+		.catalog = engine->catalog,
+		.reader = engine->reader,
+		.follow = engine->follow,
+		.access = engine->access,
+	};
+
+	return hot_new(&parts, &engine->hot);
 }
 
 static int open_names(struct engine *engine)
@@ -154,7 +178,11 @@ static int open_parts(struct engine *engine)
 	if (r == 0)
 		r = follow_new(settings, engine->cache, engine->marks, &engine->follow);
 	if (r == 0)
+		r = access_new(settings, &engine->access);
+	if (r == 0)
 		r = open_reader(engine);
+	if (r == 0)
+		r = open_hot(engine);
 	if (r == 0 && wants_worker(engine))
 		r = sync_new(settings, engine->store, engine->cache, &engine->sync);
 	engine->last_insert = last_insert_new();
@@ -229,6 +257,8 @@ int engine_start(struct engine *engine)
 		r = follow_start(engine->follow);
 	if (r == 0 && engine->sync)
 		r = sync_start(engine->sync);
+	if (r == 0 && shares(engine))
+		r = hot_start(engine->hot);
 	return r;
 }
 
@@ -246,6 +276,7 @@ void engine_stop(struct engine *engine)
 {
 	periodic_stop(&engine->chores);
 	removal_stop(engine);
+	hot_stop(engine->hot);
 	sync_free(engine->sync);
 	follow_free(engine->follow);
 	lane_free(engine->reads);
@@ -260,7 +291,9 @@ void engine_close(struct engine *engine)
 	engine_stop(engine);
 	if (engine->names)
 		report_names(engine);
+	hot_free(engine->hot);
 	reader_free(engine->reader);
+	access_free(engine->access);
 	marks_free(engine->marks);
 	names_free(engine->names);
 	bases_free(engine->bases);

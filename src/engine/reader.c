@@ -40,6 +40,8 @@ struct flight {
 	struct cache_proof proof;     /* of when Redis was asked; under a feed */
 	uint64_t mark;                /* from before it was listed, and so before its SELECT */
 	int64_t began_us;
+	pid_t thread;                 /* of the first who asked */
+	bool load;                    /* it is to be in Redis, whoever reads it */
 	size_t key_len;
 	char *key;
 };
@@ -94,9 +96,8 @@ void reader_use_feed(struct reader *reader, bool use)
 	atomic_store(&reader->feed, use);
 }
 
-/* A shared copy must not show one role what only another may see, must be the same text for all, not be a standby's,
- * and wanted at all. Without xmin nobody can tell two versions of a row apart, which the own-reads rule needs (R6). */
-static bool may_cache(const struct reader *reader, const struct relation *relation)
+/* A shared copy must be the same text for all, not be a standby's, and wanted at all. Without xmin nobody can tell two versions of a row apart, which the own-reads rule needs (R6). */
+bool reader_may_cache(const struct reader *reader, const struct relation *relation)
 {
 	if (reader->parts.settings->strong || relation->row_security || relation->partial ||
 	    relation->by_search_path || store_may_lag(reader->parts.store))
@@ -187,7 +188,7 @@ static enum outcome cached(struct reader *reader, const struct rowref *ref, stru
 	bool garbage;
 
 	question->feed = reader->feed;
-	if (!may_cache(reader, ref->relation))
+	if (!reader_may_cache(reader, ref->relation))
 		return ASK;
 	answer = ask(reader, ref, question);
 	heed_breaks(reader);
@@ -230,7 +231,7 @@ bool reader_is_fed(struct reader *reader, const struct relation *relation)
 	struct cache_proof proof;
 	struct buf none = {0};
 
-	if (!reader->feed || !may_cache(reader, relation))
+	if (!reader->feed || !reader_may_cache(reader, relation))
 		return false;
 	cache_read(reader->parts.cache, relation->oid, NULL, 0, &proof, &none);
 	return is_fed(reader, &proof);
@@ -310,7 +311,9 @@ static bool take_lease(struct flight *flight, char token[CACHE_TOKEN_SIZE])
 	struct copy_terms terms = terms_of(reader, feed, &flight->proof);
 	_cleanup_buf_ struct buf key = {0}, valid = {0};
 
-	if (flight->outcome == ASK)
+	if (flight->outcome == ASK ||
+	    (!flight->load && !access_admits(reader->parts.access, flight->thread, flight->ref.relation->oid,
+					     flight->ref.name, flight->outcome == REPLACE)))
 		return false;
 	token[0] = '\0';
 	if (SWITCHED_OFF("lease"))
@@ -494,6 +497,7 @@ void reader_get(struct reader *reader, const struct rowref *ref, struct read_req
 	enum outcome outcome = cached(reader, ref, &question, &text);
 	struct flight *flight;
 	struct error e = {0};
+	bool pointless;
 
 	if (outcome == USABLE) {
 		outdate(reader, ref);
@@ -503,15 +507,19 @@ void reader_get(struct reader *reader, const struct rowref *ref, struct read_req
 		request->done(request, text, &e);
 		return;
 	}
-	flight = flight_new(reader, ref);
+	pointless = request->load && outcome == ASK;
+	flight = pointless ? NULL : flight_new(reader, ref);
 	if (!flight) {
-		(void)error_set(&e, ENOMEM, "out of memory");
+		(void)error_set(&e, pointless ? EBUSY : ENOMEM, "%s",
+				pointless ? "Redis can have no copy of it now" : "out of memory");
 		request->done(request, NULL, &e);
 		return;
 	}
 	flight->outcome = outcome;
 	flight->mark = mark;
 	flight->began_us = began_us;
+	flight->thread = request->thread;
+	flight->load = request->load;
 	flight->proof = question.proof;
 	flight->replace = question.value;
 	question.value = (struct buf){0};
@@ -586,6 +594,6 @@ void reader_saved(struct reader *reader, const struct rowref *ref, uint32_t xid)
 	marks_row(reader->parts.marks, ref->relation->oid, ref->name);
 
 	print_copy_key(reader, ref, reader->feed, &key);
-	if (!key.failed && may_cache(reader, ref->relation))
+	if (!key.failed && reader_may_cache(reader, ref->relation))
 		cache_drop(reader->parts.cache, key.data, key.len);
 }

@@ -136,6 +136,7 @@ void call_read(struct call *call, void (*then)(struct call *call, struct text *t
 {
 	call->then = then;
 	call->read.done = read_done;
+	call->read.thread = call->asker.pid;
 	fuse_req_interrupt_func(call->req, interrupts_came, call);
 	reader_get(call->mount->engine.reader, &call->ref, &call->read);
 }

@@ -484,8 +484,11 @@ void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		return;
 	}
 	fi->fh = (uint64_t)(uintptr_t)directory;
-	if (directory->node->kind == NODE_TABLE)
+	if (directory->node->kind == NODE_TABLE) {
+		access_listed(mount->engine.access, process_group(fuse_req_ctx(req)->pid),
+			      directory->node->relation);
 		open_listing(mount, directory, fi);
+	}
 	if (fuse_reply_open(req, fi) < 0)
 		close_directory(mount, directory);
 }

@@ -102,10 +102,20 @@ static void reply_listed(struct call *call, struct file *file)
 	call_error(call, -ESTALE);
 }
 
+/* The program reads the row. */
+static void note_read(struct call *call, struct text *row, enum tier tier)
+{
+	struct engine *engine = &call->mount->engine;
+	pid_t program = process_group(call->asker.pid);
+
+	bases_note(engine->bases, call->relation, call->row_name, program, row);
+	access_note(engine->access, program, call->relation, call->row_name, tier, row->len);
+}
+
 /* Enter a handle at its node and answer. `version`: what the kernel must have been told; NULL: nothing. `row`: what its
- * program will take the row to be; NULL: nothing. */
-static void admit(struct call *call, struct file *file, struct text *row, const struct version *version,
-		  const struct look *look)
+ * program will take the row to be, and where that came from; NULL: nothing. */
+static void admit(struct call *call, struct file *file, struct text *row, enum tier tier,
+		  const struct version *version, const struct look *look)
 {
 	bool writes = wants_write(&call->fi);
 	enum admission admission = nodes_admit(call->mount->nodes, call->node, writes ? file : NULL,
@@ -118,8 +128,7 @@ static void admit(struct call *call, struct file *file, struct text *row, const 
 		return;
 	}
 	if (row)
-		bases_note(call->mount->engine.bases, call->relation, call->row_name,
-			   process_group(call->asker.pid), row);
+		note_read(call, row, tier);
 	call->fi.direct_io = admission == ADMIT_DIRECT;
 	call->fi.keep_cache = admission == ADMIT_KEEP;
 	if (writes)
@@ -140,16 +149,21 @@ static void open_failed(struct call *call, int r)
 }
 
 /* Open a row whose text is known. */
-static void open_text(struct call *call, struct text *text, const struct look *look)
+static void open_text(struct call *call, struct text *text, enum tier tier, const struct look *look)
 {
 	int r;
 	struct file *file = make_file(call, call->node, text, EDIT_UPDATE, text, NULL, &r);
 
 	if (file)
-		admit(call, file, reads_what_is_there(&call->fi) ? text : NULL,
+		admit(call, file, reads_what_is_there(&call->fi) ? text : NULL, tier,
 		      call->fi.flags & O_TRUNC ? NULL : &text->version, look);
 	else
 		open_failed(call, r);
+}
+
+static enum tier origin(const struct text *text)
+{
+	return text->copied ? TIER_REDIS : TIER_STORE;
 }
 
 static void open_row_done(struct call *call, struct text *text, const struct error *e)
@@ -162,7 +176,7 @@ static void open_row_done(struct call *call, struct text *text, const struct err
 	}
 	if (look.fed)
 		nodes_keep(call->mount->nodes, call->node, text);
-	open_text(call, text, &look);
+	open_text(call, text, origin(text), &look);
 }
 
 static struct text *empty_text(void)
@@ -184,7 +198,7 @@ static void open_pending(struct call *call, struct text *base, struct name_hold 
 	call->fi.flags |= O_TRUNC;
 	file = make_file(call, call->node, empty, intent, base, hold, &r);
 	if (file)
-		admit(call, file, NULL, wants_write(&call->fi) ? NULL : &empty->version, &look);
+		admit(call, file, NULL, TIER_MEMORY, wants_write(&call->fi) ? NULL : &empty->version, &look);
 	else
 		call_error(call, r);
 }
@@ -220,9 +234,12 @@ static void open_row(struct call *call)
 		call_read(call, open_row_done);
 		return;
 	}
-	if (look.mark != MARK_LOOKED_UP)
-		count(memory_opens);
-	open_text(call, kept, &look);
+	if (look.mark == MARK_LOOKED_UP) {
+		open_text(call, kept, origin(kept), &look);
+		return;
+	}
+	count(memory_opens);
+	open_text(call, kept, TIER_MEMORY, &look);
 }
 
 /* Reports and what is read whole when it is opened: past the page cache, since their size is not

@@ -50,6 +50,9 @@ const struct fuse_lowlevel_ops operations = {
 	.link = op_link,
 
 	.statfs = op_statfs,
+
+	/* where.c */
+	.ioctl = op_ioctl,
 };
 
 /* FUSE 7.44: the kernel forgets all names at one message. */

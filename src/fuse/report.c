@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "rowfs/engine/hot_report.h"
 #include "rowfs/engine/status.h"
 
 static void print_status(struct engine *engine, uid_t reader, struct buf *out)
@@ -29,11 +30,17 @@ static void print_last_insert(struct engine *engine, uid_t reader, struct buf *o
 	engine_print_last_insert(engine, out);
 }
 
+static void print_hot(struct engine *engine, uid_t reader, struct buf *out)
+{
+	hot_report_print(engine, out);
+}
+
 const struct report reports[] = {
 	{"status", print_status},
 	{"metrics", print_metrics},
 	{"last-error", print_last_error},
 	{"errors", print_errors},
+	{"hot", print_hot},
 	{"last-insert", print_last_insert},
 	{NULL, NULL},
 };

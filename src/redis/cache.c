@@ -267,6 +267,44 @@ void cache_fill(struct cache *cache, const char *key, size_t key_len, const char
 	call_end(&call, connection_send(call.connection, &command, call.deadline_us));
 }
 
+void cache_put(struct cache *cache, const char *key, const void *value, size_t len, int64_t px)
+{
+	struct command command = {0};
+	struct call call;
+	char life[32];
+
+	if (len > CACHE_VALUE_MAX || !call_begin(&call, cache, key, strlen(key)))
+		return;
+	snprintf(life, sizeof(life), "%lld", (long long)px);
+	/* EVAL, since the reply of a SET would be counted as a fill. */
+	command_adds(&command, "EVAL");
+	command_adds(&command, "redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) return 1");
+	command_adds(&command, "1");
+	call_add_key(&call, &command);
+	command_add(&command, value, len);
+	command_adds(&command, life);
+	call_end(&call, connection_send(call.connection, &command, call.deadline_us));
+}
+
+int64_t cache_life_ms(struct cache *cache, const char *key, size_t key_len)
+{
+	_cleanup_reply_ redisReply *reply = NULL;
+	struct command command = {0};
+	int64_t ms = -1;
+	struct call call;
+	int r;
+
+	if (!call_begin(&call, cache, key, key_len))
+		return -1;
+	command_adds(&command, "PTTL");
+	call_add_key(&call, &command);
+	r = call_ask(&call, &command, &reply);
+	if (!r && reply->type == REDIS_REPLY_INTEGER)
+		ms = reply->integer;
+	call_end(&call, r);
+	return ms;
+}
+
 void cache_drop(struct cache *cache, const char *key, size_t key_len)
 {
 	struct call call;

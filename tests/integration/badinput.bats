@@ -454,7 +454,7 @@ by_close() {
 }
 
 @test "a copy in Redis that is older than what a save replaces" {
-	mount_rowfs mnt ttl=20
+	mount_rowfs mnt ttl=20,admit=first
 	sql "INSERT INTO things VALUES (8, 'first', 1)"
 	cat "$MNT/public/things/8.json" >/dev/null
 	sql "UPDATE things SET label = 'changed' WHERE id = 8"

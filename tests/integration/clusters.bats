@@ -45,7 +45,7 @@ fill() {
 	# Both did use it; a busy machine's Redis may have been too slow for one at first.
 	both_fill() {
 		cat "$HARNESS"/{one,two}/public/things/*.json >/dev/null
-		[[ $(redis --scan | cut -d: -f2 | LC_ALL=C sort -u | wc -l) == 2 ]]
+		[[ $(redis --scan --pattern '*:a:*' | cut -d: -f2 | LC_ALL=C sort -u | wc -l) == 2 ]]
 	}
 	wait_until 20 both_fill
 }

@@ -145,7 +145,7 @@ no_refusals() {
 	mount_rowfs mnt "changes=ttl,ttl=60,redis=$(account rowfs-mount)" "$(source_of rowfs_mount)"
 	mount_rowfs two "changes=ttl,ttl=60,redis=$(account rowfs-mount)" "$(source_of rowfs_mount)"
 	both() {
-		cat "$HARNESS"/{mnt,two}/shop/items/*.json >/dev/null
+		read_each "$HARNESS"/{mnt,two}/shop/items/*.json >/dev/null
 		(($(status_of cache_fills mnt) > 0 && $(status_of cache_hits two) > 0))
 	}
 	wait_until 30 both
@@ -240,15 +240,17 @@ refused_by_postgres() {
 
 # Roles that share one Redis
 
-# two_mounts OPTIONS: "full" as a role that may all, "some" as one that gets what the test grants.
+# two_mounts OPTIONS: "full" as a role that may all, "some" as one that gets what the test grants. What is read is in
+# Redis at once.
 two_mounts() {
+	set -- "admit=first${1:+,$1}" "$2"
 	sql "CREATE ROLE full_rights LOGIN; CREATE ROLE limited LOGIN;
 		GRANT USAGE ON SCHEMA shop TO full_rights, limited;
 		GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA shop TO full_rights"
-	mount_rowfs worker "redis=$(account rowfs)${1:+,$1}"
+	mount_rowfs worker "redis=$(account rowfs),$1"
 	sql "$2"
-	mount_rowfs full "noworker,redis=$(account rowfs-mount)${1:+,$1}" "$(source_of full_rights)"
-	mount_rowfs some "noworker,redis=$(account rowfs-mount)${1:+,$1}" "$(source_of limited)"
+	mount_rowfs full "noworker,redis=$(account rowfs-mount),$1" "$(source_of full_rights)"
+	mount_rowfs some "noworker,redis=$(account rowfs-mount),$1" "$(source_of limited)"
 	if [[ $1 != *changes=ttl* ]]; then
 		wait_until 30 feed_is_live full
 		wait_until 30 feed_is_live some
@@ -258,7 +260,7 @@ two_mounts() {
 
 # Redis does hold all rows of the table, put there by the role that may all.
 full_fills() {
-	cat "$FULL"/items/*.json >/dev/null
+	read_each "$FULL"/items/*.json >/dev/null
 	(($(redis-cli -p "$PORT" --scan --pattern '*:[ra]:*' | wc -l) >= 20))
 }
 
@@ -344,11 +346,11 @@ tables_by_grant() {
 	for name in one two; do
 		# shellcheck disable=SC2086 # several words
 		redis-cli -p "$PORT" ACL SETUSER "$name" reset on '>sesame' ${rights//rf:\*/rf:{$identity\}$name:*} >/dev/null
-		mount_rowfs "$name" "namespace=$name,redis=$(account "$name")"
+		mount_rowfs "$name" "admit=first,namespace=$name,redis=$(account "$name")"
 		wait_until 30 feed_is_live "$name"
 	done
 	filled() {
-		cat "$HARNESS"/{one,two}/shop/items/*.json >/dev/null
+		read_each "$HARNESS"/{one,two}/shop/items/*.json >/dev/null
 		(($(redis-cli -p "$PORT" --scan --pattern "rf:{$identity}two:r:*" | wc -l) >= 20))
 	}
 	wait_until 30 filled

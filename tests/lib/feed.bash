@@ -18,9 +18,10 @@ pages_new() {
 		INSERT INTO pages SELECT i FROM generate_series(1, 8) i"
 }
 
-# feed_mount NAME [OPTIONS [SOURCE]]: a mount that hears heartbeats.
+# feed_mount NAME [OPTIONS [SOURCE]]: a mount that hears heartbeats. What is read is in Redis at once: most of these tests
+# are of what becomes of it there.
 feed_mount() {
-	mount_rowfs "$@" || return 1
+	mount_rowfs "$1" "admit=first${2:+,$2}" "${@:3}" || return 1
 	feed_live "$1"
 }
 

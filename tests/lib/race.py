@@ -66,7 +66,8 @@ class Race:
         args.writers = args.writers or schedule["writers"]
         args.pace = args.pace or schedule["pace"]
         self.world = World(args, schedule["links"], lambda n: ",".join(filter(None, [
-            args.mount_options, f"max_staleness={args.bound}",
+            # What a protection is for needs copies in Redis; one mount puts them there as users' mounts do.
+            "admit=first" if n != 1 else "", args.mount_options, f"max_staleness={args.bound}",
             "noworker" if n in schedule["noworker"] else ""])), schedule["saves"],
             schedule["listings"])
         names = {None: schedule["faults"], "all": GENERAL, "none": []}.get(args.faults)

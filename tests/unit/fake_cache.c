@@ -157,6 +157,26 @@ void cache_fill(struct cache *c, const char *key, size_t key_len, const char *to
 	end();
 }
 
+void cache_put(struct cache *c, const char *key, const void *value, size_t len, int64_t px)
+{
+	begin("put");
+	if (!fake_redis_is_down())
+		fake_redis_set(key, strlen(key), value, len, px);
+	end();
+}
+
+int64_t cache_life_ms(struct cache *c, const char *key, size_t key_len)
+{
+	struct fake_slot *slot;
+	int64_t life;
+
+	begin("life");
+	slot = fake_redis_is_down() ? NULL : fake_redis_find(key, key_len);
+	life = slot ? slot->until_ms - clock_monotonic_ms() : -1;
+	end();
+	return life;
+}
+
 void cache_drop(struct cache *c, const char *key, size_t key_len)
 {
 	begin("drop");

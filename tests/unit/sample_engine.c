@@ -151,6 +151,7 @@ void sample_prepare(struct sample *sample)
 	sample->settings.state_dir = strdup(sample->dir);
 	sample->settings.ttl = 60;
 	sample->settings.changes = CHANGES_TTL;
+	sample->settings.admit = ADMIT_ON_FIRST; /* most tests are of what then becomes of a row */
 	fake_store_schema(schema);
 	schema_unref(schema);
 }

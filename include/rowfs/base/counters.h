@@ -12,6 +12,9 @@
 	X(cache_garbage, "Redis values that were no row copy, replaced")                  \
 	X(cache_errors, "Redis commands that failed or took too long")                    \
 	X(cache_fills, "rows put into Redis")                                             \
+	X(cache_unadmitted, "row reads not put into Redis: read for the first time, or in a walk") \
+	X(hot_loads, "rows looked at to have them in Redis: read again from memory, or in a new epoch") \
+	X(walk_reads, "opens by programs that walk through a table, each row once")       \
 	X(store_fetches, "single rows read from PostgreSQL")                              \
 	X(store_pages, "listing pages read from PostgreSQL")                              \
 	X(store_errors, "PostgreSQL statements that failed")                              \

@@ -32,6 +32,7 @@ enum option_type {
 	OPTION_CONSISTENCY,  /* bool: "strong" or "cached" */
 	OPTION_CHANGES,      /* enum changes */
 	OPTION_CONFLICT,     /* enum conflict */
+	OPTION_ADMIT,        /* enum admit */
 	OPTION_STALENESS,    /* double, seconds; not less than a heartbeat can keep */
 };
 

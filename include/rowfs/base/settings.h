@@ -24,6 +24,12 @@ enum changes {
 	CHANGES_TTL,  /* not at all: copies are used for `ttl` */
 };
 
+/* `admit=`: when a row that is read enters Redis. */
+enum admit {
+	ADMIT_ON_SECOND, /* when it is read for the second time */
+	ADMIT_ON_FIRST,  /* at once */
+};
+
 /* `conflict=`: what becomes of a save where others have changed the row meanwhile. */
 enum conflict {
 	CONFLICT_MERGE, /* refused where they changed a column that it changes, too */
@@ -42,6 +48,7 @@ struct settings {
 	bool redis_required;
 	char *name_space; /* `namespace=`: keeps cloned clusters apart in one Redis, or NULL */
 	double ttl;       /* seconds a Redis copy may be used while there is no change feed */
+	enum admit admit;
 	bool strong;      /* consistency=strong: every read asks PostgreSQL */
 
 	enum changes changes;

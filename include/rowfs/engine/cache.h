@@ -87,6 +87,12 @@ void cache_fill(struct cache *cache, const char *key, size_t key_len, const char
 /* UNLINK: what is held, leases included, is gone. Not awaited. */
 void cache_drop(struct cache *cache, const char *key, size_t key_len);
 
+/* SET under a key that is no row's, to last so long. Not awaited. */
+void cache_put(struct cache *cache, const char *key, const void *value, size_t len, int64_t px);
+
+/* How many milliseconds a key still has to live; negative if it is not there, or has no end. */
+int64_t cache_life_ms(struct cache *cache, const char *key, size_t key_len);
+
 /* How often a connection to Redis has ended by itself. What answers after that may be another Redis, or one that has
  * gone back to older data. */
 uint64_t cache_breaks(struct cache *cache);

@@ -3,10 +3,12 @@
 
 #include "rowfs/base/periodic.h"
 #include "rowfs/base/settings.h"
+#include "rowfs/engine/access.h"
 #include "rowfs/engine/bases.h"
 #include "rowfs/engine/cache.h"
 #include "rowfs/engine/catalog.h"
 #include "rowfs/engine/follow.h"
+#include "rowfs/engine/hot.h"
 #include "rowfs/engine/lane.h"
 #include "rowfs/engine/marks.h"
 #include "rowfs/engine/names.h"
@@ -38,6 +40,8 @@ struct engine {
 	struct store *store;
 	struct cache *cache;
 	struct catalog *catalog;
+	struct access *access;
+	struct hot *hot;
 	struct reader *reader;
 	struct names *names;
 	struct bases *bases;

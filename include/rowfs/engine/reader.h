@@ -4,6 +4,7 @@
  *                     └── no: is somebody fetching this row? ── join their flight, thread goes home
  *                                └── no: new flight, on a seat of the read lane:
  *                                      lease ─ SELECT ─ print ─ fill ─ answer all who joined
+ *                                      (lease and fill if the row is to be in Redis: engine/access.h)
  *
  * Rules that keep a copy from outliving what it copies: the lease stands before the SELECT begins; a fill
  * goes in only while the lease does; a save drops the copy, lease included, and *supersedes* a flight
@@ -15,6 +16,7 @@
 #pragma once
 
 #include "rowfs/base/settings.h"
+#include "rowfs/engine/access.h"
 #include "rowfs/engine/cache.h"
 #include "rowfs/engine/follow.h"
 #include "rowfs/engine/lane.h"
@@ -32,6 +34,9 @@ struct read_request {
 	struct read_request *next; /* the reader's own, zeroed by the caller */
 	struct flight *flight;     /* the same */
 	bool abandoned;            /* the same */
+	pid_t thread;              /* who asks; 0: unknown */
+	bool load;                 /* nobody wants to read it: only to have it in Redis. Who finds that he cannot put it
+	                            * there is answered EBUSY */
 	/* The answer's, valid in `done`: the marks' number from before the row was read (K1), when that was, and whether
 	 * the feed that this mount hears tells when it changes. */
 	uint64_t mark;
@@ -48,6 +53,7 @@ struct reader_parts {
 	struct lane *lane;
 	struct marks *marks;
 	struct follow *follow;
+	struct access *access;
 };
 
 int reader_new(const struct reader_parts *parts, struct reader **ret) _must_check_;
@@ -55,6 +61,9 @@ void reader_free(struct reader *reader);
 
 /* From now on copies are proved by a feed, not by their age; or the other way round. */
 void reader_use_feed(struct reader *reader, bool use);
+
+/* May rows of this relation be in Redis? A shared copy must not show one role what only another may see. */
+bool reader_may_cache(const struct reader *reader, const struct relation *relation);
 
 /* Are changes of this relation told by the feed that this mount hears? One command to Redis. For listings, whose
  * rows are not read one by one. */

@@ -1,0 +1,63 @@
+/* IOCTL: where is this row? */
+#include "rowfs/fuse/where.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "mount.h"
+#include "rowfs/engine/where.h"
+
+/* What an OPEN would be answered from; a reference, or NULL. */
+static struct text *held_in_memory(struct mount *mount, uint32_t relation, const char *name)
+{
+	struct node *node = nodes_find_row(mount->nodes, relation, name);
+	struct text *text = NULL;
+	uint64_t mark;
+
+	if (!node)
+		return NULL;
+	text = nodes_kept(mount->nodes, node, follow_live(mount->engine.follow), 0, &mark);
+	nodes_release(mount->nodes, node);
+	return text;
+}
+
+static void answer_where(struct call *call)
+{
+	struct where_exchange exchange = {0};
+	_cleanup_text_ struct text *memory = held_in_memory(call->mount, call->relation, call->ref.name);
+	int r = where_print(&call->mount->engine, &call->ref, memory, STORE_WRITE, &call->buf, &call->error);
+
+	if (r < 0) {
+		call_error(call, r);
+		return;
+	}
+	snprintf(exchange.name, sizeof exchange.name, "%s", call->ref.name);
+	snprintf(exchange.answer, sizeof exchange.answer, "%s", call->buf.data);
+	fuse_reply_ioctl(call->req, 0, &exchange, sizeof exchange);
+	call_free(call);
+}
+
+void op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int command, void *arg, struct fuse_file_info *fi, unsigned flags,
+	      const void *in, size_t in_size, size_t out_size)
+{
+	const struct where_exchange *asked = in;
+	struct call *call;
+	int r;
+
+	if (command != WHERE_IOCTL || in_size != sizeof *asked || out_size != sizeof *asked ||
+	    memchr(asked->name, '\0', sizeof asked->name) == NULL) {
+		fuse_reply_err(req, ENOTTY);
+		return;
+	}
+	call = call_new(req, node_of(mount_of(req), ino), asked->name);
+	if (!call)
+		return;
+	r = call->kind == NODE_TABLE ?
+		    rowref_of_name(call->mount->engine.catalog, call->relation, call->name, &call->ref, NULL) :
+		    -ENOENT;
+	if (r < 0)
+		call_error(call, r == -ENOMEM ? r : -ENOENT);
+	else
+		call_work(call, answer_where);
+}
