@@ -263,7 +263,7 @@ class Model:
         seen, _, size = seen.partition(" ")
         if handle.append:
             offset = len(text)
-        if size and offset == len(text):
+        if size and offset == len(text) and not handle.loose:
             data = data[:int(size) - offset]    # the kernel did not send the rest
         again = edit.repeats(offset, data) if edit else None
         # Of a write that the kernel cuts at the end of a page the first piece may be one that is there already.
