@@ -114,8 +114,8 @@ static enum exit_code dispatch(int argc, char **argv)
 	return mount_verb(argc, argv);
 }
 
-/* The allocator takes what is that large from the system itself, and gives it back when it is freed. Left alone it raises
- * that limit to 32 MiB with the first such text, and then keeps most of what a few long texts have needed. */
+/* What is that large the allocator takes from the system, and gives back when it is freed. Left alone it raises that
+ * limit to the largest that was freed, up to 32 MiB, and keeps most of what a few long texts have needed. */
 enum { RETURNED_AT_ONCE = 1 << 20 };
 
 int main(int argc, char **argv)

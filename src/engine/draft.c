@@ -12,21 +12,17 @@ void draft_done(struct draft *draft)
 	buf_done(&draft->text);
 }
 
-/* The text is about to change, and whoever it is lent to needs what it was. */
-static int set_aside(struct draft *draft)
+/* The text is about to change, all but its beginning, and whoever it is lent to needs what it was. */
+static int set_aside(struct draft *draft, size_t beginning)
 {
 	struct buf copy = {0};
 	size_t len = draft->text.len;
 
 	if (!draft->lent || draft->aside.data)
 		return 0;
-	if (text_charge((int64_t)len) < 0)
+	buf_add(&copy, draft->text.data, beginning < len ? beginning : len);
+	if (copy.failed)
 		return -ENOMEM;
-	buf_add(&copy, draft->text.data, len);
-	if (copy.failed) {
-		(void)text_charge(-(int64_t)len);
-		return -ENOMEM;
-	}
 	draft->aside = draft->text;
 	draft->text = copy;
 	return 0;
@@ -41,7 +37,6 @@ const char *draft_lend(struct draft *draft)
 void draft_take_back(struct draft *draft)
 {
 	draft->lent = false;
-	(void)text_charge(-(int64_t)draft->aside.len);
 	buf_done(&draft->aside);
 }
 
@@ -73,19 +68,30 @@ int draft_begin(struct draft *draft, const void *data, size_t len)
 	return r;
 }
 
-/* After a write: bytes that are missing, or that were and have come after all. True when the text has just ceased to
- * be whole. */
-static bool note_cut(struct draft *draft, size_t offset, size_t len, int r)
+/* Bytes are missing; of several such writes, all from the first to the last. True when the text has just ceased to be
+ * whole. */
+static bool note_missing(struct draft *draft, size_t offset, size_t len, int r)
 {
-	bool first = r < 0 && !draft->cut;
+	size_t end = len > SIZE_MAX - offset ? SIZE_MAX : offset + len;
+	bool first = !draft->cut;
 
-	if (first)
+	if (first || offset < draft->cut_at)
 		draft->cut_at = offset;
-	if (r < 0)
-		draft->cut = r;
-	else if (offset <= draft->cut_at && draft->cut_at - offset < len)
-		draft->cut = 0;
+	if (first || end > draft->cut_end)
+		draft->cut_end = end;
+	draft->cut = r;
 	return first;
+}
+
+/* Bytes that were missing may have come after all. */
+static void note_come(struct draft *draft, size_t offset, size_t len)
+{
+	if (offset <= draft->cut_at && offset + len > draft->cut_at)
+		draft->cut_at = offset + len;
+	if (offset < draft->cut_end && offset + len >= draft->cut_end)
+		draft->cut_end = offset;
+	if (draft->cut_at >= draft->cut_end)
+		draft->cut = 0;
 }
 
 /* After a write at `offset` to a text that was `before` bytes long: what it is by now. */
@@ -103,12 +109,14 @@ static enum json_progress scan(struct draft *draft, size_t before, size_t offset
 static int put(struct draft *draft, size_t offset, const void *data, size_t len, enum json_progress *ret_progress)
 {
 	size_t before = draft->text.len;
-	int r = offset > TEXT_MAX || len > TEXT_MAX - offset ? -EFBIG : len ? set_aside(draft) : 0;
+	int r;
 
-	*ret_progress = JSON_INCOMPLETE;
+	if (offset > TEXT_MAX || len > TEXT_MAX - offset)
+		return -EFBIG;
+	r = set_aside(draft, before);
 	if (r == 0 && offset + len > before)
 		r = resize(draft, offset + len);
-	if (r < 0 || !len)
+	if (r < 0)
 		return r;
 	memcpy(draft->text.data + offset, data, len);
 	draft->generation++;
@@ -119,9 +127,17 @@ static int put(struct draft *draft, size_t offset, const void *data, size_t len,
 int draft_write(struct draft *draft, size_t offset, const void *data, size_t len, enum json_progress *ret_progress,
 		bool *ret_cut)
 {
-	int r = put(draft, offset, data, len, ret_progress);
+	int r;
 
-	*ret_cut = note_cut(draft, offset, len, r);
+	*ret_progress = JSON_INCOMPLETE;
+	*ret_cut = false;
+	if (!len)
+		return 0;
+	r = put(draft, offset, data, len, ret_progress);
+	if (r < 0)
+		*ret_cut = note_missing(draft, offset, len, r);
+	else
+		note_come(draft, offset, len);
 	return r;
 }
 
@@ -130,7 +146,7 @@ int draft_truncate(struct draft *draft, size_t size)
 	int r = 0;
 
 	if (size != draft->text.len) {
-		r = set_aside(draft);
+		r = set_aside(draft, size);
 		if (r == 0)
 			r = resize(draft, size);
 		if (r == 0)
@@ -140,7 +156,9 @@ int draft_truncate(struct draft *draft, size_t size)
 		return r;
 	if (size)
 		draft->sequential = false;
-	if (size <= draft->cut_at)
+	if (size < draft->cut_end)
+		draft->cut_end = size;
+	if (draft->cut_at >= draft->cut_end)
 		draft->cut = 0;
 	return 0;
 }

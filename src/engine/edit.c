@@ -242,13 +242,20 @@ int edit_surrender(struct edit *edit, struct buf *ret_text)
 	pthread_mutex_lock(&edit->lock);
 	busy = edit->busy;
 	if (!busy) {
-		buf_add(ret_text, edit->draft.text.data, edit->draft.text.len);
+		if (ret_text)
+			buf_add(ret_text, edit->draft.text.data, edit->draft.text.len);
 		edit->surrendered = true;
-		names_let_go(edit->engine->names, edit->hold);
-		edit->hold = NULL;
 	}
 	pthread_mutex_unlock(&edit->lock);
 	return busy ? -EBUSY : 0;
+}
+
+void edit_let_go(struct edit *edit)
+{
+	pthread_mutex_lock(&edit->lock);
+	names_let_go(edit->engine->names, edit->hold);
+	edit->hold = NULL;
+	pthread_mutex_unlock(&edit->lock);
 }
 
 void edit_unname(struct edit *edit)

@@ -11,8 +11,9 @@
 /* Rows that are deleted before others who wait for a seat have their turn. */
 enum { ROWS_A_TURN = 100 };
 
-/* An unmount deletes what waits for so long at most. Others' locks make it STORE_LOCK_TIMEOUT_MS a row. */
-enum { STOP_MS = 10000 };
+/* An unmount deletes what waits, but waits itself for so long at most for what is not deleted then: each row that somebody
+ * else has locked takes STORE_LOCK_TIMEOUT_MS. */
+enum { WASTED_MAX_MS = 10000 };
 
 /* How often the thread looks while nothing is due. */
 enum { LOOK_MIN_MS = 10, LOOK_MAX_MS = 500 };
@@ -128,7 +129,7 @@ static void sweep_task(struct lane_task *task)
 	struct removed removed;
 	int rows = 0;
 
-	while (rows < ROWS_A_TURN && names_take(engine->names, 0, false, &removed)) {
+	while (rows < ROWS_A_TURN && !atomic_load(&engine->sweep_ends) && names_take(engine->names, 0, false, &removed)) {
 		(void)delete_taken(engine, &removed);
 		rows++;
 	}
@@ -163,25 +164,28 @@ static bool is_away(struct engine *engine)
 	return !status.reachable;
 }
 
-/* A server that cannot be reached is not waited for once more for each row, nor others' locks forever. */
+/* A server that cannot be reached is not waited for once more for each row, nor others' locks for ever. */
 void removal_stop(struct engine *engine)
 {
-	int64_t deadline_ms = clock_monotonic_ms() + STOP_MS;
+	int64_t wasted_ms = 0;
 	unsigned names[NAME_STATES];
 	struct removed removed;
 	bool away = false;
-	int r = 0;
 
 	if (!engine->sweeper.started)
 		return;
+	atomic_store(&engine->sweep_ends, true);
 	periodic_stop(&engine->sweeper);
-	while (!away && clock_monotonic_ms() < deadline_ms && names_take(engine->names, 0, true, &removed)) {
-		r = delete_taken(engine, &removed);
+	while (!away && wasted_ms < WASTED_MAX_MS && names_take(engine->names, 0, true, &removed)) {
+		int64_t began_ms = clock_monotonic_ms();
+		int r = delete_taken(engine, &removed);
+
+		wasted_ms += r < 0 ? clock_monotonic_ms() - began_ms : 0;
 		away = r == -EIO && is_away(engine);
 	}
 	names_count(engine->names, names);
 	if (names[NAME_UNLINKED] + names[NAME_RECREATED])
 		log_warning("%u rows that were removed are not deleted, since %s",
 			    names[NAME_UNLINKED] + names[NAME_RECREATED],
-			    away ? "PostgreSQL cannot be reached" : "deleting them has taken too long");
+			    away ? "PostgreSQL cannot be reached" : "others keep too many of them locked");
 }

@@ -19,13 +19,13 @@ static void unlink_scratch(struct call *call)
 	call_error(call, 0);
 }
 
-/* Of those that were given, in the order of the array; all of it when one could not be. */
-static void take_back(const struct buf *given)
+/* Those that were surrendered, in the order of the array. */
+static void for_each(const struct buf *given, void (*edit_does)(struct edit *edit))
 {
 	struct backing **at = (struct backing **)given->data;
 
 	for (size_t i = 0; i < given->len / sizeof *at; i++)
-		edit_resume(at[i]->edit);
+		edit_does(at[i]->edit);
 }
 
 static void given_done(struct buf *given)
@@ -37,28 +37,24 @@ static void given_done(struct buf *given)
 	buf_done(given);
 }
 
-/* What the handles on a name still hold is meant for nothing. -EBUSY while one commits, and then each keeps what it has. */
-static int surrender_all(struct mount *mount, uint32_t relation, const char *name)
+/* What the handles on a name still hold is meant for nothing. -EBUSY while one commits; whatever becomes of it, `ret` has
+ * those that gave up theirs, and needs given_done(). */
+static int surrender_all(struct mount *mount, uint32_t relation, const char *name, struct buf *ret)
 {
-	_cleanup_(given_done) struct buf given = {0};
 	struct backing *editing;
 	int r = 0;
 
 	while (r == 0 && (editing = files_editing(mount, relation, name))) {
-		_cleanup_buf_ struct buf dropped = {0};
-
-		r = edit_surrender(editing->edit, &dropped);
+		r = edit_surrender(editing->edit, NULL);
 		if (r == 0)
-			buf_add(&given, &editing, sizeof editing);
-		if (given.failed) {
+			buf_add(ret, &editing, sizeof editing);
+		if (ret->failed) {
 			edit_resume(editing->edit);
 			r = -ENOMEM;
 		}
 		if (r < 0)
 			backing_unref(editing);
 	}
-	if (r < 0)
-		take_back(&given);
 	return r;
 }
 
@@ -92,16 +88,20 @@ static void unlink_pending(struct call *call)
 {
 	struct mount *mount = call->mount;
 	struct names *names = mount->engine.names;
-	int r = surrender_all(mount, call->relation, call->name);
+	_cleanup_(given_done) struct buf given = {0};
+	int r = surrender_all(mount, call->relation, call->name, &given);
+	bool is_row = false;
 
 	if (r == 0) {
 		r = names_event(names, call->relation, call->name, NAME_REMOVED, NULL);
-		if (r == -EBUSY && names_state(names, call->relation, call->name, NULL) == NAME_PLAIN) {
-			call_work(call, unlink_row);
-			return;
-		}
+		is_row = r == -EBUSY && names_state(names, call->relation, call->name, NULL) == NAME_PLAIN;
 		if (r == -EBUSY) /* the name is hidden, and the row is not ours to delete */
 			r = -ENOENT;
+	}
+	for_each(&given, r < 0 ? edit_resume : edit_let_go);
+	if (is_row) {
+		call_work(call, unlink_row);
+		return;
 	}
 	if (r >= 0)
 		nodes_unname(mount->nodes, call->node, call->name);

@@ -1,5 +1,6 @@
 /* The text of a file that is being written: its bytes, whether they are whole, and how far they are JSON. Counts
- * against memory_max. Not thread-safe: an edit's lock guards it. */
+ * against memory_max, but for what was lent and is written to: one copy for a commit that is on its way. Not
+ * thread-safe: an edit's lock guards it. */
 #pragma once
 
 #include <stdatomic.h>
@@ -15,8 +16,8 @@ struct draft {
 	struct buf text;
 	_Atomic size_t size;    /* of it, for those who only look, without the lock */
 	uint64_t generation;    /* counts changes to it */
-	int cut;                /* why bytes from `cut_at` on are missing, -errno; 0: none are */
-	size_t cut_at;
+	int cut;                /* why bytes between these two are missing, -errno; 0: none are */
+	size_t cut_at, cut_end;
 	bool sequential;        /* all of it was written, each piece after the other, */
 	struct json_scan scan;  /* and is that far */
 	int64_t charged;        /* bytes of the memory budget */
@@ -26,7 +27,7 @@ struct draft {
 
 void draft_done(struct draft *draft);
 
-/* It is these bytes; that is no change of it. 0, -EFBIG, -ENOMEM. */
+/* It is these bytes; that is no change of it. Not while it is lent. 0, -EFBIG, -ENOMEM. */
 int draft_begin(struct draft *draft, const void *data, size_t len) _must_check_;
 
 /* 0; -EFBIG beyond TEXT_MAX or -ENOMEM, and then the text is cut until those bytes have come, or it is truncated before

@@ -56,19 +56,22 @@ void edit_read(struct edit *edit, size_t offset, size_t len, struct buf *out);
  *   -EINVAL       it cannot become an object any more. The bytes are taken all the same; close says it, and keeps them
  *   -errno        the text has these bytes already, and was refused with them
  *   -EFBIG beyond TEXT_MAX, -ENOMEM. Either is recorded, once, and sticks to the handle, whose text is not whole until
- *                 those bytes have come or it was truncated before them: close says so too, and the rest is not kept */
+ *                 all those bytes have come or it was truncated before them: close says so too, and the rest is not kept */
 int edit_write(struct edit *edit, size_t offset, const void *data, size_t len) _must_check_;
 
 /* 0, -EFBIG or -ENOMEM, which are recorded. */
 int edit_truncate(struct edit *edit, size_t size) _must_check_;
 size_t edit_size(struct edit *edit);
 
-/* The name leaves with somebody's mv or rm: hand over the text and forget about committing it. -EBUSY while
- * a commit is on its way. */
+/* The name leaves with somebody's mv or rm: hand over the text (NULL: nobody wants it) and forget about committing it.
+ * -EBUSY while a commit is on its way. */
 int edit_surrender(struct edit *edit, struct buf *ret_text) _must_check_;
 
 /* Whoever took the text could not keep it: the edit goes on. */
 void edit_resume(struct edit *edit);
+
+/* The name is gone, and a row that it hid may go, too. */
+void edit_let_go(struct edit *edit);
 
 /* A name that is no row yet was renamed to `ref`, where none is either: what is committed from now on makes a row there;
  * or changes `base` if that is hidden there. Takes the hold. -EBUSY while a commit is on its way, which makes it under the

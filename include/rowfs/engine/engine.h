@@ -62,6 +62,7 @@ struct engine {
 	struct periodic sweeper;     /* engine/removal.h, as is what follows */
 	struct lane_task sweep_task;
 	_Atomic enum sweep sweep;
+	atomic_bool sweep_ends;
 };
 
 /* Wire it and read the catalog. `settings`, `store`, `cache` outlive it. No thread yet. */
