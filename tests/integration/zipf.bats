@@ -1,12 +1,14 @@
 # Skewed reads, with a Redis that has room for a twentieth of the rows: it holds the right ones, and a walk through the
-# table does not push them out. ROWFS_ZIPF_ROWS, _WARM and _READS make it larger.
+# table does not push them out. ROWFS_ZIPF_ROWS, _WARM and _READS make it larger: with 50,000 rows and more, and five times
+# as many reads before, the promise is three points; of a few hundred copies chance alone takes some of that.
 
 load ../lib/rowfs
 load ../lib/feed
 
-ROWS=${ROWFS_ZIPF_ROWS:-50000}
-WARM=${ROWFS_ZIPF_WARM:-250000}
-READS=${ROWFS_ZIPF_READS:-100000}
+ROWS=${ROWFS_ZIPF_ROWS:-10000}
+WARM=${ROWFS_ZIPF_WARM:-50000}
+READS=${ROWFS_ZIPF_READS:-30000}
+POINTS=$((ROWS < 50000 ? 400 : 300))
 
 setup_file() {
 	feed_start
@@ -68,12 +70,12 @@ points() {
 }
 
 # Without a feed every read asks Redis, and copies live for an hour here: what is measured is Redis alone.
-@test "a Redis with room for 5 % of the rows answers what the best 5 % would, within three points; a scan costs less than one" {
+@test "a Redis with room for 5 % of the rows answers nearly what the best 5 % would; a scan costs less than one" {
 	mount_rowfs mnt changes=ttl,ttl=3600
 	make_room mnt
 	zipf_share mnt "grep -rq 'no such text' '$HARNESS/mnt/public/items'"
-	(($(points warm) <= 300))
-	(($(points after) <= 300))
+	(($(points warm) <= POINTS))
+	(($(points after) <= POINTS))
 	(($(points after) - $(points warm) < 100))
 }
 
