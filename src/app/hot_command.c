@@ -99,11 +99,6 @@ static void print_table(yajl_val record, struct buf *out)
 		 number(record, "rows_read"), number(record, "exponent"));
 	print_sets(list(record, "sets"), out);
 	print_rows(list(record, "hottest"), out);
-	buf_adds(out, "  proposed: ");
-	record_show(record_get(record, "rule"), out);
-	buf_adds(out, " (");
-	record_show(record_get(record, "because"), out);
-	buf_adds(out, ")\n");
 }
 
 /* Was it one that was asked for? */

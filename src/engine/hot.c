@@ -124,20 +124,38 @@ static bool read_places(struct hot *hot, struct popularity *others, unsigned *re
 	return true;
 }
 
+/* A name is a key. Others may see rows that this mount's role may not, and the other way round: only rows of tables whose
+ * copies it may use and make go out, and come in. Where a table's rows stand together that costs less. */
+static void add_common(struct hot *hot, const struct popularity *from, struct popularity *ret)
+{
+	_cleanup_schema_ struct schema *schema = catalog_get(hot->parts.catalog);
+	const struct relation *relation = NULL;
+
+	for (size_t i = 0; i < from->n_tables; i++)
+		popularity_add_table(ret, &from->tables[i]);
+	for (size_t i = 0; i < from->n_rows; i++) {
+		if (i == 0 || from->rows[i].relation != from->rows[i - 1].relation)
+			relation = schema_relation(schema, from->rows[i].relation);
+		if (relation && reader_may_cache(hot->parts.reader, relation))
+			popularity_add_row(ret, &from->rows[i]);
+	}
+}
+
 static void write_place(struct hot *hot)
 {
-	_cleanup_popularity_ struct popularity own = {0};
+	_cleanup_popularity_ struct popularity all = {0}, own = {0};
 	_cleanup_buf_ struct buf value = {0};
 	char key[16];
 
 	if (hot->place < 0)
 		return;
-	access_summarize(hot->parts.access, &own);
+	access_summarize(hot->parts.access, &all);
+	add_common(hot, &all, &own);
 	popularity_keep_rows(&own, HOT_TOLD_ROWS);
 	buf_addf(&value, "%s\n", hot->token);
 	popularity_print(&own, &value);
 	print_place(hot->place, key);
-	if (!value.failed && !own.failed)
+	if (!value.failed && !all.failed && !own.failed)
 		cache_put(hot->parts.cache, key, value.data, value.len, HOT_LIFE_MS);
 }
 
@@ -161,30 +179,13 @@ static void exchange(struct hot *hot)
 	write_place(hot);
 }
 
-/* Others may see rows that this mount's role may not, and a name is a key: only those of tables whose copies it may
- * use. `from` is settled, so that a table's rows stand together. */
-static void add_others(struct hot *hot, const struct popularity *from, struct popularity *ret)
-{
-	_cleanup_schema_ struct schema *schema = catalog_get(hot->parts.catalog);
-	const struct relation *relation = NULL;
-
-	for (size_t i = 0; i < from->n_tables; i++)
-		popularity_add_table(ret, &from->tables[i]);
-	for (size_t i = 0; i < from->n_rows; i++) {
-		if (i == 0 || from->rows[i].relation != from->rows[i - 1].relation)
-			relation = schema_relation(schema, from->rows[i].relation);
-		if (relation && reader_may_cache(hot->parts.reader, relation))
-			popularity_add_row(ret, &from->rows[i]);
-	}
-}
-
 unsigned hot_sum(struct hot *hot, struct popularity *ret)
 {
 	unsigned n;
 
 	access_summarize(hot->parts.access, ret);
 	pthread_mutex_lock(&hot->lock);
-	add_others(hot, &hot->others, ret);
+	add_common(hot, &hot->others, ret);
 	n = hot->n_others;
 	pthread_mutex_unlock(&hot->lock);
 	popularity_settle(ret);
@@ -193,15 +194,19 @@ unsigned hot_sum(struct hot *hot, struct popularity *ret)
 
 /* --- Loading --------------------------------------------------------------------------------- */
 
+/* What came of it; BUSY: somebody else may be about to, or Redis can have no copy just now. */
+enum load_end { LOAD_DONE, LOAD_BUSY, LOAD_FAILED };
+
 /* A row that is being loaded, and the thread that waits for that. */
 struct load {
 	struct read_request request;
 	pthread_mutex_t lock;
 	pthread_cond_t ended;
-	bool done, loaded;
+	bool done;
+	enum load_end end;
 };
 
-/* So that a request to end is seen while PostgreSQL does not answer. */
+/* How soon a request to end is seen while another thread reads the row. */
 enum { WAIT_MS = 100 };
 
 static void wait_a_little(struct load *load)
@@ -233,19 +238,19 @@ static void load_done(struct read_request *request, struct text *text, const str
 
 	pthread_mutex_lock(&load->lock);
 	load->done = true;
-	load->loaded = text != NULL;
+	load->end = text ? LOAD_DONE : e->err == EBUSY ? LOAD_BUSY : LOAD_FAILED;
 	pthread_cond_signal(&load->ended);
 	pthread_mutex_unlock(&load->lock);
 }
 
 /* Read it as anybody does, who wants it to be in Redis. On this thread, unless all seats are taken. */
-static bool load_row(struct hot *hot, const struct row_reads *row)
+static enum load_end load_row(struct hot *hot, const struct row_reads *row)
 {
-	struct load load = {.request = {.done = load_done, .load = true}};
+	struct load load = {.request = {.done = load_done, .load = true}, .end = LOAD_FAILED};
 	struct rowref ref;
 
 	if (rowref_of_name(hot->parts.catalog, row->relation, row->name, &ref, NULL) < 0)
-		return false;
+		return LOAD_FAILED;
 	pthread_mutex_init(&load.lock, NULL);
 	pthread_cond_init(&load.ended, NULL);
 	reader_get(hot->parts.reader, &ref, &load.request);
@@ -255,29 +260,21 @@ static bool load_row(struct hot *hot, const struct row_reads *row)
 	pthread_cond_destroy(&load.ended);
 	pthread_mutex_destroy(&load.lock);
 	rowref_done(&ref);
-	return load.loaded;
+	return load.end;
 }
 
-/* Was it loaded in this epoch already? Notes that it is. */
-static bool was_loaded(struct hot *hot, const struct row_reads *row)
+/* Where it stands that the row was loaded in this epoch; 0 there: it was not. */
+static uint64_t *loaded_place(struct hot *hot, uint64_t hash)
 {
-	uint64_t hash = row_hash(row->relation, row->name) | 1;
+	size_t i = hash >> 1;
 
 	if (hot->n_loaded > LOADED / 2) {
 		memset(hot->loaded, 0, sizeof hot->loaded);
 		hot->n_loaded = 0;
 	}
-	for (size_t i = hash >> 1;; i++) {
-		uint64_t *place = &hot->loaded[i % LOADED];
-
-		if (*place == hash)
-			return true;
-		if (*place)
-			continue;
-		*place = hash;
-		hot->n_loaded++;
-		return false;
-	}
+	while (hot->loaded[i % LOADED] && hot->loaded[i % LOADED] != hash)
+		i++;
+	return &hot->loaded[i % LOADED];
 }
 
 /* Can what is loaded be used? */
@@ -292,11 +289,21 @@ static unsigned load_rows(struct hot *hot, struct popularity *rows, unsigned mos
 	unsigned n = 0;
 
 	popularity_keep_rows(rows, LOADED / 4);
-	for (size_t i = 0; i < rows->n_rows && rows->rows[i].count > 1 && n < most && under_epoch(hot); i++)
-		if (!was_loaded(hot, &rows->rows[i])) {
-			count(hot_loads);
-			n += load_row(hot, &rows->rows[i]);
-		}
+	for (size_t i = 0; i < rows->n_rows && rows->rows[i].count > 1 && n < most && under_epoch(hot); i++) {
+		uint64_t hash = row_hash(rows->rows[i].relation, rows->rows[i].name) | 1;
+		uint64_t *place = loaded_place(hot, hash);
+		enum load_end end;
+
+		if (*place)
+			continue;
+		count(hot_loads);
+		end = load_row(hot, &rows->rows[i]);
+		n += end == LOAD_DONE;
+		if (end == LOAD_BUSY)
+			continue;
+		*place = hash;
+		hot->n_loaded++;
+	}
 	return n;
 }
 

@@ -4,28 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "rowfs/model/advice.h"
 #include "rowfs/model/json.h"
 #include "rowfs/model/skew.h"
 
 static const int percents[] = {50, 80, 95};
-
-static void print_text(const char *name, const char *value, struct buf *out)
-{
-	buf_addf(out, ", \"%s\": ", name);
-	json_print_string(value, strlen(value), out);
-}
-
-/* The key's column, if it is one whole number. */
-static const char *number_key(const struct relation *relation)
-{
-	const struct column *column;
-
-	if (relation->key_kind != KEY_COLUMNS || relation->n_parts != 1)
-		return NULL;
-	column = &relation->columns[relation->parts[0].column];
-	return column->type->kind == TYPE_INTEGER ? column->name : NULL;
-}
 
 static void print_reads(const struct table_reads *table, struct buf *out)
 {
@@ -59,17 +41,6 @@ static void print_rows(const struct row_reads *rows, size_t n, struct buf *out)
 	buf_addc(out, ']');
 }
 
-static void print_advice(const struct advice_facts *facts, struct buf *out)
-{
-	_cleanup_buf_ struct buf rule = {0}, because = {0};
-
-	advise(facts, &rule, &because);
-	if (rule.failed || because.failed)
-		return;
-	print_text("rule", rule.data, out);
-	print_text("because", because.data, out);
-}
-
 static void print_table(struct engine *engine, const struct relation *relation, const struct table_reads *table,
 			const struct popularity *sum, struct buf *out)
 {
@@ -77,16 +48,8 @@ static void print_table(struct engine *engine, const struct relation *relation, 
 	const struct row_reads *rows = popularity_rows(sum, relation->oid, &n);
 	_cleanup_free_ uint64_t *counts = calloc(n + 1, sizeof *counts);
 	_cleanup_buf_ struct buf path = {0};
+	double row_bytes = COPY_OVERHEAD + (table->lately ? (double)table->lately_bytes / (double)table->lately : 0);
 	struct skew skew;
-	struct advice_facts facts = {
-		.rows = rows,
-		.n_rows = n,
-		.skew = &skew,
-		.row_bytes = COPY_OVERHEAD +
-			     (table->lately ? (double)table->lately_bytes / (double)table->lately : 0),
-		.cacheable = reader_may_cache(engine->reader, relation),
-		.key = number_key(relation),
-	};
 
 	engine_print_path(engine, relation, &path);
 	if (!counts || path.failed)
@@ -96,9 +59,8 @@ static void print_table(struct engine *engine, const struct relation *relation, 
 	skew_fit(counts, n, table->lately, &skew);
 	json_print_string(path.data, path.len, out);
 	print_reads(table, out);
-	print_sets(&skew, facts.row_bytes, out);
+	print_sets(&skew, row_bytes, out);
 	print_rows(rows, n, out);
-	print_advice(&facts, out);
 }
 
 void hot_report_print(struct engine *engine, struct buf *out)

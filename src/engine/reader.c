@@ -96,7 +96,8 @@ void reader_use_feed(struct reader *reader, bool use)
 	atomic_store(&reader->feed, use);
 }
 
-/* A shared copy must be the same text for all, not be a standby's, and wanted at all. Without xmin nobody can tell two versions of a row apart, which the own-reads rule needs (R6). */
+/* A shared copy must be the same text for all, not be a standby's, and wanted at all. Without xmin nobody can tell two
+ * versions of a row apart, which the own-reads rule needs (R6). */
 bool reader_may_cache(const struct reader *reader, const struct relation *relation)
 {
 	if (reader->parts.settings->strong || relation->row_security || relation->partial ||

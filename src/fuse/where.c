@@ -26,7 +26,7 @@ static void answer_where(struct call *call)
 {
 	struct where_exchange exchange = {0};
 	_cleanup_text_ struct text *memory = held_in_memory(call->mount, call->relation, call->ref.name);
-	int r = where_print(&call->mount->engine, &call->ref, memory, STORE_WRITE, &call->buf, &call->error);
+	int r = where_print(&call->mount->engine, &call->ref, memory, STORE_READ, &call->buf, &call->error);
 
 	if (r < 0) {
 		call_error(call, r);
@@ -36,6 +36,24 @@ static void answer_where(struct call *call)
 	snprintf(exchange.answer, sizeof exchange.answer, "%s", call->buf.data);
 	fuse_reply_ioctl(call->req, 0, &exchange, sizeof exchange);
 	call_free(call);
+}
+
+static void where_task(struct lane_task *task)
+{
+	struct call *call = container_of(task, struct call, task);
+
+	if (task->late)
+		call_error(call, lane_late(&call->error));
+	else
+		answer_where(call);
+}
+
+/* On a seat of the readers, so that no save waits for those who look. */
+static void look(struct call *call)
+{
+	call->task.run = where_task;
+	call->task.group = call->relation;
+	lane_run(call->mount->engine.reads, &call->task);
 }
 
 void op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int command, void *arg, struct fuse_file_info *fi, unsigned flags,
@@ -59,5 +77,5 @@ void op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int command, void *arg, s
 	if (r < 0)
 		call_error(call, r == -ENOMEM ? r : -ENOENT);
 	else
-		call_work(call, answer_where);
+		look(call);
 }

@@ -218,8 +218,8 @@ static bool parse_row(struct popularity *popularity, const char *line)
 	struct row_reads row = {0};
 	int used = -1;
 
-	sscanf(line, "r %10" SCNu32 " %18" SCNu64 " %10" SCNu32 " %n", &row.relation, &row.count, &row.bytes, &used);
-	if (used < 0 || !line[used] || strlen(line + used) > NAME_BYTES || strchr(line + used, '/'))
+	sscanf(line, "r %10" SCNu32 " %18" SCNu64 " %10" SCNu32 "%n", &row.relation, &row.count, &row.bytes, &used);
+	if (used < 0 || line[used++] != ' ' || !line[used] || strlen(line + used) > NAME_BYTES || strchr(line + used, '/'))
 		return false;
 	row.name = (char *)line + used;
 	popularity_add_row(popularity, &row);

@@ -61,7 +61,7 @@ END_TEST
 
 START_TEST(what_is_printed_is_read_again)
 {
-	static const char text[] = "rowfs-hot 1\nt 7 1 2 3 6 60\nr 7 5 250 a b.json\nr 7 2 250 %C3.json\n";
+	static const char text[] = "rowfs-hot 1\nt 7 1 2 3 6 60\nr 7 5 250  a b.json\nr 7 2 250 %C3.json\n";
 
 	ck_assert(parse(text));
 	popularity_settle(&all);
