@@ -87,7 +87,7 @@ kill_mount() {
 	wait_until 10 lapsed
 	ten_seconds_passed() { ((SECONDS - began > 10)); }
 	# It holds the lock, so nobody takes over; reads ask PostgreSQL meanwhile.
-	assert_contains "$(feed_get "$OTHER" worker_here)" "waiting"
+	wait_until 5 feed_is "$OTHER" worker_here waiting
 	wait_until 20 ten_seconds_passed
 	kill -CONT "$(rowfs_pid "$LEADER")"
 	feed_live a b
