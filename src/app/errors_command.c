@@ -104,16 +104,12 @@ static void restart_if_counted_anew(struct request *request, const char *lines)
 
 static enum exit_code print_unseen(struct request *request)
 {
-	_cleanup_buf_ struct buf path = {0}, lines = {0}, out = {0};
+	_cleanup_buf_ struct buf lines = {0}, out = {0};
+	enum exit_code code = read_report(request->mountpoint, "errors", &lines);
 	char *rest = NULL;
-	int r;
 
-	buf_addf(&path, "%s/.rowfs/errors", request->mountpoint);
-	r = path.failed ? -ENOMEM : read_file(path.data, &lines);
-	if (r < 0) {
-		say("%s: %s", request->mountpoint, r == -ENOENT ? "no rowfs is mounted there" : strerror(-r));
-		return EXIT_MOUNTPOINT;
-	}
+	if (code)
+		return code;
 	restart_if_counted_anew(request, lines.data);
 	for (char *line = strtok_r(lines.data, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
 		print_line(request, line, &out);

@@ -1,6 +1,5 @@
 #include "hot_command.h"
 
-#include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -134,20 +133,14 @@ static enum exit_code print_lines(const struct request *request, char *lines)
 
 enum exit_code hot_run(int argc, char **argv)
 {
-	_cleanup_buf_ struct buf path = {0}, lines = {0};
+	_cleanup_buf_ struct buf lines = {0};
 	struct request request = {0};
-	char none[1] = "";
-	int r;
+	enum exit_code code;
 
 	if (!read_arguments(argc, argv, &request)) {
 		say("%s", usage);
 		return EXIT_USAGE;
 	}
-	buf_addf(&path, "%s/.rowfs/hot", request.mountpoint);
-	r = path.failed ? -ENOMEM : read_file(path.data, &lines);
-	if (r < 0) {
-		say("%s: %s", request.mountpoint, r == -ENOENT ? "no rowfs is mounted there" : strerror(-r));
-		return EXIT_MOUNTPOINT;
-	}
-	return print_lines(&request, lines.data ? lines.data : none);
+	code = read_report(request.mountpoint, "hot", &lines);
+	return code ? code : print_lines(&request, lines.data);
 }

@@ -2,6 +2,9 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
+
+#include "say.h"
 
 int read_file(const char *path, struct buf *ret)
 {
@@ -19,4 +22,17 @@ int read_file(const char *path, struct buf *ret)
 	fclose(file);
 	buf_adds(ret, "");
 	return r < 0 ? r : ret->failed ? -ENOMEM : 0;
+}
+
+enum exit_code read_report(const char *mountpoint, const char *name, struct buf *ret)
+{
+	_cleanup_buf_ struct buf path = {0};
+	int r;
+
+	buf_addf(&path, "%s/.rowfs/%s", mountpoint, name);
+	r = path.failed ? -ENOMEM : read_file(path.data, ret);
+	if (r == 0)
+		return EXIT_DONE;
+	say("%s: %s", mountpoint, r == -ENOENT ? "no rowfs is mounted there" : strerror(-r));
+	return EXIT_MOUNTPOINT;
 }

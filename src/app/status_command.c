@@ -1,6 +1,5 @@
 #include "status_command.h"
 
-#include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,14 +7,6 @@
 #include "read_file.h"
 #include "rowfs/model/json.h"
 #include "say.h"
-
-static int read_status(const char *mountpoint, struct buf *ret)
-{
-	_cleanup_buf_ struct buf path = {0};
-
-	buf_addf(&path, "%s/.rowfs/status", mountpoint);
-	return path.failed ? -ENOMEM : read_file(path.data, ret);
-}
 
 /* A number as JSON writes it, which a counter is and an address is not. */
 static bool is_number(const char *value)
@@ -74,19 +65,16 @@ enum exit_code status_run(int argc, char **argv)
 {
 	_cleanup_buf_ struct buf status = {0}, json = {0};
 	const char *mountpoint, *out;
+	enum exit_code code;
 	bool as_json;
-	int r;
 
 	if (!read_arguments(argc, argv, &mountpoint, &as_json)) {
 		say("%s", usage);
 		return EXIT_USAGE;
 	}
-	r = read_status(mountpoint, &status);
-	if (r < 0) {
-		say("%s: %s", mountpoint,
-		    r == -ENOENT ? "no rowfs is mounted there" : strerror(-r));
-		return EXIT_MOUNTPOINT;
-	}
+	code = read_report(mountpoint, "status", &status);
+	if (code)
+		return code;
 	if (as_json)
 		print_json(status.data, &json);
 	out = as_json ? json.data : status.data;

@@ -263,15 +263,19 @@ static enum load_end load_row(struct hot *hot, const struct row_reads *row)
 	return load.end;
 }
 
+static void forget_loaded(struct hot *hot)
+{
+	memset(hot->loaded, 0, sizeof hot->loaded);
+	hot->n_loaded = 0;
+}
+
 /* Where it stands that the row was loaded in this epoch; 0 there: it was not. */
 static uint64_t *loaded_place(struct hot *hot, uint64_t hash)
 {
 	size_t i = hash >> 1;
 
-	if (hot->n_loaded > LOADED / 2) {
-		memset(hot->loaded, 0, sizeof hot->loaded);
-		hot->n_loaded = 0;
-	}
+	if (hot->n_loaded > LOADED / 2)
+		forget_loaded(hot);
 	while (hot->loaded[i % LOADED] && hot->loaded[i % LOADED] != hash)
 		i++;
 	return &hot->loaded[i % LOADED];
@@ -337,8 +341,7 @@ static bool has_new_epoch(struct hot *hot)
 	if (!status.live || strcmp(status.epoch, hot->epoch) == 0)
 		return false;
 	memcpy(hot->epoch, status.epoch, sizeof hot->epoch);
-	memset(hot->loaded, 0, sizeof hot->loaded);
-	hot->n_loaded = 0;
+	forget_loaded(hot);
 	return true;
 }
 
