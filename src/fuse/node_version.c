@@ -1,5 +1,7 @@
 /* What the kernel was told of rows, and what follows from that for its next question. nodes.h has the rules. */
 #include <assert.h>
+#include <fcntl.h>
+#include <unistd.h>
 
 #include "node_table.h"
 
@@ -271,6 +273,37 @@ void nodes_make_row(struct nodes *nodes, struct node *node, uint32_t relation, u
 	node->spoiled = true;
 	node->fed = false;
 	nodes_unlock(nodes);
+}
+
+void nodes_make_scratch(struct nodes *nodes, struct node *node, uint64_t ino, int *path_fd)
+{
+	nodes_lock(nodes);
+	node->kind = NODE_SCRATCH;
+	node->ino = ino;
+	node->moved_us = clock_monotonic_us();
+	/* Others may be using the number: it is filled anew, never closed. */
+	if (node->path_fd < 0) {
+		node->path_fd = *path_fd;
+		*path_fd = -1;
+	} else {
+		dup3(*path_fd, node->path_fd, O_CLOEXEC);
+	}
+	nodes_unlock(nodes);
+}
+
+bool nodes_admit_scratch(struct nodes *nodes, struct node *node, pid_t pid)
+{
+	bool admitted;
+
+	nodes_lock(nodes);
+	admitted = !node->moved_us || clock_monotonic_us() - node->moved_us > REPEATED_US || !pid ||
+		   node_refused_us(nodes, node->ino, pid);
+	if (admitted)
+		forget_refusal(nodes, node, pid);
+	else
+		note_refusal(nodes, node, pid);
+	nodes_unlock(nodes);
+	return admitted;
 }
 
 /* --- GETATTR --------------------------------------------------------------------------------- */

@@ -78,6 +78,7 @@ struct node {
 	bool fed;             /* later ones are marked */
 	int64_t told_us;      /* when it was told, */
 	int64_t said_us;      /* and when the kernel was last told so again */
+	int64_t moved_us;     /* SCRATCH: when it was moved away from a row's name; 0: it was not */
 	int64_t contended_until_us; /* until then every LOOKUP of the name gives another node */
 	pid_t refused;        /* whose OPEN got ESTALE, if no LOOKUP has come since; else 0 */
 	struct text *kept;    /* what LOOKUP read, for the OPEN that follows */
@@ -210,6 +211,16 @@ void nodes_promote(struct nodes *nodes, struct node *node, struct file *file);
 /* The node of a scratch file is a row's now, `version` of which it holds; the kernel's size is not relied upon. */
 void nodes_make_row(struct nodes *nodes, struct node *node, uint32_t relation, uint64_t ino,
 		    const struct version *version);
+
+/* The node of a row is a scratch file's now. *path_fd: its descriptor, which is taken (-1), or left for the caller to
+ * close where the node has one already. */
+void nodes_make_scratch(struct nodes *nodes, struct node *node, uint64_t ino, int *path_fd);
+
+/* May an OPEN of a scratch file's node go on? Else it is to be answered with ESTALE. Who walked to a row's name just
+ * before the row was moved away means the row, and must not take the file that was moved for it: what he made of that he
+ * would save over what the row has become since, and nothing is known of what he had read. So each one's first OPEN
+ * after the move is sent back to look again; who meant the file comes to it again. */
+bool nodes_admit_scratch(struct nodes *nodes, struct node *node, pid_t pid);
 
 /* What GETATTR says of a node whose row is `version` now, as `look` found it. Where that is not what the node was
  * told, no OPEN is admitted to it any more. */

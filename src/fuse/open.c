@@ -326,6 +326,11 @@ static void open_scratch(struct call *call)
 	bool cut;
 	int fd;
 
+	if (!nodes_admit_scratch(call->mount->nodes, call->node, call->asker.pid)) {
+		count(stale_opens);
+		call_error(call, -ESTALE);
+		return;
+	}
 	cut = (call->fi.flags & O_TRUNC) && !is_kept(call) && fstat(call->node->path_fd, &st) == 0;
 	fd = open_in_spool(call->node->path_fd, call->fi.flags);
 	if (fd < 0) {

@@ -175,19 +175,8 @@ static struct node *row_is_scratch(struct call *call, int dir)
 	int path_fd = openat(dir, call->new_name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	struct stat st;
 
-	if (node && path_fd >= 0 && fstat(path_fd, &st) == 0) {
-		nodes_lock(mount->nodes);
-		node->kind = NODE_SCRATCH;
-		node->ino = spool_ino(st.st_ino);
-		/* Others may be using the number: it is filled anew, never closed. */
-		if (node->path_fd < 0) {
-			node->path_fd = path_fd;
-			path_fd = -1;
-		} else {
-			dup3(path_fd, node->path_fd, O_CLOEXEC);
-		}
-		nodes_unlock(mount->nodes);
-	}
+	if (node && path_fd >= 0 && fstat(path_fd, &st) == 0)
+		nodes_make_scratch(mount->nodes, node, spool_ino(st.st_ino), &path_fd);
 	if (path_fd >= 0)
 		close(path_fd);
 	return node;

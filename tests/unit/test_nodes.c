@@ -76,6 +76,22 @@ START_TEST(an_open_is_given_what_its_lookup_read)
 }
 END_TEST
 
+/* It was looked up under the row's name or under the one that the row was moved to; only a second OPEN tells. */
+START_TEST(who_had_walked_to_a_row_is_not_given_the_file_it_was_moved_to)
+{
+	struct node *node = look_up("one", PID);
+	int path_fd = -1;
+
+	ck_assert(nodes_admit_scratch(nodes, node, PID)); /* never a row's */
+	nodes_make_scratch(nodes, node, INO + 1, &path_fd);
+	ck_assert(!nodes_admit_scratch(nodes, node, PID));
+	ck_assert(!nodes_admit_scratch(nodes, node, OTHER));
+	ck_assert(nodes_admit_scratch(nodes, node, PID)); /* he meant the file */
+	ck_assert(!nodes_admit_scratch(nodes, node, PID));
+	ck_assert(nodes_admit_scratch(nodes, node, 0)); /* ESTALE would reach who cannot be told from others */
+}
+END_TEST
+
 START_TEST(a_node_that_lost_its_name_gives_no_old_text)
 {
 	struct node *before = look_up("one", PID), *after = look_up("two", PID);
@@ -153,6 +169,7 @@ int main(void)
 
 	tcase_add_checked_fixture(test, setup, teardown);
 	tcase_add_test(test, an_open_is_given_what_its_lookup_read);
+	tcase_add_test(test, who_had_walked_to_a_row_is_not_given_the_file_it_was_moved_to);
 	tcase_add_test(test, a_node_that_lost_its_name_gives_no_old_text);
 	tcase_add_test(test, what_was_read_before_a_save_is_not_given_after_it);
 	tcase_add_test(test, who_was_sent_to_look_is_given_what_he_found_whatever_came_since);
