@@ -19,6 +19,7 @@ enum outcome {
 	USABLE,
 	FILL,    /* nothing; what PostgreSQL says may be put there */
 	REPLACE, /* a value that is no good; the same */
+	AWAITED, /* somebody is about to fill it, unless his lease has no end */
 	ASK,     /* nothing that may be used or replaced */
 };
 
@@ -198,12 +199,14 @@ static enum outcome cached(struct reader *reader, const struct rowref *ref, stru
 	if (answer == CACHE_MISS)
 		count(cache_misses);
 	if (answer != CACHE_HIT)
-		return answer == CACHE_MISS ? FILL : ASK;
+		return answer == CACHE_MISS ? FILL : answer == CACHE_BUSY ? AWAITED : ASK;
 	terms = terms_of(reader, question->feed, &question->proof);
 	text = copy_parse(ref->relation, &question->value, &terms, &garbage);
 	if (!text) {
 		if (garbage)
 			count(cache_garbage);
+		else
+			count(cache_outdated);
 		return REPLACE;
 	}
 	if (!SWITCHED_OFF("own") &&
@@ -320,12 +323,13 @@ static bool take_lease(struct flight *flight, char token[CACHE_TOKEN_SIZE])
 	if (SWITCHED_OFF("lease"))
 		return true;
 	print_copy_key(reader, &flight->ref, feed, &key);
-	if (feed)
+	/* Who waits for another's copy leaves whatever that has become. */
+	if (feed && flight->outcome != AWAITED)
 		copy_print_terms(&terms, &valid);
 	return !key.failed && !valid.failed &&
 	       cache_lease(reader->parts.cache, key.data, key.len,
 			   flight->outcome == REPLACE ? &flight->replace : NULL,
-			   feed ? valid.data : NULL, token);
+			   flight->outcome == AWAITED ? "" : feed ? valid.data : NULL, token);
 }
 
 /* A column that is gone says nothing about the row: read the catalog and ask once more. Such an answer is

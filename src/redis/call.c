@@ -11,13 +11,18 @@
 
 static const char *const script_text[SCRIPT_COUNT] = {
         /* KEYS[1], ARGV: the lease, its life, a value that it may replace, how those begin that it
-           may not. What is no string is garbage, which any lease may replace. */
+           may not. What is no string is garbage, which any lease may replace, and so is a lease
+           that has no end: nobody takes such a one. */
         [SCRIPT_LEASE] =
                 "local key = KEYS[1] " LUA_GET
-                "if type(v) == 'string' and (string.sub(v, 1, 2) == '" LEASE_MARK "' or "
-                "v ~= ARGV[3] and string.sub(v, 1, #ARGV[4]) == ARGV[4]) then return false end "
+                "local garbage = type(v) == 'table' "
+                "if type(v) == 'string' and string.sub(v, 1, 2) == '" LEASE_MARK "' then "
+                "if redis.call('PTTL', key) >= 0 then return false end "
+                "garbage = true "
+                "elseif type(v) == 'string' and v ~= ARGV[3] and "
+                "string.sub(v, 1, #ARGV[4]) == ARGV[4] then return false end "
                 "local set = redis.call('SET', key, ARGV[1], 'PX', ARGV[2]) "
-                "return type(v) == 'table' and redis.status_reply('GARBAGE') or set",
+                "return garbage and redis.status_reply('GARBAGE') or set",
         /* KEYS[1], ARGV: the lease, the value, how long after the lease it may be used, the lease's
          * life. The lease stood before the row was read, so its age by Redis' own clock is at least
          * the copy's, however long the fill was on its way. */

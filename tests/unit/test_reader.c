@@ -49,7 +49,7 @@ START_TEST(somebody_elses_lease_means_no_fill)
 {
 	fake_cache_put(key, "L:others", 8);
 	ck_assert_int_eq(get(&ref), 7421);
-	check_events("get fetch");
+	check_events("get lease fetch");
 	ck_assert(redis_holds("L:others"));
 }
 END_TEST

@@ -201,7 +201,7 @@ START_TEST(somebody_elses_lease_means_no_fill)
 {
 	fake_cache_put(row_key, "L:others", 8);
 	ck_assert_int_eq(get(&ref), 7421);
-	check_events("read fetch");
+	check_events("read lease fetch");
 	ck_assert(holds("L:others", ""));
 }
 END_TEST

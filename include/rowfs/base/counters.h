@@ -10,6 +10,7 @@
 	X(cache_misses, "row reads that Redis did not hold")                              \
 	X(cache_rejected, "Redis copies not used: older than what this mount has seen")   \
 	X(cache_garbage, "Redis values that were no row copy, replaced")                  \
+	X(cache_outdated, "copies of another epoch, or of other columns, replaced")       \
 	X(cache_errors, "Redis commands that failed or took too long")                    \
 	X(cache_fills, "rows put into Redis")                                             \
 	X(cache_unadmitted, "row reads not put into Redis: read for the first time, or in a walk") \

@@ -74,8 +74,8 @@ enum cache_answer cache_read(struct cache *cache, uint32_t relation, const char 
 /* Take the lease on an absent key; true with the token if this caller now holds it. Awaited: a fill
  * is only safe when the lease stood before the row was read. Two kinds of value may be replaced by it:
  * `replace` (or NULL), that very value, found to be no good (garbage, other fingerprint); and what does not
- * begin with `valid` (or NULL), that is, copies of other epochs. A lease of somebody else is never replaced. With
- * either, a key of another type is replaced too. One round trip. */
+ * begin with `valid` (or NULL), that is, copies of other epochs. A lease of somebody else is only replaced if it has no
+ * end, as none has. With either, a key of another type is replaced too. One round trip. */
 bool cache_lease(struct cache *cache, const char *key, size_t key_len, const struct buf *replace,
                  const char *valid, char ret_token[CACHE_TOKEN_SIZE]);
 
