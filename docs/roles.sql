@@ -30,6 +30,10 @@ AND NOT c.relispartition AND c.relpersistence = 'p' AND NOT EXISTS (
 AND NOT EXISTS (SELECT FROM pg_publication_rel AS r JOIN pg_publication AS p ON p.oid = r.prpubid
 	WHERE p.pubname = 'rowfs' AND r.prrelid = c.oid) \gexec
 
+-- A worker that is a process of its own and is to pin rows (placement rules) reads those tables; for each:
+--   GRANT USAGE ON SCHEMA shop TO rowfs_sync;
+--   GRANT SELECT ON shop.products TO rowfs_sync;
+
 -- The sync worker, by the change log, where "rowfs sync install" has made one.
 SELECT to_regclass('rowfs.changes') IS NOT NULL AS logged \gset
 \if :logged

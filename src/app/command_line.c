@@ -37,11 +37,12 @@ static const struct option long_flags[] = {
 static const char *const shapes[] = {
         [PLACES_SOURCE_AND_MOUNTPOINT] = "rowfs SOURCE MOUNTPOINT -o OPTION,…",
         [PLACES_SOURCE] = "rowfs sync [install|uninstall|status] SOURCE -o OPTION,…",
+        [PLACES_RULE] = "rowfs place SOURCE TABLE RULE..., or TABLE --drop, or --show",
 };
 
 static unsigned expected(const struct words *words)
 {
-	return words->places == PLACES_SOURCE ? 1 : 2;
+	return words->places == PLACES_SOURCE_AND_MOUNTPOINT ? 2 : 1;
 }
 
 static int add_positional(struct words *words, const char *word, struct error *e)
@@ -170,7 +171,7 @@ int command_line_parse(int argc, char **argv, enum places places, enum command *
 	_cleanup_(words_done) struct words words = {
 	        .command = COMMAND_MOUNT,
 	        .places = places,
-	        .foreground = places == PLACES_SOURCE,
+	        .foreground = places != PLACES_SOURCE_AND_MOUNTPOINT,
 	};
 	_cleanup_settings_ struct settings settings = {0};
 	int r = read_words(argc, argv, &words, e);

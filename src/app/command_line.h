@@ -1,5 +1,6 @@
 /* argv → settings: rowfs [mount] SOURCE MOUNTPOINT [-o OPTION,…] [-f] [-d]
  *                  rowfs sync SOURCE [-o OPTION,…] [-d]
+ *                  rowfs place …, whose own words are taken out before
  *
  * Also what mount(8) calls for `mount -t fuse.rowfs SOURCE MOUNTPOINT`. -o is read before the
  * configuration file, which it names, and once more after it, since -o goes before it. */
@@ -11,7 +12,7 @@
 enum command { COMMAND_MOUNT, COMMAND_HELP, COMMAND_VERSION, COMMAND_MANUAL, COMMAND_SHOW_CONFIG };
 
 /* What stands after the verb. */
-enum places { PLACES_SOURCE_AND_MOUNTPOINT, PLACES_SOURCE };
+enum places { PLACES_SOURCE_AND_MOUNTPOINT, PLACES_SOURCE, PLACES_RULE };
 
 /* Parse; argv is reordered. *ret (settings_done()) is filled for COMMAND_MOUNT, and without source
  * and mount point for COMMAND_SHOW_CONFIG. Returns 0 or -errno with a sentence; the mount point is

@@ -7,6 +7,7 @@
 
 #include "config_text.h"
 #include "rowfs/base/options.h"
+#include "rowfs/model/placement.h"
 
 /* libconfuse hands its callbacks no context. There is one thread when the configuration is read. */
 static struct {
@@ -30,8 +31,8 @@ static bool describe_unknown(const cfg_t *cfg, const char *text)
 	nearest = name ? option_nearest(name) : NULL;
 	if (cfg->title)
 		error_set(reading.error, EINVAL,
-		          "%s:%d: a table has a key and an mtime, but no \"%s\"", reading.path,
-		          cfg->line, name);
+		          "%s:%d: a table has a key, an mtime, place, hash, columns and hot, but no \"%s\"",
+		          reading.path, cfg->line, name);
 	else if (nearest)
 		error_set(reading.error, EINVAL,
 		          "%s:%d: unknown option \"%s\"; did you mean \"%s\"?", reading.path,
@@ -69,14 +70,28 @@ static int on_value(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
 	return 0;
 }
 
+/* Each setting may be good, and the rule that they make none. */
+static bool has_good_rule(cfg_t *table, struct error *e)
+{
+	_cleanup_placement_ struct placement rule = {0};
+
+	return placement_of(cfg_getstr(table, "place"), cfg_getstr(table, "hot"), cfg_getstr(table, "hash"),
+	                    cfg_getstr(table, "columns"), &rule, e) == 0;
+}
+
 static int on_table(cfg_t *cfg, cfg_opt_t *opt)
 {
 	cfg_t *table = cfg_opt_getnsec(opt, cfg_opt_size(opt) - 1);
 	const char *dot = strchr(cfg_title(table), '.');
+	struct error e;
 
-	if (dot && dot > cfg_title(table) && dot[1])
+	if (!dot || dot == cfg_title(table) || !dot[1]) {
+		cfg_error(cfg, "table \"%s\": write \"schema.name\"", cfg_title(table));
+		return -1;
+	}
+	if (has_good_rule(table, &e))
 		return 0;
-	cfg_error(cfg, "table \"%s\": write \"schema.name\"", cfg_title(table));
+	cfg_error(cfg, "table \"%s\": %s", cfg_title(table), e.message);
 	return -1;
 }
 
@@ -103,7 +118,9 @@ static int copy_tables(cfg_t *cfg, struct settings *settings)
 
 		to->relation = strdup(cfg_title(table));
 		if (!to->relation || copy_string(table, "key", &to->key) ||
-		    copy_string(table, "mtime", &to->mtime))
+		    copy_string(table, "mtime", &to->mtime) || copy_string(table, "place", &to->place) ||
+		    copy_string(table, "hot", &to->hot) || copy_string(table, "hash", &to->hash) ||
+		    copy_string(table, "columns", &to->columns))
 			return -ENOMEM;
 	}
 	return 0;
@@ -133,8 +150,10 @@ enum { OPTIONS_MAX = 64 };
 /* The option table as libconfuse wants it, and `table`. */
 static cfg_t *make_parser(void)
 {
-	static cfg_opt_t columns[] = {CFG_STR("key", NULL, CFGF_NONE),
-	                              CFG_STR("mtime", NULL, CFGF_NONE), CFG_END()};
+	static cfg_opt_t columns[] = {CFG_STR("key", NULL, CFGF_NONE),   CFG_STR("mtime", NULL, CFGF_NONE),
+	                              CFG_STR("place", NULL, CFGF_NONE), CFG_STR("hot", NULL, CFGF_NONE),
+	                              CFG_STR("hash", NULL, CFGF_NONE),  CFG_STR("columns", NULL, CFGF_NONE),
+	                              CFG_END()};
 	const cfg_opt_t table =
 	        CFG_SEC("table", columns, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES);
 	const cfg_opt_t end = CFG_END();

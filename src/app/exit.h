@@ -10,7 +10,8 @@
 	X(AUTHENTICATION, 12, "PostgreSQL refuses the user or the password")                       \
 	X(REDIS, 13, "unusable Redis address or password; no Redis with redis_required")           \
 	X(FUSE, 14, "/dev/fuse missing, or the mount was refused")                                 \
-	X(REFUSED, 15, "rowfs retry: a text was refused again")
+	X(REFUSED, 15, "rowfs retry: a text was refused again")                              \
+	X(INCOMPLETE, 16, "rowfs warm: not every row is in Redis, or, with --evict, out of it")
 
 enum exit_code {
 #define X(name, code, meaning) EXIT_##name = code,

@@ -5,18 +5,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hot_apply.h"
 #include "read_file.h"
 #include "record.h"
 #include "say.h"
 
-static const char usage[] = "usage: rowfs hot MOUNTPOINT [TABLE] [--json]";
+static const char usage[] = "usage: rowfs hot MOUNTPOINT [TABLE] [--json|--apply]";
 
 /* Rows that are shown to people; --json has more. */
 enum { SHOWN_ROWS = 10 };
 
 struct request {
 	const char *mountpoint, *table;
-	bool json;
+	bool json, apply;
 };
 
 static bool read_arguments(int argc, char **argv, struct request *ret)
@@ -24,6 +25,8 @@ static bool read_arguments(int argc, char **argv, struct request *ret)
 	for (int i = 1; i < argc; i++) {
 		if (strcmp(argv[i], "--json") == 0)
 			ret->json = true;
+		else if (strcmp(argv[i], "--apply") == 0)
+			ret->apply = true;
 		else if (!ret->mountpoint && argv[i][0] != '-')
 			ret->mountpoint = argv[i];
 		else if (!ret->table && argv[i][0] != '-')
@@ -31,7 +34,7 @@ static bool read_arguments(int argc, char **argv, struct request *ret)
 		else
 			return false;
 	}
-	return ret->mountpoint;
+	return ret->mountpoint && !(ret->json && ret->apply);
 }
 
 /* `schema/table` is what the mount says; schema.table or the table alone will do. */
@@ -98,37 +101,57 @@ static void print_table(yajl_val record, struct buf *out)
 		 number(record, "rows_read"), number(record, "exponent"));
 	print_sets(list(record, "sets"), out);
 	print_rows(list(record, "hottest"), out);
+	buf_adds(out, "  proposed: ");
+	record_show(record_get(record, "rule"), out);
+	buf_adds(out, " (");
+	record_show(record_get(record, "because"), out);
+	buf_adds(out, ")\n");
 }
 
-/* Was it one that was asked for? */
-static bool print_line(const struct request *request, const char *line, struct buf *out)
+/* What there is to say or do about a table that was asked for. */
+static enum exit_code take_table(const struct request *request, const char *line, yajl_val record, struct buf *out)
+{
+	if (request->apply)
+		return hot_apply(request->mountpoint, record_get(record, "table"));
+	if (request->json)
+		buf_addf(out, "%s\n", line);
+	else
+		print_table(record, out);
+	return EXIT_DONE;
+}
+
+static enum exit_code take_line(const struct request *request, const char *line, struct buf *out, bool *found)
 {
 	yajl_val record = record_parse(line);
 	const char *table = record ? record_get(record, "table") : NULL;
-	bool wanted = table && is_wanted(request, table);
+	enum exit_code code = EXIT_DONE;
 
-	if (wanted && request->json)
-		buf_addf(out, "%s\n", line);
-	else if (wanted)
-		print_table(record, out);
+	if (table && is_wanted(request, table)) {
+		*found = true;
+		code = take_table(request, line, record, out);
+	}
 	yajl_tree_free(record);
-	return wanted;
+	return code;
 }
 
-static enum exit_code print_lines(const struct request *request, char *lines)
+static enum exit_code take_lines(const struct request *request, char *lines)
 {
 	_cleanup_buf_ struct buf out = {0};
+	enum exit_code code = EXIT_DONE;
 	char *rest = NULL;
 	bool found = false;
 
-	for (char *line = strtok_r(lines, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
-		found |= print_line(request, line, &out);
+	for (char *line = strtok_r(lines, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+		enum exit_code this = take_line(request, line, &out, &found);
+
+		code = this ? this : code;
+	}
 	if (!found && !request->json)
 		buf_addf(&out, "nothing was read%s%s yet\n", request->table ? " of " : "",
 			 request->table ? request->table : "");
 	if (out.failed || (out.len && fputs(out.data, stdout) < 0) || fflush(stdout) < 0)
 		return EXIT_INTERNAL;
-	return EXIT_DONE;
+	return code;
 }
 
 enum exit_code hot_run(int argc, char **argv)
@@ -142,5 +165,5 @@ enum exit_code hot_run(int argc, char **argv)
 		return EXIT_USAGE;
 	}
 	code = read_report(request.mountpoint, "hot", &lines);
-	return code ? code : print_lines(&request, lines.data);
+	return code ? code : take_lines(&request, lines.data);
 }

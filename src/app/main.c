@@ -12,12 +12,14 @@
 #include "hot_command.h"
 #include "manual.h"
 #include "mount.h"
+#include "place_command.h"
 #include "retry_command.h"
 #include "rowfs/base/options.h"
 #include "rowfs/base/secret.h"
 #include "say.h"
 #include "status_command.h"
 #include "sync_command.h"
+#include "warm_command.h"
 #include "where_command.h"
 
 static enum exit_code print(struct buf *out)
@@ -96,9 +98,11 @@ static const struct verb {
         {"errors", errors_run},
         {"hot", hot_run},
         {"where", where_run},
+        {"warm", warm_command_run},
         {"diff", diff_run},
         {"retry", retry_run},
         {"sync", sync_command_run},
+        {"place", place_command_run},
 };
 
 static enum exit_code dispatch(int argc, char **argv)

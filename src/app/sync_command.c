@@ -9,6 +9,8 @@
 #include "command_line.h"
 #include "rowfs/base/log.h"
 #include "rowfs/base/options.h"
+#include "rowfs/base/periodic.h"
+#include "rowfs/engine/catalog.h"
 #include "rowfs/engine/changelog.h"
 #include "rowfs/engine/sync.h"
 #include "say.h"
@@ -17,10 +19,14 @@ struct job {
 	struct settings settings;
 	struct store *store;
 	struct cache *cache;
+	struct catalog *catalog; /* for the placement rules */
+	struct periodic poll;
 };
 
 static void job_done(struct job *job)
 {
+	periodic_stop(&job->poll);
+	catalog_close(job->catalog);
 	cache_close(job->cache);
 	store_close(job->store);
 	settings_done(&job->settings);
@@ -79,6 +85,22 @@ static enum exit_code open_cache(struct job *job)
 	return EXIT_DONE;
 }
 
+static int64_t poll_catalog(void *arg)
+{
+	struct job *job = arg;
+
+	store_leave_when(&job->poll.stop);
+	(void)catalog_poll(job->catalog);
+	return CATALOG_POLL_MS;
+}
+
+static enum exit_code open_catalog(struct job *job)
+{
+	struct error e = {0};
+
+	return catalog_open(job->store, &job->catalog, &e) < 0 ? fail(&e, EXIT_POSTGRES) : EXIT_DONE;
+}
+
 /* --- The worker ------------------------------------------------------------------------------ */
 
 static void fill_set(sigset_t *set)
@@ -114,13 +136,16 @@ static enum exit_code work(struct job *job)
 	fill_set(&set);
 	signal(SIGPIPE, SIG_IGN);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
-	r = sync_new(&job->settings, job->store, job->cache, &sync);
+	r = sync_new(&job->settings, job->store, job->cache, job->catalog, &sync);
+	if (r == 0)
+		r = periodic_start(&job->poll, poll_catalog, job);
 	if (r == 0)
 		r = sync_start(sync);
 	if (r == 0) {
 		log_info("change capture for %s", store_label(job->store));
 		await_end();
 	}
+	periodic_tell(&job->poll);
 	sync_free(sync);
 	if (r < 0)
 		say("cannot start: %s", strerror(-r));
@@ -131,6 +156,8 @@ static enum exit_code run_worker(struct job *job)
 {
 	enum exit_code code = open_cache(job);
 
+	if (!code)
+		code = open_catalog(job);
 	return code ? code : work(job);
 }
 

@@ -33,6 +33,8 @@ const struct option_entry options[] = {
 	 "how others' commits are noticed: decoding, change log, not"},
 	{"max_staleness", OPTION_STALENESS, FIELD(max_staleness), "SECONDS", "1",
 	 "others' commits are seen after that, with a change feed"},
+	{"pins_audit", OPTION_STALENESS, FIELD(pins_audit), "SECONDS", "600",
+	 "how often pinned rows are compared with their rule again"},
 	{"publication", OPTION_TEXT, FIELD(publication), "NAME", "rowfs",
 	 "PostgreSQL publication that changes=wal uses, made if it is missing"},
 	{"worker", OPTION_ON, FIELD(worker), NULL, "yes",
@@ -273,6 +275,10 @@ static void table_done(struct table_settings *table)
 	free(table->relation);
 	free(table->key);
 	free(table->mtime);
+	free(table->place);
+	free(table->hot);
+	free(table->hash);
+	free(table->columns);
 }
 
 static bool holds_string(enum option_type type)
@@ -331,19 +337,25 @@ void options_help(struct buf *out)
 	}
 }
 
+static void dump_table_setting(const char *name, const char *value, struct buf *out)
+{
+	if (!value)
+		return;
+	buf_addf(out, " %s = ", name);
+	option_value_quote(value, out);
+}
+
 static void dump_table(const struct table_settings *table, struct buf *out)
 {
 	buf_adds(out, "table ");
 	option_value_quote(table->relation, out);
 	buf_adds(out, " {");
-	if (table->key) {
-		buf_adds(out, " key = ");
-		option_value_quote(table->key, out);
-	}
-	if (table->mtime) {
-		buf_adds(out, " mtime = ");
-		option_value_quote(table->mtime, out);
-	}
+	dump_table_setting("key", table->key, out);
+	dump_table_setting("mtime", table->mtime, out);
+	dump_table_setting("place", table->place, out);
+	dump_table_setting("hash", table->hash, out);
+	dump_table_setting("columns", table->columns, out);
+	dump_table_setting("hot", table->hot, out);
 	buf_adds(out, " }\n");
 }
 

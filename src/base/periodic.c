@@ -51,15 +51,10 @@ int periodic_start(struct periodic *periodic, int64_t (*step)(void *arg), void *
 
 bool periodic_stopping(struct periodic *periodic)
 {
-	bool stop;
-
-	pthread_mutex_lock(&periodic->lock);
-	stop = periodic->stop;
-	pthread_mutex_unlock(&periodic->lock);
-	return stop;
+	return periodic->stop;
 }
 
-void periodic_stop(struct periodic *periodic)
+void periodic_tell(struct periodic *periodic)
 {
 	if (!periodic->started)
 		return;
@@ -67,6 +62,13 @@ void periodic_stop(struct periodic *periodic)
 	periodic->stop = true;
 	pthread_cond_signal(&periodic->wake);
 	pthread_mutex_unlock(&periodic->lock);
+}
+
+void periodic_stop(struct periodic *periodic)
+{
+	if (!periodic->started)
+		return;
+	periodic_tell(periodic);
 	pthread_join(periodic->thread, NULL);
 	pthread_cond_destroy(&periodic->wake);
 	pthread_mutex_destroy(&periodic->lock);

@@ -72,6 +72,7 @@ static int64_t do_chores(void *arg)
 {
 	struct engine *engine = arg;
 
+	store_leave_when(&engine->chores.stop);
 	refresh_size(engine);
 	probe_cache(engine);
 	poll_catalog(engine);
@@ -170,6 +171,8 @@ static int open_parts(struct engine *engine)
 	if (r == 0)
 		r = lane_new(STORE_WRITERS, 0, &engine->writes);
 	if (r == 0)
+		r = lane_new(ENGINE_WARMERS, 0, &engine->warms);
+	if (r == 0)
 		r = open_names(engine);
 	if (r == 0)
 		r = bases_new(settings->memory_max / ENGINE_BASES_SHARE, &engine->bases);
@@ -184,7 +187,7 @@ static int open_parts(struct engine *engine)
 	if (r == 0)
 		r = open_hot(engine);
 	if (r == 0 && wants_worker(engine))
-		r = sync_new(settings, engine->store, engine->cache, &engine->sync);
+		r = sync_new(settings, engine->store, engine->cache, engine->catalog, &engine->sync);
 	engine->last_insert = last_insert_new();
 	return engine->last_insert ? r : -ENOMEM;
 }
@@ -226,6 +229,7 @@ int engine_open(const struct settings *settings, struct store *store, struct cac
 	int r;
 
 	memset(ret, 0, sizeof *ret);
+	preloaders_init(&ret->warming);
 	ret->settings = settings;
 	ret->store = store;
 	ret->cache = cache;
@@ -274,16 +278,20 @@ static void report_names(struct engine *engine)
 
 void engine_stop(struct engine *engine)
 {
+	preloaders_stop(&engine->warming);
+	periodic_tell(&engine->chores);
+	sync_tell(engine->sync);
 	periodic_stop(&engine->chores);
 	removal_stop(engine);
 	hot_stop(engine->hot);
 	sync_free(engine->sync);
 	follow_free(engine->follow);
+	lane_free(engine->warms);
 	lane_free(engine->reads);
 	lane_free(engine->writes);
 	engine->sync = NULL;
 	engine->follow = NULL;
-	engine->reads = engine->writes = NULL;
+	engine->reads = engine->writes = engine->warms = NULL;
 }
 
 void engine_close(struct engine *engine)
@@ -292,6 +300,7 @@ void engine_close(struct engine *engine)
 	if (engine->names)
 		report_names(engine);
 	hot_free(engine->hot);
+	preloaders_done(&engine->warming);
 	reader_free(engine->reader);
 	access_free(engine->access);
 	marks_free(engine->marks);

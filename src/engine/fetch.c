@@ -75,7 +75,7 @@ static int no_row(const struct rowref *ref, struct error *e)
 	return error_set(e, ENOENT, "there is no row %s", ref->name);
 }
 
-static int explain(const struct fetch_from *from, const struct rowref *ref, int r, struct error *e)
+int fetch_explain(const struct fetch_from *from, const struct rowref *ref, int r, struct error *e)
 {
 	if (r == -ESTALE || r == -EACCES)
 		catalog_suspect(from->catalog);
@@ -104,7 +104,7 @@ int fetch_row(const struct fetch_from *from, const struct rowref *ref, struct te
 		r = store_run(from->store, from->set, &statement, take_line, &fetched, &local);
 	if (r < 0) {
 		text_unref(fetched.text);
-		r = fetched.no_room ? text_no_room(&local) : explain(from, ref, r, &local);
+		r = fetched.no_room ? text_no_room(&local) : fetch_explain(from, ref, r, &local);
 	} else if (!fetched.text) {
 		r = no_row(ref, &local);
 	} else {
@@ -113,5 +113,24 @@ int fetch_row(const struct fetch_from *from, const struct rowref *ref, struct te
 	}
 	if (e)
 		*e = local;
+	return r;
+}
+
+int fetch_row_renewed(const struct fetch_from *from, const struct rowref *ref, bool *ret_renewed, struct text **ret,
+		      struct error *e)
+{
+	struct rowref renewed;
+	int r = fetch_row(from, ref, ret, e);
+
+	*ret_renewed = false;
+	if (r != -ESTALE || strcmp(e->sqlstate, "42703") != 0)
+		return r;
+	catalog_renew(from->catalog, ref->schema);
+	if (rowref_of_name(from->catalog, ref->relation->oid, ref->name, &renewed, NULL) < 0)
+		return r;
+	*e = (struct error){0};
+	r = fetch_row(from, &renewed, ret, e);
+	rowref_done(&renewed);
+	*ret_renewed = true;
 	return r;
 }

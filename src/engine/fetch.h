@@ -17,3 +17,11 @@ struct fetch_from {
  * another -errno. `e` may be NULL. */
 int fetch_row(const struct fetch_from *from, const struct rowref *ref, struct text **ret, struct error *e)
 	_must_check_;
+
+/* The same, and if a column is gone, which says nothing about the row, with the catalog read anew once more. *ret_renewed
+ * says so: the text then is not of `ref`'s columns. */
+int fetch_row_renewed(const struct fetch_from *from, const struct rowref *ref, bool *ret_renewed, struct text **ret,
+		      struct error *e) _must_check_;
+
+/* What an error means of a statement that reads the row, in words: returns as fetch_row() does. */
+int fetch_explain(const struct fetch_from *from, const struct rowref *ref, int r, struct error *e) _must_check_;

@@ -11,6 +11,7 @@
 #include "rowfs/base/counters.h"
 #include "rowfs/base/log.h"
 #include "rowfs/base/periodic.h"
+#include "rowfs/engine/preload.h"
 #include "rowfs/model/hottest.h"
 
 /* How soon a new epoch is noticed; the first exchange is early, since a mount that starts is a cold one. */
@@ -28,6 +29,7 @@ enum { TOKEN_SIZE = 17 };
 struct hot {
 	struct hot_parts parts;
 	struct periodic thread;
+	struct preloader preloader;
 	pthread_mutex_t lock;
 	struct popularity others; /* [lock] settled */
 	unsigned n_others;        /* [lock] */
@@ -54,14 +56,17 @@ int hot_new(const struct hot_parts *parts, struct hot **ret)
 		random = (uint64_t)clock_monotonic_us();
 	snprintf(hot->token, sizeof hot->token, "%016" PRIx64, random);
 	pthread_mutex_init(&hot->lock, NULL);
+	preloader_init(&hot->preloader, parts->reader);
 	*ret = hot;
 	return 0;
 }
 
 void hot_stop(struct hot *hot)
 {
-	if (hot)
-		periodic_stop(&hot->thread);
+	if (!hot)
+		return;
+	preloader_stop(&hot->preloader);
+	periodic_stop(&hot->thread);
 }
 
 void hot_free(struct hot *hot)
@@ -70,6 +75,7 @@ void hot_free(struct hot *hot)
 		return;
 	hot_stop(hot);
 	popularity_done(&hot->others);
+	preloader_done(&hot->preloader);
 	pthread_mutex_destroy(&hot->lock);
 	free(hot);
 }
@@ -194,73 +200,15 @@ unsigned hot_sum(struct hot *hot, struct popularity *ret)
 
 /* --- Loading --------------------------------------------------------------------------------- */
 
-/* What came of it; BUSY: somebody else may be about to, or Redis can have no copy just now. */
-enum load_end { LOAD_DONE, LOAD_BUSY, LOAD_FAILED };
-
-/* A row that is being loaded, and the thread that waits for that. */
-struct load {
-	struct read_request request;
-	pthread_mutex_t lock;
-	pthread_cond_t ended;
-	bool done;
-	enum load_end end;
-};
-
-/* How soon a request to end is seen while another thread reads the row. */
-enum { WAIT_MS = 100 };
-
-static void wait_a_little(struct load *load)
+/* 0; -EBUSY: somebody else may be about to, or Redis can have no copy just now; or why it failed. */
+static int load_row(struct hot *hot, const struct row_reads *row)
 {
-	struct timespec until;
+	_cleanup_rowref_ struct rowref ref = {0};
+	struct error e = {0};
+	size_t len;
+	int r = rowref_of_name(hot->parts.catalog, row->relation, row->name, &ref, NULL);
 
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_nsec += WAIT_MS * 1000000;
-	until.tv_sec += until.tv_nsec / 1000000000;
-	until.tv_nsec %= 1000000000;
-	pthread_cond_timedwait(&load->ended, &load->lock, &until);
-}
-
-static bool is_done(struct load *load)
-{
-	bool done;
-
-	pthread_mutex_lock(&load->lock);
-	if (!load->done)
-		wait_a_little(load);
-	done = load->done;
-	pthread_mutex_unlock(&load->lock);
-	return done;
-}
-
-static void load_done(struct read_request *request, struct text *text, const struct error *e)
-{
-	struct load *load = container_of(request, struct load, request);
-
-	pthread_mutex_lock(&load->lock);
-	load->done = true;
-	load->end = text ? LOAD_DONE : e->err == EBUSY ? LOAD_BUSY : LOAD_FAILED;
-	pthread_cond_signal(&load->ended);
-	pthread_mutex_unlock(&load->lock);
-}
-
-/* Read it as anybody does, who wants it to be in Redis. On this thread, unless all seats are taken. */
-static enum load_end load_row(struct hot *hot, const struct row_reads *row)
-{
-	struct load load = {.request = {.done = load_done, .load = true}, .end = LOAD_FAILED};
-	struct rowref ref;
-
-	if (rowref_of_name(hot->parts.catalog, row->relation, row->name, &ref, NULL) < 0)
-		return LOAD_FAILED;
-	pthread_mutex_init(&load.lock, NULL);
-	pthread_cond_init(&load.ended, NULL);
-	reader_get(hot->parts.reader, &ref, &load.request);
-	while (!is_done(&load))
-		if (periodic_stopping(&hot->thread) && reader_abandon(hot->parts.reader, &load.request))
-			break;
-	pthread_cond_destroy(&load.ended);
-	pthread_mutex_destroy(&load.lock);
-	rowref_done(&ref);
-	return load.end;
+	return r < 0 ? r : preload(&hot->preloader, &ref, &len, &e);
 }
 
 static void forget_loaded(struct hot *hot)
@@ -296,14 +244,14 @@ static unsigned load_rows(struct hot *hot, struct popularity *rows, unsigned mos
 	for (size_t i = 0; i < rows->n_rows && rows->rows[i].count > 1 && n < most && under_epoch(hot); i++) {
 		uint64_t hash = row_hash(rows->rows[i].relation, rows->rows[i].name) | 1;
 		uint64_t *place = loaded_place(hot, hash);
-		enum load_end end;
+		int r;
 
 		if (*place)
 			continue;
 		count(hot_loads);
-		end = load_row(hot, &rows->rows[i]);
-		n += end == LOAD_DONE;
-		if (end == LOAD_BUSY)
+		r = load_row(hot, &rows->rows[i]);
+		n += r == 0;
+		if (r == -EBUSY)
 			continue;
 		*place = hash;
 		hot->n_loaded++;

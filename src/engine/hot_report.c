@@ -4,10 +4,29 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pin_table.h"
+#include "rowfs/model/advice.h"
 #include "rowfs/model/json.h"
 #include "rowfs/model/skew.h"
 
 static const int percents[] = {50, 80, 95};
+
+static void print_text(const char *name, const char *value, struct buf *out)
+{
+	buf_addf(out, ", \"%s\": ", name);
+	json_print_string(value, strlen(value), out);
+}
+
+/* The key's column, if it is one whole number. */
+static const char *number_key(const struct relation *relation)
+{
+	const struct column *column;
+
+	if (relation->key_kind != KEY_COLUMNS || relation->n_parts != 1)
+		return NULL;
+	column = &relation->columns[relation->parts[0].column];
+	return column->type->kind == TYPE_INTEGER ? column->name : NULL;
+}
 
 static void print_reads(const struct table_reads *table, struct buf *out)
 {
@@ -41,26 +60,87 @@ static void print_rows(const struct row_reads *rows, size_t n, struct buf *out)
 	buf_addc(out, ']');
 }
 
+/* What a table's reads say. */
+struct judgement {
+	const struct row_reads *rows; /* of the sum */
+	size_t n_rows;
+	uint64_t *counts;          /* theirs; owned */
+	struct skew skew;          /* points to them, */
+	struct advice_facts facts; /* and these to the skew */
+};
+
+static void judgement_done(struct judgement *judgement)
+{
+	free(judgement->counts);
+}
+
+static bool judge(struct engine *engine, const struct relation *relation, const struct table_reads *table,
+		  const struct popularity *sum, struct judgement *ret)
+{
+	struct reader_bar bar = reader_bars(engine->reader, relation);
+
+	ret->rows = popularity_rows(sum, relation->oid, &ret->n_rows);
+	ret->counts = calloc(ret->n_rows + 1, sizeof *ret->counts);
+	if (!ret->counts)
+		return false;
+	for (size_t i = 0; i < ret->n_rows; i++)
+		ret->counts[i] = ret->rows[i].count;
+	skew_fit(ret->counts, ret->n_rows, table->lately, &ret->skew);
+	ret->facts = (struct advice_facts){
+		.rows = ret->rows,
+		.n_rows = ret->n_rows,
+		.skew = &ret->skew,
+		.row_bytes = COPY_OVERHEAD +
+			     (table->lately ? (double)table->lately_bytes / (double)table->lately : 0),
+		.bar = bar.why,
+		.barred_everywhere = bar.everywhere,
+		.pinnable = engine->feed && !pin_unfit(relation, false),
+		.key = number_key(relation),
+	};
+	return true;
+}
+
+static void print_advice(const struct advice_facts *facts, struct buf *out)
+{
+	_cleanup_buf_ struct buf rule = {0}, because = {0};
+
+	advise(facts, &rule, &because);
+	if (rule.failed || because.failed)
+		return;
+	print_text("rule", rule.data, out);
+	print_text("because", because.data, out);
+}
+
 static void print_table(struct engine *engine, const struct relation *relation, const struct table_reads *table,
 			const struct popularity *sum, struct buf *out)
 {
-	size_t n;
-	const struct row_reads *rows = popularity_rows(sum, relation->oid, &n);
-	_cleanup_free_ uint64_t *counts = calloc(n + 1, sizeof *counts);
 	_cleanup_buf_ struct buf path = {0};
-	double row_bytes = COPY_OVERHEAD + (table->lately ? (double)table->lately_bytes / (double)table->lately : 0);
-	struct skew skew;
+	_cleanup_(judgement_done) struct judgement judgement = {0};
 
 	engine_print_path(engine, relation, &path);
-	if (!counts || path.failed)
+	if (path.failed || !judge(engine, relation, table, sum, &judgement))
 		return;
-	for (size_t i = 0; i < n; i++)
-		counts[i] = rows[i].count;
-	skew_fit(counts, n, table->lately, &skew);
 	json_print_string(path.data, path.len, out);
 	print_reads(table, out);
-	print_sets(&skew, row_bytes, out);
-	print_rows(rows, n, out);
+	print_sets(&judgement.skew, judgement.facts.row_bytes, out);
+	print_rows(judgement.rows, judgement.n_rows, out);
+	print_advice(&judgement.facts, out);
+}
+
+bool hot_report_advise(struct engine *engine, const struct relation *relation, struct buf *rule, struct buf *because)
+{
+	_cleanup_popularity_ struct popularity sum = {0};
+
+	hot_sum(engine->hot, &sum);
+	for (size_t i = 0; i < sum.n_tables; i++) {
+		_cleanup_(judgement_done) struct judgement judgement = {0};
+
+		if (sum.tables[i].relation == relation->oid &&
+		    judge(engine, relation, &sum.tables[i], &sum, &judgement))
+			return advise(&judgement.facts, rule, because);
+	}
+	buf_adds(because, "nothing was read of it yet");
+	return false;
 }
 
 void hot_report_print(struct engine *engine, struct buf *out)

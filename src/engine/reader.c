@@ -6,22 +6,12 @@
 #include <uthash.h>
 #include <utlist.h>
 
-#include "fetch.h"
+#include "barred.h"
+#include "join.h"
+#include "reader_look.h"
 #include "rowfs/base/clock.h"
 #include "rowfs/base/counters.h"
 #include "rowfs/base/switches.h"
-#include "rowfs/engine/copy.h"
-#include "rowfs/engine/own.h"
-#include "rowfs/model/json.h"
-
-/* What Redis has to say about a row. */
-enum outcome {
-	USABLE,
-	FILL,    /* nothing; what PostgreSQL says may be put there */
-	REPLACE, /* a value that is no good; the same */
-	AWAITED, /* somebody is about to fill it, unless his lease has no end */
-	ASK,     /* nothing that may be used or replaced */
-};
 
 /* One fetch and all who wait for it. In the table (and open to join) until it is answered or
  * superseded. */
@@ -37,7 +27,8 @@ struct flight {
 	bool overtaken;               /* [lock] something younger may have been seen of the row meanwhile */
 	atomic_bool abandoned;        /* the last who waited was killed */
 	enum outcome outcome;
-	struct buf replace;           /* REPLACE: that value */
+	struct buf value;             /* PARTIAL, REPLACE, FOREIGN: that one */
+	struct text *bare;            /* PARTIAL: what copy_parse() made of it */
 	struct cache_proof proof;     /* of when Redis was asked; under a feed */
 	uint64_t mark;                /* from before it was listed, and so before its SELECT */
 	int64_t began_us;
@@ -45,17 +36,6 @@ struct flight {
 	bool load;                    /* it is to be in Redis, whoever reads it */
 	size_t key_len;
 	char *key;
-};
-
-struct reader {
-	struct reader_parts parts;
-	int64_t ttl_ms;
-	atomic_bool feed; /* copies are proved by it */
-	struct own *own;
-	_Atomic uint64_t breaks; /* of Redis' connections, that were heeded */
-	pthread_mutex_t lock;
-	struct flight *flights; /* [lock] those that may be joined */
-	struct flight *under_way; /* [lock] */
 };
 
 /* Copies are refused for as long as one that is older than what was seen may still be used. */
@@ -97,22 +77,14 @@ void reader_use_feed(struct reader *reader, bool use)
 	atomic_store(&reader->feed, use);
 }
 
-/* A shared copy must be the same text for all, not be a standby's, and wanted at all. Without xmin nobody can tell two
- * versions of a row apart, which the own-reads rule needs (R6). */
-bool reader_may_cache(const struct reader *reader, const struct relation *relation)
+struct reader_bar reader_bars(const struct reader *reader, const struct relation *relation)
 {
-	if (reader->parts.settings->strong || relation->row_security || relation->partial ||
-	    relation->by_search_path || store_may_lag(reader->parts.store))
-		return false;
-	return reader->feed ? relation->has_xmin : reader->ttl_ms > 0;
+	return barred(reader->parts.settings, relation, store_may_lag(reader->parts.store), reader->feed);
 }
 
-static void print_copy_key(const struct reader *reader, const struct rowref *ref, bool feed, struct buf *out)
+bool reader_may_cache(const struct reader *reader, const struct relation *relation)
 {
-	if (feed)
-		copy_row_key(ref->relation->oid, ref->name, out);
-	else
-		copy_aged_key(ref->relation->oid, ref->name, out);
+	return !relation->placement.off && !reader_bars(reader, relation).why;
 }
 
 /* Are the changes told by the very feed that this mount hears? */
@@ -123,111 +95,43 @@ static bool is_fed(struct reader *reader, const struct cache_proof *proof)
 
 /* --- PostgreSQL ------------------------------------------------------------------------------ */
 
-static int fetch(struct reader *reader, const struct rowref *ref, enum store_set set,
-		 const atomic_bool *abandoned, struct text **ret, struct error *e)
+static struct fetch_from from_store(const struct reader *reader, enum store_set set, const atomic_bool *abandoned)
 {
-	const struct fetch_from from = {reader->parts.store, reader->parts.catalog, set, abandoned};
-
-	return fetch_row(&from, ref, ret, e);
+	return (struct fetch_from){reader->parts.store, reader->parts.catalog, set, abandoned};
 }
 
 int reader_fetch(struct reader *reader, const struct rowref *ref, enum store_set set,
 		 struct text **ret, struct error *e)
 {
-	return fetch(reader, ref, set, NULL, ret, e);
+	const struct fetch_from from = from_store(reader, set, NULL);
+
+	return fetch_row(&from, ref, ret, e);
 }
 
 /* --- Redis ----------------------------------------------------------------------------------- */
 
-/* What was asked of Redis, and under which proof. */
-struct question {
-	bool feed;
-	struct cache_proof proof;
-	struct buf value; /* what the key holds */
-};
-
-static void question_done(struct question *question)
-{
-	buf_done(&question->value);
-}
-
-static struct copy_terms terms_of(const struct reader *reader, bool feed, const struct cache_proof *proof)
-{
-	return (struct copy_terms){.proof = feed ? proof : NULL, .ttl_ms = reader->ttl_ms};
-}
-
-static enum cache_answer ask(struct reader *reader, const struct rowref *ref, struct question *question)
-{
-	_cleanup_buf_ struct buf key = {0};
-	struct cache *cache = reader->parts.cache;
-
-	print_copy_key(reader, ref, question->feed, &key);
-	if (key.failed)
-		return CACHE_DOWN;
-	if (!question->feed)
-		return cache_get(cache, key.data, key.len, &question->value);
-	return cache_read(cache, ref->relation->oid, key.data, key.len, &question->proof,
-			  &question->value);
-}
-
-/* A Redis that failed over may hold older copies than those that this mount has used, under a heartbeat that still
- * stands. */
-static void heed_breaks(struct reader *reader)
-{
-	uint64_t breaks = cache_breaks(reader->parts.cache);
-
-	if (atomic_exchange(&reader->breaks, breaks) != breaks)
-		own_doubt(reader->own);
-}
-
-/* `ret`: the copy, if USABLE. The value that is to be replaced, if REPLACE, is the question's. */
-static enum outcome cached(struct reader *reader, const struct rowref *ref, struct question *question,
-			   struct text **ret)
-{
-	struct copy_terms terms;
-	enum cache_answer answer;
-	struct text *text;
-	bool garbage;
-
-	question->feed = reader->feed;
-	if (!reader_may_cache(reader, ref->relation))
-		return ASK;
-	answer = ask(reader, ref, question);
-	heed_breaks(reader);
-	if (question->feed && !question->proof.fresh)
-		return ASK;
-	if (answer == CACHE_MISS)
-		count(cache_misses);
-	if (answer != CACHE_HIT)
-		return answer == CACHE_MISS ? FILL : answer == CACHE_BUSY ? AWAITED : ASK;
-	terms = terms_of(reader, question->feed, &question->proof);
-	text = copy_parse(ref->relation, &question->value, &terms, &garbage);
-	if (!text) {
-		if (garbage)
-			count(cache_garbage);
-		else
-			count(cache_outdated);
-		return REPLACE;
-	}
-	if (!SWITCHED_OFF("own") &&
-	    !own_accepts(reader->own, ref->relation->oid, ref->name, text->xid)) {
-		count(cache_rejected);
-		text_unref(text);
-		return ASK;
-	}
-	count(cache_hits);
-	*ret = text;
-	return USABLE;
-}
-
 int reader_read(struct reader *reader, const struct rowref *ref, enum store_set set,
 		struct text **ret, struct error *e)
 {
-	_cleanup_(question_done) struct question question = {0};
+	_cleanup_question_ struct question question = {0};
+	const struct fetch_from from = from_store(reader, set, NULL);
+	const struct read_request whole = {0};
+	_cleanup_text_ struct text *bare = NULL;
+	struct error why = {0};
+	int r = -EAGAIN;
 
-	if (cached(reader, ref, &question, ret) == USABLE)
+	switch (reader_look(reader, ref, &whole, &question, &bare)) {
+	case USABLE:
+		*ret = bare;
+		bare = NULL;
 		return 0;
-	return reader_fetch(reader, ref, set, ret, e);
+	case PARTIAL:
+		r = join_row(&from, ref, bare, &question.value, ret, &why);
+		break;
+	default:
+		break;
+	}
+	return r == 0 ? 0 : fetch_row(&from, ref, ret, e);
 }
 
 bool reader_is_fed(struct reader *reader, const struct relation *relation)
@@ -241,27 +145,30 @@ bool reader_is_fed(struct reader *reader, const struct relation *relation)
 	return is_fed(reader, &proof);
 }
 
-/* Under a feed copies need no end: change capture drops them. They get one, so that Redis may evict them, and not
- * all in the same moment. */
-static int64_t copy_life_ms(void)
-{
-	return COPY_LIFE_MS - clock_monotonic_us() % (COPY_LIFE_MS / 8);
-}
-
 static void fill(struct flight *flight, const char *token, const struct text *text, int64_t began_ms)
 {
 	struct reader *reader = flight->reader;
 	bool feed = flight->proof.fresh;
-	struct copy_terms terms = terms_of(reader, feed, &flight->proof);
+	struct copy_terms terms = reader_terms(reader, feed, &flight->proof);
 	int64_t px = feed ? copy_life_ms() : reader->ttl_ms;
 	_cleanup_buf_ struct buf key = {0}, value = {0};
 
-	if ((!feed && clock_monotonic_ms() - began_ms >= reader->ttl_ms) || text->len > CACHE_VALUE_MAX)
+	if ((!feed && clock_monotonic_ms() - began_ms >= reader->ttl_ms) || !copy_may_fit(flight->ref.relation, text->len))
 		return;
-	print_copy_key(reader, &flight->ref, feed, &key);
+	reader_print_key(&flight->ref, feed, &key);
 	copy_print(flight->ref.relation, text, &terms, &value);
 	if (!key.failed && !value.failed)
 		cache_fill(reader->parts.cache, key.data, key.len, token, value.data, value.len, px);
+}
+
+/* There is nothing to fill it with. */
+static void release(struct flight *flight, const char *token)
+{
+	_cleanup_buf_ struct buf key = {0};
+
+	reader_print_key(&flight->ref, flight->proof.fresh, &key);
+	if (!key.failed)
+		cache_release(flight->reader->parts.cache, key.data, key.len, token);
 }
 
 /* --- Flights --------------------------------------------------------------------------------- */
@@ -269,7 +176,8 @@ static void fill(struct flight *flight, const char *token, const struct text *te
 static void flight_free(struct flight *flight)
 {
 	rowref_done(&flight->ref);
-	buf_done(&flight->replace);
+	buf_done(&flight->value);
+	text_unref(flight->bare);
 	free(flight->key);
 	free(flight);
 }
@@ -311,44 +219,51 @@ static void answer(struct read_request *waiting, struct text *text, const struct
 static bool take_lease(struct flight *flight, char token[CACHE_TOKEN_SIZE])
 {
 	struct reader *reader = flight->reader;
-	bool feed = flight->proof.fresh;
-	struct copy_terms terms = terms_of(reader, feed, &flight->proof);
+	bool feed = flight->proof.fresh, useless = flight->outcome == REPLACE || flight->outcome == FOREIGN;
+	struct copy_terms terms = reader_terms(reader, feed, &flight->proof);
 	_cleanup_buf_ struct buf key = {0}, valid = {0};
 
 	if (flight->outcome == ASK ||
 	    (!flight->load && !access_admits(reader->parts.access, flight->thread, flight->ref.relation->oid,
-					     flight->ref.name, flight->outcome == REPLACE)))
+					     flight->ref.name, useless)))
 		return false;
 	token[0] = '\0';
 	if (SWITCHED_OFF("lease"))
 		return true;
-	print_copy_key(reader, &flight->ref, feed, &key);
-	/* Who waits for another's copy leaves whatever that has become. */
-	if (feed && flight->outcome != AWAITED)
+	reader_print_key(&flight->ref, feed, &key);
+	/* Who waits for another's copy leaves whatever that has become; what is no copy goes, whatever it begins with. */
+	if (feed && (flight->outcome == FILL || flight->outcome == FOREIGN))
 		copy_print_terms(&terms, &valid);
 	return !key.failed && !valid.failed &&
 	       cache_lease(reader->parts.cache, key.data, key.len,
-			   flight->outcome == REPLACE ? &flight->replace : NULL,
-			   flight->outcome == AWAITED ? "" : feed ? valid.data : NULL, token);
+			   useless ? &flight->value : NULL,
+			   flight->outcome == AWAITED ? "" : valid.len ? valid.data : NULL, token);
 }
 
-/* A column that is gone says nothing about the row: read the catalog and ask once more. Such an answer is
- * not of the columns that the lease is for, so it fills nothing (*leased). */
-static int fetch_renewed(struct flight *flight, bool *leased, struct text **ret, struct error *e)
+/* The row's text, and whether it may be put into Redis: *leased, with the token, taken before it was read, at *began_ms. What
+ * is not of the columns that the lease is for fills nothing. */
+static int obtain(struct flight *flight, bool *leased, char token[CACHE_TOKEN_SIZE], int64_t *began_ms, struct text **ret,
+		  struct error *e)
 {
-	struct reader *reader = flight->reader;
-	struct rowref ref;
-	int r = fetch(reader, &flight->ref, STORE_READ, &flight->abandoned, ret, e);
+	const struct fetch_from from = from_store(flight->reader, STORE_READ, &flight->abandoned);
+	bool renewed;
+	int r;
 
-	if (r != -ESTALE || strcmp(e->sqlstate, "42703") != 0)
-		return r;
-	catalog_renew(reader->parts.catalog, flight->ref.schema);
-	if (rowref_of_name(reader->parts.catalog, flight->ref.relation->oid, flight->ref.name, &ref, NULL) < 0)
-		return r;
-	*e = (struct error){0};
-	r = fetch(reader, &ref, STORE_READ, &flight->abandoned, ret, e);
-	rowref_done(&ref);
 	*leased = false;
+	if (flight->outcome == PARTIAL) {
+		r = join_row(&from, &flight->ref, flight->bare, &flight->value, ret, e);
+		if (r == -EBADMSG)
+			count(cache_garbage);
+		if (r != -EBADMSG && r != -EAGAIN)
+			return r;
+		flight->outcome = r == -EBADMSG ? REPLACE : ASK;
+	}
+	*leased = take_lease(flight, token);
+	*began_ms = clock_monotonic_ms();
+	r = fetch_row_renewed(&from, &flight->ref, &renewed, ret, e);
+	if (*leased && renewed)
+		release(flight, token);
+	*leased = *leased && !renewed;
 	return r;
 }
 
@@ -378,10 +293,13 @@ static void flight_run(struct lane_task *task)
 	struct read_request *waiting;
 	char token[CACHE_TOKEN_SIZE];
 	struct error e = {0};
-	bool leased = !task->late && take_lease(flight, token), superseded, fed;
-	int64_t began = clock_monotonic_ms();
-	int r = task->late ? lane_late(&e) : fetch_renewed(flight, &leased, &text, &e);
+	bool leased = false, superseded, fed;
+	int64_t began = 0;
+	int r;
 
+	store_leave_when(&flight->abandoned);
+	r = task->late ? lane_late(&e) : obtain(flight, &leased, token, &began, &text, &e);
+	store_leave_when(NULL);
 	fed = is_fed(reader, &flight->proof);
 	if (SWITCHED_OFF("stamp") && flight->proof.fresh)
 		cache_read(reader->parts.cache, flight->ref.relation->oid, NULL, 0, &flight->proof,
@@ -405,6 +323,8 @@ static void flight_run(struct lane_task *task)
 
 	if (r == 0 && leased && !superseded)
 		fill(flight, token, text, began);
+	else if (leased)
+		release(flight, token);
 	answer(waiting, text, &e);
 	flight_free(flight);
 }
@@ -463,8 +383,7 @@ static bool is_older(struct reader *reader, const struct flight *flight)
 enum boarding { ON_ANOTHER, ON_THIS, TOO_LATE /* the caller was killed before it waited for any */ };
 
 /* Join a flight that is on its way, or list `flight` and let `request` wait for it. */
-static enum boarding join_or_list(struct reader *reader, struct flight *flight,
-				  struct read_request *request)
+static enum boarding join_or_list(struct reader *reader, struct flight *flight, struct read_request *request)
 {
 	struct flight *other = NULL;
 
@@ -495,11 +414,11 @@ static enum boarding join_or_list(struct reader *reader, struct flight *flight,
 
 void reader_get(struct reader *reader, const struct rowref *ref, struct read_request *request)
 {
-	_cleanup_(question_done) struct question question = {0};
+	_cleanup_question_ struct question question = {0};
 	_cleanup_text_ struct text *text = NULL;
 	uint64_t mark = marks_now(reader->parts.marks);
 	int64_t began_us = clock_monotonic_us();
-	enum outcome outcome = cached(reader, ref, &question, &text);
+	enum outcome outcome = reader_look(reader, ref, request, &question, &text);
 	struct flight *flight;
 	struct error e = {0};
 	bool pointless;
@@ -512,7 +431,7 @@ void reader_get(struct reader *reader, const struct rowref *ref, struct read_req
 		request->done(request, text, &e);
 		return;
 	}
-	pointless = request->load && outcome == ASK;
+	pointless = request->load && (outcome == ASK || outcome == AWAITED);
 	flight = pointless ? NULL : flight_new(reader, ref);
 	if (!flight) {
 		(void)error_set(&e, pointless ? EBUSY : ENOMEM, "%s",
@@ -526,8 +445,10 @@ void reader_get(struct reader *reader, const struct rowref *ref, struct read_req
 	flight->thread = request->thread;
 	flight->load = request->load;
 	flight->proof = question.proof;
-	flight->replace = question.value;
+	flight->value = question.value;
 	question.value = (struct buf){0};
+	flight->bare = text;
+	text = NULL;
 	switch (join_or_list(reader, flight, request)) {
 	case ON_THIS:
 		lane_run(reader->parts.lane, &flight->task);
@@ -598,7 +519,7 @@ void reader_saved(struct reader *reader, const struct rowref *ref, uint32_t xid)
 	pthread_mutex_unlock(&reader->lock);
 	marks_row(reader->parts.marks, ref->relation->oid, ref->name);
 
-	print_copy_key(reader, ref, reader->feed, &key);
+	reader_print_key(ref, reader->feed, &key);
 	if (!key.failed && reader_may_cache(reader, ref->relation))
 		cache_drop(reader->parts.cache, key.data, key.len);
 }

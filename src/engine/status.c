@@ -82,8 +82,10 @@ static void print_changes(struct engine *engine, const struct snapshot *now, str
 		buf_addf(out, "feed_error: %s\n", now->follow.last_error);
 }
 
-static void print_leading(const struct sync_status *sync, struct buf *out)
+static void print_leading(struct engine *engine, const struct sync_status *sync, struct buf *out)
 {
+	_cleanup_buf_ struct buf pinned = {0};
+
 	buf_addf(out, "worker_tables: %zu wal, %zu log, %zu none\n", sync->feed.tables[FEED_WAL],
 		 sync->feed.tables[FEED_LOG], sync->feed.tables[FEED_NONE]);
 	buf_addf(out, "worker_lag_bytes: %" PRIu64 "\n", sync->feed.lag_bytes);
@@ -93,6 +95,31 @@ static void print_leading(const struct sync_status *sync, struct buf *out)
 		buf_addf(out, "worker_position: %s\n", sync->feed.position);
 	buf_addf(out, "worker_transactions: %" PRIu64 "\nworker_changes: %" PRIu64 "\n",
 		 sync->transactions, sync->changes);
+	sync_print_pins(engine->sync, &pinned);
+	if (pinned.len && !pinned.failed)
+		buf_addf(out, "pins: %s\n", pinned.data);
+}
+
+/* Status has no room for a list of all. */
+enum { REPLACED_SHOWN = 20 };
+
+/* What of the database's placement rules does not count here. */
+static void print_placement(struct engine *engine, struct buf *out)
+{
+	_cleanup_schema_ struct schema *schema = catalog_get(engine->catalog);
+	size_t n = 0;
+
+	if (schema->rules_note)
+		buf_addf(out, "placement: %s\n", schema->rules_note);
+	for (size_t i = 0; i < schema->n_spaces; i++) {
+		for (size_t k = 0; k < schema->spaces[i].n_relations; k++) {
+			const struct relation *relation = &schema->spaces[i].relations[k];
+
+			if (relation->placed_by == PLACED_BY_FILE_INSTEAD && ++n <= REPLACED_SHOWN)
+				buf_addf(out, "placement_of_file: %s.%s, instead of the database's rule\n",
+					 relation->space, relation->dir_name);
+		}
+	}
 }
 
 /* The sync worker: here, or what it last said of itself. */
@@ -104,7 +131,7 @@ static void print_worker(struct engine *engine, const struct snapshot *now, stru
 		return;
 	buf_addf(out, "worker_here: %s\n", engine->sync ? sync_state_name(now->sync.state) : "off");
 	if (now->sync.state == SYNC_LEADING)
-		print_leading(&now->sync, out);
+		print_leading(engine, &now->sync, out);
 	else if (cache_worker_note(engine->cache, &note))
 		buf_addf(out, "worker: %s\n", note.data);
 	if (now->sync.feed.waits_for[0])
@@ -151,6 +178,7 @@ void status_print(struct engine *engine, struct buf *out)
 	print_postgresql(engine, &now, out);
 	print_redis(&now, out);
 	print_changes(engine, &now, out);
+	print_placement(engine, out);
 	print_worker(engine, &now, out);
 	print_lane("reads", engine->reads, STORE_READERS, out);
 	print_lane("writes", engine->writes, STORE_WRITERS, out);

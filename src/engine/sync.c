@@ -13,6 +13,7 @@
 #include "rowfs/base/log.h"
 #include "rowfs/base/periodic.h"
 #include "rowfs/base/switches.h"
+#include "rowfs/engine/pins.h"
 
 /* How long to wait: for the worker that there is, and after a failure. A takeover takes one heartbeat's life and
  * one WAIT. */
@@ -34,6 +35,7 @@ struct sync {
 	const struct settings *settings;
 	struct store *store;
 	struct cache *cache;
+	struct pins *pins; /* NULL: there are none */
 	struct periodic thread;
 	pthread_mutex_t lock;
 	struct sync_status status; /* [lock] */
@@ -48,12 +50,16 @@ struct sync {
 	int64_t beat_due_ms, care_due_ms;
 };
 
-int sync_new(const struct settings *settings, struct store *store, struct cache *cache, struct sync **ret)
+int sync_new(const struct settings *settings, struct store *store, struct cache *cache, struct catalog *catalog,
+	     struct sync **ret)
 {
+	const struct pins_parts parts = {store, cache, catalog, (int64_t)(settings->pins_audit * 1000)};
 	struct sync *sync = calloc(1, sizeof *sync);
 
-	if (!sync)
+	if (!sync || (catalog && pins_new(&parts, &sync->pins) < 0)) {
+		free(sync);
 		return -ENOMEM;
+	}
 	sync->settings = settings;
 	sync->store = store;
 	sync->cache = cache;
@@ -128,6 +134,12 @@ void sync_status(struct sync *sync, struct sync_status *ret)
 	pthread_mutex_unlock(&sync->lock);
 }
 
+void sync_print_pins(struct sync *sync, struct buf *out)
+{
+	if (sync->pins)
+		pins_print(sync->pins, out);
+}
+
 /* --- Changes --------------------------------------------------------------------------------- */
 
 static void count_batch(struct sync *sync)
@@ -185,6 +197,8 @@ static int take_changes(struct sync *sync, struct error *e)
 	if (r < 0 || stopping(sync))
 		return r;
 	publisher_apply(&sync->publisher, sync->feed, &sync->batch);
+	if (sync->pins)
+		pins_changed(sync->pins, &sync->batch);
 	count_batch(sync);
 	return 0;
 }
@@ -263,6 +277,7 @@ static int beat(struct sync *sync, struct error *e)
 /* For people, who may ask on a mount whose worker is elsewhere. */
 static void print_note(struct sync *sync, struct buf *out)
 {
+	_cleanup_buf_ struct buf pinned = {0};
 	char host[64] = "";
 	struct sync_status status;
 
@@ -271,6 +286,10 @@ static void print_note(struct sync *sync, struct buf *out)
 	buf_addf(out, "%s, process %d; tables: %zu wal, %zu log, %zu none; lag %" PRIu64 " bytes, %" PRId64 " ms",
 		 host, (int)getpid(), status.feed.tables[FEED_WAL], status.feed.tables[FEED_LOG],
 		 status.feed.tables[FEED_NONE], status.feed.lag_bytes, status.lag_ms);
+	buf_adds(&pinned, "");
+	sync_print_pins(sync, &pinned);
+	if (pinned.len && !pinned.failed)
+		buf_addf(out, "; pins: %s", pinned.data);
 }
 
 static void care(struct sync *sync)
@@ -301,10 +320,17 @@ static int tend(struct sync *sync, struct error *e)
 	return r;
 }
 
+static void let_pin(struct sync *sync, bool lead)
+{
+	if (sync->pins)
+		pins_lead(sync->pins, lead);
+}
+
 static int serve(struct sync *sync, struct error *e)
 {
 	int r = 0;
 
+	let_pin(sync, true);
 	sync->marked = false;
 	sync->beat_due_ms = sync->care_due_ms = 0;
 	while (r == 0 && !stopping(sync)) {
@@ -354,6 +380,7 @@ static int elect(struct sync *sync, struct error *e)
 
 static void step_down(struct sync *sync)
 {
+	let_pin(sync, false);
 	feed_close(sync->feed);
 	sync->feed = NULL;
 	publisher_close(&sync->publisher);
@@ -375,6 +402,7 @@ static int64_t sync_step(void *arg)
 	struct error e = {0};
 	int r;
 
+	store_leave_when(&sync->thread.stop);
 	if (is_led(sync)) {
 		enter(sync, SYNC_WAITING);
 		return WAIT_MS;
@@ -399,14 +427,26 @@ static int64_t sync_step(void *arg)
 
 int sync_start(struct sync *sync)
 {
-	return periodic_start(&sync->thread, sync_step, sync);
+	int r = sync->pins ? pins_start(sync->pins) : 0;
+
+	return r < 0 ? r : periodic_start(&sync->thread, sync_step, sync);
+}
+
+void sync_tell(struct sync *sync)
+{
+	if (!sync)
+		return;
+	periodic_tell(&sync->thread);
+	pins_tell(sync->pins);
 }
 
 void sync_free(struct sync *sync)
 {
 	if (!sync)
 		return;
+	sync_tell(sync);
 	periodic_stop(&sync->thread);
+	pins_free(sync->pins);
 	batch_done(&sync->batch);
 	pthread_mutex_destroy(&sync->lock);
 	free(sync);

@@ -103,7 +103,7 @@ static void text_init(struct text *text, size_t len, const struct version *versi
 {
 	atomic_init(&text->refs, 1);
 	text->xid = xid;
-	text->copied = text->merged = false;
+	text->copied = text->bare = text->merged = false;
 	text->version = *version;
 	text->len = len;
 }
@@ -122,6 +122,15 @@ struct text *text_new(const char *data, size_t len, const struct version *versio
 	text_init(text, len, version, xid);
 	memcpy(text->data, data, len);
 	text->data[len] = '\0';
+	return text;
+}
+
+struct text *text_new_bare(const struct version *version, uint32_t xid)
+{
+	struct text *text = text_new("", 0, version, xid);
+
+	if (text)
+		text->copied = text->bare = true;
 	return text;
 }
 

@@ -122,6 +122,19 @@ void call_refuse(struct call *call, enum call_kind kind, int err, const struct k
 	call_error(call, -call_errno(kind, -err));
 }
 
+/* What the node of its name was told is not so any more, though the feed may not have said it yet: it may have lapsed for
+ * a moment, and the node would count as known again. */
+static void row_is_gone(const struct call *call)
+{
+	struct nodes *nodes = call->mount->nodes;
+	struct node *node = nodes_find_row(nodes, call->ref.relation->oid, call->ref.name);
+
+	if (!node)
+		return;
+	nodes_spoil(nodes, node);
+	nodes_release(nodes, node);
+}
+
 static void read_done(struct read_request *request, struct text *text, const struct error *e)
 {
 	struct call *call = container_of(request, struct call, read);
@@ -129,6 +142,8 @@ static void read_done(struct read_request *request, struct text *text, const str
 	/* No interrupt is heard from then on, and one that is being heard has ended. */
 	fuse_req_interrupt_func(call->req, NULL, NULL);
 	interrupts_done(call);
+	if (!text && e->err == ENOENT)
+		row_is_gone(call);
 	call->then(call, text, e);
 }
 

@@ -64,18 +64,38 @@ static bool getattr_known(struct call *call)
 	return true;
 }
 
+/* Its row was moved to a temporary name, and the handle went along, but its node did not: another had the row's name by
+ * then. What others write to that file, this node's pages do not know; so the kernel asks each time whether it has changed. */
+static bool getattr_moved(struct call *call)
+{
+	struct backing *backing = call->fi.fh ? file_backing(file_of(&call->fi)) : NULL;
+	struct stat attr;
+	bool moved = backing && backing->kind == FILE_SCRATCH && fstat(backing->fd, &attr) == 0;
+
+	backing_unref(backing);
+	if (moved) {
+		attr.st_ino = call->ino;
+		attr.st_dev = 0;
+		reply_attr(call, &attr, BELIEVE_NOT, NULL);
+	}
+	return moved;
+}
+
 static void getattr_row(struct call *call)
 {
 	struct mount *mount = call->mount;
 	struct stat attr;
 	int r;
 
+	if (getattr_moved(call))
+		return;
 	if (attr_of_open_row(mount, call->node, handle_of(call), &attr)) {
 		reply_attr(call, &attr, BELIEVE_SHORTLY, NULL);
 		return;
 	}
 	if (getattr_known(call))
 		return;
+	call->read.version_only = true;
 	r = rowref_of_name(mount->engine.catalog, call->relation, call->row_name, &call->ref,
 			   NULL);
 	if (r < 0)

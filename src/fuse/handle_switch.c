@@ -82,6 +82,8 @@ void handles_follow(struct mount *mount, uint32_t relation, const char *name, in
 		if (r < 0 && r != -EBUSY)
 			log_warning("a handle of %s stays with the row that was moved to %s: %s", name,
 				    scratch_name, strerror(-r));
+		if (r == 0 && file->node)
+			notify_inode(mount->notifier, file->node, ATTRIBUTES_ONLY);
 		file_unref(file);
 	}
 }

@@ -88,7 +88,7 @@ static void lookup_row_done(struct call *call, struct text *text, const struct e
 		return;
 	}
 	node = nodes_get_row(mount->nodes, call->node, call->name, call->relation, ino,
-			     &text->version, text, &look, &belief);
+			     &text->version, text->bare ? NULL : text, &look, &belief);
 	if (!node) {
 		call_error(call, -ENOMEM);
 		return;
@@ -182,6 +182,9 @@ static void lookup_row(struct mount *mount, fuse_req_t req, struct node *parent,
 	call = call_new(req, parent, name);
 	if (!call)
 		return;
+	/* Who was sent back gets the text that his OPEN is answered with, however often the row changes. */
+	call->read.version_only = !nodes_need_text(mount->nodes, parent, name, ino_of_name(parent->relation, name),
+						   call->asker.pid);
 	r = rowref_of_name(mount->engine.catalog, parent->relation, name, &call->ref, NULL);
 	if (r < 0)
 		call_error(call, r == -ENOMEM ? r : -ENOENT);

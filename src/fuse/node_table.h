@@ -43,6 +43,8 @@ struct nodes {
 
 	struct refusal refused[REFUSALS]; /* ring */
 	unsigned refuse_at;
+	struct refusal sent_back[REFUSALS]; /* ring: whose OPEN of a file that was moved from a row's name was */
+	unsigned send_back_at;
 
 	struct node *keeping[KEEPING]; /* ring, [keep_from, keep_to); each holds a reference */
 	unsigned keep_from, keep_to;

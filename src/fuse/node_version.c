@@ -68,6 +68,28 @@ int64_t node_refused_us(const struct nodes *nodes, uint64_t ino, pid_t pid)
 	return last;
 }
 
+bool nodes_need_text(struct nodes *nodes, struct node *parent, const char *name, uint64_t ino, pid_t pid)
+{
+	const struct node *node;
+	bool need;
+
+	nodes_lock(nodes);
+	node = node_find(nodes, parent, name);
+	need = (node && node->sent_back_us && clock_monotonic_us() - node->sent_back_us <= REPEATED_US) ||
+	       node_refused_us(nodes, ino, pid);
+	nodes_unlock(nodes);
+	return need;
+}
+
+static void note_sent_back(struct nodes *nodes, struct node *node)
+{
+	struct node *current = node_find(nodes, node->parent, node_name(node));
+
+	node->sent_back_us = clock_monotonic_us();
+	if (current)
+		current->sent_back_us = node->sent_back_us;
+}
+
 /* He was let in: his next open is one of its own. */
 static void forget_refusal(struct nodes *nodes, const struct node *node, pid_t pid)
 {
@@ -91,6 +113,7 @@ static struct node *new_version(struct nodes *nodes, struct node *parent, const 
 {
 	struct node *before = node_find(nodes, parent, name), *node;
 	int64_t contended_until_us = before ? before->contended_until_us : 0;
+	int64_t sent_back_us = before ? before->sent_back_us : 0;
 
 	if (before)
 		node_unlist(nodes, before);
@@ -101,6 +124,7 @@ static struct node *new_version(struct nodes *nodes, struct node *parent, const 
 	node->has_told = true;
 	node->told_us = node->said_us = clock_monotonic_us();
 	node->contended_until_us = contended_until_us;
+	node->sent_back_us = sent_back_us;
 	node->mark = look->mark;
 	node->fed = look->fed;
 	return node;
@@ -215,6 +239,7 @@ enum admission nodes_admit(struct nodes *nodes, struct node *node, struct file *
 		admission = look->pid && node->refused == look->pid ? ADMIT_DIRECT : ADMIT_STALE;
 		node->refused = admission == ADMIT_STALE ? look->pid : 0;
 		note_refusal(nodes, node, look->pid);
+		note_sent_back(nodes, node);
 		contend(nodes, node, shared ? CONTENDED_US : KEPT_US);
 	} else if (version) {
 		vouch(node, look);
@@ -291,17 +316,38 @@ void nodes_make_scratch(struct nodes *nodes, struct node *node, uint64_t ino, in
 	nodes_unlock(nodes);
 }
 
+/* With the lock held. */
+static bool was_sent_back(const struct nodes *nodes, const struct node *node, pid_t pid)
+{
+	for (unsigned i = 0; i < REFUSALS; i++) {
+		const struct refusal *refusal = &nodes->sent_back[i];
+
+		if (refusal->pid == pid && refusal->ino == node->ino && refusal->us >= node->moved_us)
+			return true;
+	}
+	return false;
+}
+
+/* With the lock held: who cannot be remembered is let in, since a second ESTALE would reach him. */
+static bool send_back(struct nodes *nodes, const struct node *node, pid_t pid, int64_t now_us)
+{
+	struct refusal *oldest = &nodes->sent_back[nodes->send_back_at % REFUSALS];
+
+	if (oldest->pid && now_us - oldest->us <= MOVED_US)
+		return false;
+	*oldest = (struct refusal){pid, node->ino, now_us};
+	nodes->send_back_at++;
+	return true;
+}
+
 bool nodes_admit_scratch(struct nodes *nodes, struct node *node, pid_t pid)
 {
+	int64_t now_us = clock_monotonic_us();
 	bool admitted;
 
 	nodes_lock(nodes);
-	admitted = !node->moved_us || clock_monotonic_us() - node->moved_us > REPEATED_US || !pid ||
-		   node_refused_us(nodes, node->ino, pid);
-	if (admitted)
-		forget_refusal(nodes, node, pid);
-	else
-		note_refusal(nodes, node, pid);
+	admitted = !pid || !node->moved_us || now_us - node->moved_us > MOVED_US ||
+		   was_sent_back(nodes, node, pid) || !send_back(nodes, node, pid, now_us);
 	nodes_unlock(nodes);
 	return admitted;
 }

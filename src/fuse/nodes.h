@@ -80,6 +80,7 @@ struct node {
 	int64_t said_us;      /* and when the kernel was last told so again */
 	int64_t moved_us;     /* SCRATCH: when it was moved away from a row's name; 0: it was not */
 	int64_t contended_until_us; /* until then every LOOKUP of the name gives another node */
+	int64_t sent_back_us; /* when an OPEN of the name got ESTALE last */
 	pid_t refused;        /* whose OPEN got ESTALE, if no LOOKUP has come since; else 0 */
 	struct text *kept;    /* what LOOKUP read, for the OPEN that follows */
 	pid_t kept_for;       /* who looked */
@@ -97,6 +98,9 @@ struct node {
  * repetition, however slow the servers are; and for how long names are looked up one by one after an ESTALE, while
  * readers and writers meet. */
 enum { NODE_MAGIC = 0x6e6f6465, KEPT_US = 100000, REPEATED_US = 10000000, CONTENDED_US = 1000000 };
+
+/* For how long after a row was moved to a temporary name somebody may still be on his way to it by its own. */
+enum { MOVED_US = 2000000 };
 
 /* Does every LOOKUP of the node's name give another node now? The kernel then may not remember it. */
 bool node_contended(const struct node *node);
@@ -160,7 +164,11 @@ struct node *nodes_get_row(struct nodes *nodes, struct node *parent, const char 
 struct node *nodes_get_known(struct nodes *nodes, struct node *parent, const char *name,
 			     struct version *ret);
 
-/* The same for a node that the kernel names itself: GETATTR. */
+/* Does the LOOKUP of a row name need its text for the OPEN that follows, since the row is changing just now? If an OPEN of it
+ * was sent back within REPEATED_US. */
+bool nodes_need_text(struct nodes *nodes, struct node *parent, const char *name, uint64_t ino, pid_t pid);
+
+/* As nodes_get_known() for a node that the kernel names itself: GETATTR. */
 bool nodes_known(struct nodes *nodes, struct node *node, struct version *ret);
 
 /* Drop `count` lookups; the node may be gone afterwards. */
@@ -219,7 +227,7 @@ void nodes_make_scratch(struct nodes *nodes, struct node *node, uint64_t ino, in
 /* May an OPEN of a scratch file's node go on? Else it is to be answered with ESTALE. Who walked to a row's name just
  * before the row was moved away means the row, and must not take the file that was moved for it: what he made of that he
  * would save over what the row has become since, and nothing is known of what he had read. So each one's first OPEN
- * after the move is sent back to look again; who meant the file comes to it again. */
+ * shortly after the move is sent back to look again; who meant the file comes to it again. */
 bool nodes_admit_scratch(struct nodes *nodes, struct node *node, pid_t pid);
 
 /* What GETATTR says of a node whose row is `version` now, as `look` found it. Where that is not what the node was

@@ -150,7 +150,7 @@ static void send_due(struct notifier *notifier, int64_t now_us)
 
 	for (int i = 0; i < ROUNDS; i++)
 		while ((node = dequeue(notifier, &notifier->rounds[i], now_us))) {
-			notify_inode(notifier, node, -1);
+			notify_inode(notifier, node, ATTRIBUTES_ONLY);
 			nodes_release(notifier->nodes, node);
 		}
 }
@@ -178,7 +178,7 @@ void notify_row(struct notifier *notifier, struct node *node)
 	if (open)
 		send_epoch(notifier);
 	else
-		notify_inode(notifier, node, -1);
+		notify_inode(notifier, node, ATTRIBUTES_ONLY);
 	if (!open && recent && !enqueue(notifier, node))
 		send_epoch(notifier);
 }

@@ -30,7 +30,8 @@ void notifier_free(struct notifier *notifier); /* accepts NULL */
 void notifier_set_epochs(struct notifier *notifier, bool known);
 bool notifier_has_epochs(const struct notifier *notifier);
 
-/* Just one inval_inode. */
+/* Just one inval_inode: pages from `offset` on, and attributes, or those only. */
+enum { ATTRIBUTES_ONLY = -1 };
 void notify_inode(struct notifier *notifier, const struct node *node, off_t offset);
 void notify_row(struct notifier *notifier, struct node *node);
 void notify_listing(struct notifier *notifier, struct node *node);

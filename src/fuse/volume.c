@@ -200,6 +200,8 @@ static void await_savers(struct mount *mount)
 void volume_stop(struct volume *volume)
 {
 	await_savers(&volume->mount);
+	/* A thread of the loop waits for what is loaded for somebody. */
+	preloaders_stop(&volume->mount.engine.warming);
 	/* The loop looks at the flag and then waits; a signal that comes in between is lost. */
 	fuse_session_exit(volume->mount.session);
 	while (volume->looping) {

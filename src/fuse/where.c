@@ -3,9 +3,8 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <string.h>
 
-#include "mount.h"
+#include "ioctl.h"
 #include "rowfs/engine/where.h"
 
 /* What an OPEN would be answered from; a reference, or NULL. */
@@ -56,24 +55,12 @@ static void look(struct call *call)
 	lane_run(call->mount->engine.reads, &call->task);
 }
 
-void op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int command, void *arg, struct fuse_file_info *fi, unsigned flags,
-	      const void *in, size_t in_size, size_t out_size)
+void ioctl_where(struct call *call)
 {
-	const struct where_exchange *asked = in;
-	struct call *call;
-	int r;
+	int r = call->kind == NODE_TABLE ?
+			rowref_of_name(call->mount->engine.catalog, call->relation, call->name, &call->ref, NULL) :
+			-ENOENT;
 
-	if (command != WHERE_IOCTL || in_size != sizeof *asked || out_size != sizeof *asked ||
-	    memchr(asked->name, '\0', sizeof asked->name) == NULL) {
-		fuse_reply_err(req, ENOTTY);
-		return;
-	}
-	call = call_new(req, node_of(mount_of(req), ino), asked->name);
-	if (!call)
-		return;
-	r = call->kind == NODE_TABLE ?
-		    rowref_of_name(call->mount->engine.catalog, call->relation, call->name, &call->ref, NULL) :
-		    -ENOENT;
 	if (r < 0)
 		call_error(call, r == -ENOMEM ? r : -ENOENT);
 	else

@@ -114,16 +114,31 @@ static void print_value(const struct type *type, struct cell cell, struct buf *o
 		json_print_scalar(type->kind, cell.data, cell.len, out);
 }
 
-void json_print(const struct relation *relation, const struct cell *cells, struct buf *out)
+static void print(const struct relation *relation, const struct cell *cells, bool all, struct buf *out)
 {
+	bool first = true;
+
 	buf_addc(out, '{');
 	for (size_t i = 0; i < relation->n_columns; i++) {
 		const struct column *column = &relation->columns[i];
 
-		buf_adds(out, i > 0 ? ",\n  " : "\n  ");
+		if (column->cold && !all)
+			continue;
+		buf_adds(out, first ? "\n  " : ",\n  ");
 		print_string(column->name, strlen(column->name), out);
 		buf_add(out, ": ", 2);
 		print_value(column->type, cells[i], out);
+		first = false;
 	}
-	buf_adds(out, relation->n_columns > 0 ? "\n}\n" : "}\n");
+	buf_adds(out, first ? "}\n" : "\n}\n");
+}
+
+void json_print(const struct relation *relation, const struct cell *cells, struct buf *out)
+{
+	print(relation, cells, true, out);
+}
+
+void json_print_kept(const struct relation *relation, const struct cell *cells, struct buf *out)
+{
+	print(relation, cells, false, out);
 }

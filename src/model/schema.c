@@ -22,6 +22,7 @@ static void relation_done(struct relation *relation)
 	free(relation->parts);
 	free(relation->name);
 	free(relation->dir_name);
+	placement_done(&relation->placement);
 }
 
 static void space_done(struct space *space)
@@ -44,6 +45,12 @@ void schema_unref(struct schema *schema)
 	for (size_t i = 0; schema->types && i < schema->n_types; i++)
 		free(schema->types[i].equal_schema);
 	free(schema->types);
+	for (size_t i = 0; schema->unplaced && i < schema->n_unplaced; i++) {
+		free(schema->unplaced[i].relation);
+		free(schema->unplaced[i].why);
+	}
+	free(schema->unplaced);
+	free(schema->rules_note);
 	free(schema);
 }
 

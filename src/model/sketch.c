@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 /* Sixteen counters a word. */
-enum { PER_WORD = 16, WORDS = SKETCH_COLUMNS / PER_WORD, COLUMN_BITS = 16 };
+enum { PER_WORD = 16, WORDS = SKETCH_COLUMNS / PER_WORD };
 
 struct sketch {
 	_Atomic uint32_t seen; /* in this window */
@@ -24,10 +24,10 @@ void sketch_free(struct sketch *sketch)
 	free(sketch);
 }
 
-/* Each row takes another 16 bits of the hash. */
+/* Two hashes make all others: Kirsch and Mitzenmacher, Less Hashing, Same Performance (ESA 2006). */
 static unsigned column_of(uint64_t hash, unsigned row)
 {
-	return hash >> (row * COLUMN_BITS) & (SKETCH_COLUMNS - 1);
+	return ((uint32_t)hash + row * ((uint32_t)(hash >> 32) | 1)) & (SKETCH_COLUMNS - 1);
 }
 
 static unsigned read_counter(const struct sketch *sketch, unsigned row, unsigned column)

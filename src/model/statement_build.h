@@ -56,3 +56,8 @@ void build_key(struct build *b, const struct relation *relation, const struct ce
 
 /* `head, columns FROM relation`: what row_view() reads. */
 void build_select(struct build *b, const struct schema *schema, const struct relation *relation);
+
+/* Of pages, in key order: what comes after a key, ` ORDER BY …`, ` LIMIT n`. Only for keys of columns that are never NULL. */
+void build_after(struct build *b, const struct relation *relation, const struct cells *after);
+void build_order(struct build *b, const struct relation *relation);
+void build_limit(struct build *b, unsigned limit);

@@ -11,7 +11,7 @@
 
 #include <string.h>
 
-static void order_by(struct build *b, const struct relation *relation)
+void build_order(struct build *b, const struct relation *relation)
 {
 	build_sql(b, " ORDER BY ");
 	for (size_t i = 0; i < relation->n_parts; i++) {
@@ -24,7 +24,7 @@ static void order_by(struct build *b, const struct relation *relation)
 	}
 }
 
-static void limit_to(struct build *b, unsigned limit)
+void build_limit(struct build *b, unsigned limit)
 {
 	/* Not a parameter: a plan for every limit would be one for a tenth of the table. */
 	buf_addf(&b->sql, " LIMIT %u", limit);
@@ -104,7 +104,7 @@ static bool one_operator_schema(const struct relation *relation)
 	return true;
 }
 
-static void after_key(struct build *b, const struct relation *relation, const struct cells *after)
+void build_after(struct build *b, const struct relation *relation, const struct cells *after)
 {
 	if (one_operator_schema(relation))
 		after_as_row(b, relation, after);
@@ -158,10 +158,10 @@ static void page_branch(struct build *b, const struct schema *schema,
 		if (nulls)
 			after_part_by_part(b, relation, after, true);
 		else
-			after_key(b, relation, after);
+			build_after(b, relation, after);
 	}
-	order_by(b, relation);
-	limit_to(b, limit);
+	build_order(b, relation);
+	build_limit(b, limit);
 }
 
 /* Keys with a NULL come first, in an order of their own, so that all later pages (usually: all)
@@ -179,7 +179,7 @@ static void page_of_nullable(struct build *b, const struct schema *schema,
 	build_sql(b, ") UNION ALL (");
 	page_branch(b, schema, relation, NULL, false, limit);
 	build_sql(b, ")");
-	limit_to(b, limit);
+	build_limit(b, limit);
 }
 
 static void page_of_ctid(struct build *b, const struct cells *after, unsigned limit)
@@ -191,7 +191,7 @@ static void page_of_ctid(struct build *b, const struct cells *after, unsigned li
 	/* The heap is read in ctid order, from its start or from $1 (a TID range scan), as sessions
 	 * pin synchronize_seqscans off and do without parallel workers. ORDER BY would sort the
 	 * whole table for every page. */
-	limit_to(b, limit);
+	build_limit(b, limit);
 }
 
 static void page_of_tableoid_ctid(struct build *b, const struct cells *after, unsigned limit)
@@ -204,7 +204,7 @@ static void page_of_tableoid_ctid(struct build *b, const struct cells *after, un
 		build_sql(b, ")");
 	}
 	build_sql(b, " ORDER BY t.tableoid, t.ctid");
-	limit_to(b, limit);
+	build_limit(b, limit);
 }
 
 static void page_of_columns(struct build *b, const struct relation *relation,
@@ -212,10 +212,10 @@ static void page_of_columns(struct build *b, const struct relation *relation,
 {
 	if (after) {
 		build_sql(b, " WHERE ");
-		after_key(b, relation, after);
+		build_after(b, relation, after);
 	}
-	order_by(b, relation);
-	limit_to(b, limit);
+	build_order(b, relation);
+	build_limit(b, limit);
 }
 
 int statement_page(const struct schema *schema, const struct relation *relation,

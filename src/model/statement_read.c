@@ -1,4 +1,4 @@
-/* fetch, fetch_hashed, key_hashed, canonical, value */
+/* fetch, fetch_cold, fetch_hashed, key_hashed, canonical, value */
 #include "statement_build.h"
 
 #include <string.h>
@@ -12,6 +12,24 @@ int statement_fetch(const struct schema *schema, const struct relation *relation
 
 	build_sql(&b, "SELECT ");
 	build_select(&b, schema, relation);
+	build_sql(&b, " WHERE ");
+	build_key(&b, relation, key);
+	return build_finish(&b, ret);
+}
+
+int statement_fetch_cold(const struct relation *relation, const struct cells *key, struct statement *ret)
+{
+	_cleanup_build_ struct build b = {0};
+
+	build_sql(&b, "SELECT t.xmin");
+	for (size_t i = 0; i < relation->n_columns; i++) {
+		if (!relation->columns[i].cold)
+			continue;
+		build_sql(&b, ", ");
+		build_column(&b, &relation->columns[i]);
+	}
+	build_sql(&b, " FROM ");
+	build_relation(&b, relation);
 	build_sql(&b, " WHERE ");
 	build_key(&b, relation, key);
 	return build_finish(&b, ret);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cancel.h"
 #include "rowfs/base/buf.h"
 #include "rowfs/base/clock.h"
 #include "rowfs/model/sqlstate.h"
@@ -31,43 +32,84 @@ int answer_poll(PGconn *pg, short events, int64_t deadline_us)
 	return r == 0 ? -ETIMEDOUT : 0;
 }
 
-/* How soon a read that nobody waits for is noticed. */
-enum { ABANDONED_US = 50000 };
+static _Thread_local const atomic_bool *leaving;
 
-static void cancel(PGconn *pg)
+void answer_leave_when(const atomic_bool *flag)
 {
-	PGcancel *cancel = PQgetCancel(pg);
-	char why[256];
-
-	/* If this fails the statement timeout ends it. */
-	if (cancel)
-		(void)PQcancel(cancel, why, sizeof(why));
-	PQfreeCancel(cancel);
+	leaving = flag;
 }
 
-/* answer_poll(), with an eye on `*abandoned`, which becomes NULL once it has been acted upon. */
-static int poll_abandoned(PGconn *pg, short events, int64_t deadline_us,
-                          const atomic_bool **abandoned)
+static bool is_leaving(void)
 {
-	while (*abandoned) {
-		int64_t slice_us = clock_monotonic_us() + ABANDONED_US;
-		int r;
+	return leaving && atomic_load(leaving);
+}
 
-		if (slice_us >= deadline_us)
-			break;
-		r = answer_poll(pg, events, slice_us);
+static int64_t earlier(int64_t a_us, int64_t b_us)
+{
+	return a_us < b_us ? a_us : b_us;
+}
+
+int answer_wait(PGconn *pg, short events, int64_t deadline_us)
+{
+	for (;;) {
+		int64_t now_us = clock_monotonic_us();
+		int r = answer_poll(pg, events, leaving ? earlier(deadline_us, now_us + ANSWER_LOOK_US) : deadline_us);
+
+		if (r != -ETIMEDOUT || clock_monotonic_us() >= deadline_us)
+			return r;
+		if (is_leaving())
+			return -EINTR;
+	}
+}
+
+/* An answer that is waited for. */
+struct waiting {
+	int64_t deadline_us;
+	const atomic_bool *abandoned;
+	bool given_up; /* nobody wants it any more, so the deadline is a near one */
+};
+
+static void give_up(struct waiting *waiting)
+{
+	waiting->given_up = true;
+	waiting->deadline_us = earlier(waiting->deadline_us, clock_monotonic_us() + ANSWER_LEAVE_MS * INT64_C(1000));
+}
+
+/* A server that does not hear of it may hear later, and end what the connection does then: so it is not used again. */
+static int heed_abandoned(PGconn *pg, struct waiting *waiting)
+{
+	if (waiting->given_up)
+		return 0;
+	if (waiting->abandoned && atomic_load(waiting->abandoned)) {
+		if (!cancel_within(pg, ANSWER_LEAVE_MS))
+			return -EINTR;
+		give_up(waiting);
+	} else if (is_leaving()) {
+		give_up(waiting);
+	}
+	return 0;
+}
+
+static int poll_waiting(PGconn *pg, short events, struct waiting *waiting)
+{
+	bool looks = waiting->abandoned || leaving;
+
+	for (;;) {
+		int64_t look_us = clock_monotonic_us() + ANSWER_LOOK_US;
+		int r = answer_poll(pg, events, looks ? earlier(waiting->deadline_us, look_us) : waiting->deadline_us);
+
 		if (r != -ETIMEDOUT)
 			return r;
-		if (atomic_load(*abandoned)) {
-			cancel(pg);
-			*abandoned = NULL;
-		}
+		if (clock_monotonic_us() >= waiting->deadline_us)
+			return waiting->given_up ? -EINTR : -ETIMEDOUT;
+		r = heed_abandoned(pg, waiting);
+		if (r < 0)
+			return r;
 	}
-	return answer_poll(pg, events, deadline_us);
 }
 
 /* Until PQgetResult() would not block. */
-static int wait_for_result(PGconn *pg, int64_t deadline_us, const atomic_bool **abandoned)
+static int wait_for_result(PGconn *pg, struct waiting *waiting)
 {
 	for (;;) {
 		int unsent = PQflush(pg);
@@ -77,7 +119,7 @@ static int wait_for_result(PGconn *pg, int64_t deadline_us, const atomic_bool **
 		if (unsent == 0 && !PQisBusy(pg))
 			return 0;
 
-		int r = poll_abandoned(pg, unsent ? POLLIN | POLLOUT : POLLIN, deadline_us, abandoned);
+		int r = poll_waiting(pg, unsent ? POLLIN | POLLOUT : POLLIN, waiting);
 
 		if (r < 0)
 			return r;
@@ -96,8 +138,9 @@ static void hand_over(PGconn *pg, struct sink *sink, PGresult *row)
 	if (!sink->stopped) {
 		sink->taken++;
 		sink->stopped = sink->take(sink, row);
+		/* Else it may yet hear of it, and the connection is not to be used again. */
 		if (sink->stopped)
-			cancel(pg);
+			sink->unheard = !cancel_within(pg, ANSWER_LEAVE_MS);
 	}
 	PQclear(row);
 }
@@ -106,9 +149,10 @@ int answer_read(PGconn *pg, int64_t deadline_us, const atomic_bool *abandoned, s
                 PGresult **ret)
 {
 	_cleanup_result_ PGresult *kept = NULL;
+	struct waiting waiting = {.deadline_us = deadline_us, .abandoned = abandoned};
 
 	for (;;) {
-		int r = wait_for_result(pg, deadline_us, &abandoned);
+		int r = sink && sink->unheard ? -EINTR : wait_for_result(pg, &waiting);
 
 		if (r < 0 && !(kept && !answer_ok(kept)))
 			return r;

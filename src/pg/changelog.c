@@ -82,10 +82,18 @@ int changelog_install(struct store *store, const struct settings *settings, stru
 	return run(store, settings, install, report, e);
 }
 
-/* Triggers depend on their functions, and go with them. */
+/* Triggers depend on their functions, and go with them. Placement rules are no part of the log, and stay. */
+static const char uninstall_sql[] =
+        "DO $$ DECLARE routine text; BEGIN"
+        " IF to_regclass('rowfs.placement') IS NULL THEN DROP SCHEMA IF EXISTS rowfs CASCADE;"
+        " ELSE DROP TABLE IF EXISTS rowfs.changes CASCADE;"
+        " FOR routine IN SELECT p.oid::regprocedure FROM pg_catalog.pg_proc AS p"
+        " WHERE p.pronamespace = 'rowfs'::regnamespace LOOP"
+        " EXECUTE format('DROP ROUTINE %s CASCADE', routine); END LOOP; END IF; END $$";
+
 static int uninstall(PGconn *pg, const struct tables *tables, struct buf *report, struct error *e)
 {
-	int r = direct_query(pg, "DROP SCHEMA IF EXISTS rowfs CASCADE", 0, NULL, NULL, e);
+	int r = direct_query(pg, uninstall_sql, 0, NULL, NULL, e);
 
 	for (size_t i = 0; r == 0 && i < tables->n; i++)
 		if (tables->at[i].logged)

@@ -64,7 +64,7 @@ static int finish(PGconn *pg, PGresult **ret, struct error *e)
 	_cleanup_result_ PGresult *result = NULL;
 	int r = answer_read(pg, deadline(), NULL, NULL, &result);
 
-	if (r == -ETIMEDOUT)
+	if (r == -ETIMEDOUT || r == -EINTR)
 		return error_set(e, EIO, "PostgreSQL did not answer the sync worker in time");
 	if (r < 0)
 		return direct_lost(pg, e);
@@ -84,6 +84,18 @@ int direct_query(PGconn *pg, const char *sql, size_t n, const char *const *value
 	                  : PQsendQueryParams(pg, sql, (int)n, NULL, values, NULL, NULL, 0);
 
 	return sent ? finish(pg, ret, e) : direct_lost(pg, e);
+}
+
+int direct_parameters(PGconn *pg, const char *sql, int *ret, struct error *e)
+{
+	_cleanup_result_ PGresult *described = NULL;
+	int r = PQsendPrepare(pg, "", sql, 0, NULL) ? finish(pg, NULL, e) : direct_lost(pg, e);
+
+	if (r == 0)
+		r = PQsendDescribePrepared(pg, "") ? finish(pg, &described, e) : direct_lost(pg, e);
+	if (r == 0)
+		*ret = PQnparams(described);
+	return r;
 }
 
 int direct_send(PGconn *pg, const char *sql, struct error *e)

@@ -32,6 +32,9 @@ int direct_query(PGconn *pg, const char *sql, size_t n, const char *const *value
 int direct_send(PGconn *pg, const char *sql, struct error *e) _must_check_;
 int direct_poll(PGconn *pg, PGresult **ret, struct error *e) _must_check_;
 
+/* How many parameters a statement has. Several in one text are an error. */
+int direct_parameters(PGconn *pg, const char *sql, int *ret, struct error *e) _must_check_;
+
 /* The connection's last words. Returns -EIO. */
 int direct_lost(PGconn *pg, struct error *e);
 

@@ -35,6 +35,8 @@ void load_done(struct load *load)
 	PQclear(load->keys);
 	PQclear(load->types);
 	PQclear(load->fingerprint);
+	PQclear(load->named);
+	ruleset_done(&load->rules);
 	schema_unref(load->schema);
 }
 
@@ -150,9 +152,10 @@ static void sort(struct schema *schema)
 			      sizeof(*schema->spaces[i].relations), by_relation_name);
 }
 
-static uint64_t fingerprint(const PGresult *result)
+/* The catalog's and its rules'. */
+static uint64_t fingerprint(const char *text, size_t len, uint64_t rules)
 {
-	return XXH3_64bits(PQgetvalue(result, 0, 0), (size_t)PQgetlength(result, 0, 0));
+	return XXH3_64bits_withSeed(text, len, rules);
 }
 
 static int build(struct load *load)
@@ -161,13 +164,25 @@ static int build(struct load *load)
 	if (!load->schema)
 		return -ENOMEM;
 	atomic_init(&load->schema->refs, 1);
-	load->schema->fingerprint = fingerprint(load->fingerprint);
+	load->schema->fingerprint = fingerprint(PQgetvalue(load->fingerprint, 0, 0),
+	                                        (size_t)PQgetlength(load->fingerprint, 0, 0), load->rules.version);
 	load->schema->commit_timestamps = load_flag(load->fingerprint, 0, 1);
-	if (load_types(load) < 0 || load_spaces(load) < 0 || load_relations(load) < 0)
+	if (load_types(load) < 0 || load_spaces(load) < 0 || load_relations(load) < 0 || load_unplaced(load) < 0)
 		return -ENOMEM;
 	say_unused(load);
 	sort(load->schema);
 	return 0;
+}
+
+void load_print_element(const char *text, struct buf *out)
+{
+	buf_addc(out, '"');
+	for (const char *p = text; *p; p++) {
+		if (*p == '"' || *p == '\\')
+			buf_addc(out, '\\');
+		buf_addc(out, *p);
+	}
+	buf_addc(out, '"');
 }
 
 void load_print_configured(const struct settings *settings, struct buf *out)
@@ -176,39 +191,24 @@ void load_print_configured(const struct settings *settings, struct buf *out)
 	for (size_t i = 0; i < settings->n_tables; i++) {
 		if (!settings->tables[i].key)
 			continue;
-		buf_adds(out, out->len > 1 ? ",\"" : "\"");
-		for (const char *p = settings->tables[i].relation; *p; p++) {
-			if (*p == '"' || *p == '\\')
-				buf_addc(out, '\\');
-			buf_addc(out, *p);
-		}
-		buf_addc(out, '"');
+		buf_adds(out, out->len > 1 ? "," : "");
+		load_print_element(settings->tables[i].relation, out);
 	}
 	buf_addc(out, '}');
 }
 
-/* Everything from one snapshot of the catalog. */
-static enum outcome read_all(struct session *session, struct load *load, const char *configured,
-                             struct error *e)
+struct query {
+	const char *sql;
+	size_t n;
+	PGresult **ret;
+};
+
+static enum outcome read_queries(struct session *session, const struct query *queries, size_t n, struct cell *values,
+                                 struct error *e)
 {
 	uint32_t types[] = {25, 1009}; /* text, text[] */
-	struct cell values[] = {cell_of(load->settings->schema), cell_of(configured)};
-	const struct {
-		const char *sql;
-		size_t n;
-		PGresult **ret;
-	} queries[] = {
-	        {"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", 0, NULL},
-	        {load_fingerprint_sql, 0, &load->fingerprint},
-	        {load_spaces_sql, 2, &load->spaces},
-	        {load_relations_sql, 2, &load->relations},
-	        {load_columns_sql, 2, &load->columns},
-	        {load_keys_sql, 2, &load->keys},
-	        {load_types_sql, 2, &load->types},
-	        {"COMMIT", 0, NULL},
-	};
 
-	for (size_t i = 0; i < sizeof(queries) / sizeof(*queries); i++) {
+	for (size_t i = 0; i < n; i++) {
 		const struct statement statement = {
 		        .sql = (char *)queries[i].sql,
 		        .n = queries[i].n,
@@ -228,6 +228,51 @@ static enum outcome read_all(struct session *session, struct load *load, const c
 	return RUN_DONE;
 }
 
+/* What there is of what the database's rules name. */
+static enum outcome read_named(struct session *session, struct load *load, struct error *e)
+{
+	_cleanup_buf_ struct buf names = {0};
+	uint32_t types[] = {1009}; /* text[] */
+	struct cell values[1];
+	const struct statement named = {.sql = (char *)load_named_sql, .n = 1, .types = types, .values = values};
+
+	if (!load->rules.lines || PQntuples(load->rules.lines) == 0)
+		return RUN_DONE;
+	load_print_placed(&load->rules, &names);
+	if (names.failed) {
+		error_set(e, ENOMEM, "out of memory");
+		return RUN_FAILED;
+	}
+	values[0] = cell_of(names.data);
+	return session_run(session, &named, NULL, &load->named, e);
+}
+
+/* The rules, and then everything else from one snapshot of the catalog. */
+static enum outcome read_all(struct session *session, struct store *store, struct load *load,
+                             const char *configured, struct error *e)
+{
+	struct cell values[] = {cell_of(load->settings->schema), cell_of(configured)};
+	const struct query begin = {"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", 0, NULL};
+	const struct query queries[] = {
+	        {load_fingerprint_sql, 0, &load->fingerprint},
+	        {load_spaces_sql, 2, &load->spaces},
+	        {load_relations_sql, 2, &load->relations},
+	        {load_columns_sql, 2, &load->columns},
+	        {load_keys_sql, 2, &load->keys},
+	        {load_types_sql, 2, &load->types},
+	        {"COMMIT", 0, NULL},
+	};
+	enum outcome outcome = rules_load(&store->rules, session, &load->rules, e);
+
+	if (outcome == RUN_DONE)
+		outcome = read_queries(session, &begin, 1, NULL, e);
+	if (outcome == RUN_DONE)
+		outcome = read_named(session, load, e);
+	if (outcome == RUN_DONE)
+		outcome = read_queries(session, queries, sizeof(queries) / sizeof(*queries), values, e);
+	return outcome;
+}
+
 static int read_catalog(struct store *store, bool fresh, struct schema **ret, struct error *e)
 {
 	_cleanup_(load_done) struct load load = {.settings = store->settings, .said = &store->said};
@@ -242,7 +287,7 @@ static int read_catalog(struct store *store, bool fresh, struct schema **ret, st
 	r = sessions_take(&store->sessions, STORE_CATALOG, fresh, &session, e);
 	if (r < 0)
 		return r;
-	outcome = read_all(session, &load, configured.data, e);
+	outcome = read_all(session, store, &load, configured.data, e);
 	sessions_put(&store->sessions, STORE_CATALOG, session);
 	if (outcome == RUN_LOST || outcome == RUN_UNSENT || outcome == RUN_STALE)
 		return -ECONNRESET;
@@ -250,6 +295,7 @@ static int read_catalog(struct store *store, bool fresh, struct schema **ret, st
 		return -e->err;
 	if (build(&load) < 0)
 		return error_set(e, ENOMEM, "out of memory");
+	atomic_store(&store->placed, load.rules.there);
 	*ret = load.schema;
 	load.schema = NULL;
 	return 0;
@@ -269,17 +315,48 @@ int store_load_schema(struct store *store, struct schema **ret, struct error *e)
 	return r;
 }
 
+struct fingerprinting {
+	uint64_t rules, all;
+};
+
 static int take_fingerprint(void *arg, const struct cell *cells, size_t n)
 {
-	uint64_t *number = arg;
+	struct fingerprinting *of = arg;
 
-	*number = XXH3_64bits(cells[0].data, cells[0].len);
+	of->all = fingerprint(cells[0].data, cells[0].len, of->rules);
 	return 0;
+}
+
+/* Whether there are any is part of the catalog, so who has found none need not ask. */
+static int look_at_rules(struct store *store, uint64_t *ret, struct error *e)
+{
+	struct session *session;
+	enum outcome outcome;
+	int r;
+
+	*ret = 0;
+	if (!atomic_load(&store->placed))
+		return 0;
+	r = sessions_take(&store->sessions, STORE_CATALOG, false, &session, e);
+	if (r < 0)
+		return r;
+	outcome = rules_look(&store->rules, session, ret, e);
+	sessions_put(&store->sessions, STORE_CATALOG, session);
+	return outcome == RUN_DONE ? 0 : -e->err;
 }
 
 int store_fingerprint(struct store *store, uint64_t *ret, struct error *e)
 {
 	const struct statement statement = {.sql = (char *)load_fingerprint_sql};
+	struct fingerprinting of = {0};
+	struct error failure = {0};
+	int r = look_at_rules(store, &of.rules, &failure);
 
-	return store_run(store, STORE_CATALOG, &statement, take_fingerprint, ret, e);
+	if (r == 0)
+		r = store_run(store, STORE_CATALOG, &statement, take_fingerprint, &of, &failure);
+	if (r == 0)
+		*ret = of.all;
+	else if (e)
+		*e = failure;
+	return r;
 }

@@ -7,6 +7,7 @@
 #include "rowfs/base/buf.h"
 #include "rowfs/base/settings.h"
 #include "rowfs/model/schema.h"
+#include "rules.h"
 #include "said.h"
 
 /* The answers, and how far the relation that is being built has consumed them: relations, columns
@@ -15,6 +16,8 @@ struct load {
 	const struct settings *settings;
 	struct said *said;
 	PGresult *spaces, *relations, *columns, *keys, *types, *fingerprint;
+	struct ruleset rules; /* the database's */
+	PGresult *named;      /* what there is of the names in them; NULL: nothing */
 	int column, key;
 	bool has_mtime; /* some relation has the column of mtime= */
 	struct schema *schema;
@@ -38,6 +41,18 @@ int load_relation(struct load *load, struct space *space, int row) _must_check_;
 /* The configuration's entry for a relation, or NULL. */
 const struct table_settings *load_table_settings(const struct settings *settings, const char *space,
                                                  const char *relation);
+
+/* The relation's placement rule: the configuration's, else the database's. */
+int load_placement(struct load *load, struct relation *relation) _must_check_;
+
+/* The rules of tables that are not shown, each with why. */
+int load_unplaced(struct load *load) _must_check_;
+
+/* The names of the database's rules, as an array literal. */
+void load_print_placed(const struct ruleset *rules, struct buf *out);
+
+/* An element of an array literal, quoted. */
+void load_print_element(const char *text, struct buf *out);
 
 /* The relations that have a key in the configuration, as an array literal. */
 void load_print_configured(const struct settings *settings, struct buf *out);

@@ -152,6 +152,7 @@ static void load_facts(struct load *load, struct relation *relation, int row)
 	relation->tuples = strtod(load_text(rows, row, RELATION_TUPLES), NULL);
 	relation->row_security = load_flag(rows, row, RELATION_ROW_SECURITY);
 	relation->by_search_path = load_flag(rows, row, RELATION_BY_SEARCH_PATH);
+	relation->guarded = load_flag(rows, row, RELATION_GUARDED);
 	relation->can_insert = keyed && load_flag(rows, row, RELATION_INSERT);
 	relation->can_delete = keyed && load_flag(rows, row, RELATION_DELETE);
 	relation->can_update = keyed && relation->can_update;
@@ -226,5 +227,7 @@ int load_relation(struct load *load, struct space *space, int row)
 	    load_parts(load, relation, &key) < 0)
 		return -ENOMEM;
 	load_facts(load, relation, row);
+	if (load_placement(load, relation) < 0)
+		return -ENOMEM;
 	return load_fingerprint(load->schema, relation);
 }

@@ -12,7 +12,7 @@ const char load_spaces_sql[] =
 /* Privileges on the whole table are asked for once, so that those on columns need not be. */
 #define SHOWN                                                                                      \
 	"shown AS MATERIALIZED (SELECT n.oid AS space, n.nspname, c.oid, c.relname, c.relkind,"    \
-	" c.relam, c.reltuples,"                                                                   \
+	" c.relam, c.reltuples, c.relrowsecurity,"                                                 \
 	" has_table_privilege(c.oid, 'SELECT') AS selects,"                                        \
 	" has_table_privilege(c.oid, 'UPDATE') AS updates,"                                        \
 	" has_table_privilege(c.oid, 'INSERT') AS inserts,"                                        \
@@ -67,7 +67,7 @@ const char load_relations_sql[] =
         " s.configured,"
         " CASE s.relkind WHEN 'p' THEN " HAS_XMIN " ELSE s.relam = 2 END,"
         " s.oid IN (SELECT a.attrelid FROM pg_attribute AS a JOIN naming ON naming.oid = a.atttypid"
-        " WHERE a.attnum > 0 AND NOT a.attisdropped)"
+        " WHERE a.attnum > 0 AND NOT a.attisdropped), s.relrowsecurity"
         " FROM shown AS s ORDER BY s.space, s.oid";
 
 const char load_columns_sql[] =
@@ -163,3 +163,8 @@ const char load_fingerprint_sql[] =
         " WHERE r.rolname = current_user),"
         " current_setting('track_commit_timestamp')),"
         " current_setting('track_commit_timestamp')::bool";
+
+const char load_named_sql[] =
+        "SELECT n.nspname || '.' || c.relname, c.relispartition"
+        " FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace"
+        " WHERE n.nspname || '.' || c.relname = ANY ($1::text[]) AND c.relkind IN ('r', 'p', 'm', 'v', 'f')";

@@ -22,6 +22,7 @@ enum {
 	RELATION_CONFIGURED,
 	RELATION_HAS_XMIN,
 	RELATION_BY_SEARCH_PATH,
+	RELATION_GUARDED,
 };
 extern const char load_relations_sql[];
 
@@ -56,3 +57,7 @@ extern const char load_types_sql[];
 /* Without parameters: text that stands for the catalog's state, and whether commit timestamps are
  * kept. */
 extern const char load_fingerprint_sql[];
+
+/* $1: text[] of "schema.name"; those of them that there are, whoever may read them. */
+enum { NAMED_NAME, NAMED_PART };
+extern const char load_named_sql[];

@@ -49,6 +49,10 @@ static enum outcome lost(struct session *session, int r, struct error *e)
 		error_set(e, EIO, "PostgreSQL did not answer in time");
 		return RUN_TIMED_OUT;
 	}
+	if (r == -EINTR) {
+		error_set(e, EINTR, "nobody waits for PostgreSQL's answer any more");
+		return RUN_FAILED;
+	}
 	answer_one_line(PQerrorMessage(session->pg), line, sizeof(line));
 	error_set(e, EIO, "the connection to PostgreSQL was lost: %s", line);
 	return RUN_LOST;
@@ -108,8 +112,12 @@ static void print_setup(const struct source *source, enum store_set set, struct 
 	buf_addf(out, "%s;", session_pins_sql);
 	if (source->read_only)
 		buf_adds(out, "SET default_transaction_read_only TO on;");
-	/* No user's trigger runs there, and names that are printed become qualified by it. */
-	if (set == STORE_CATALOG)
+	/* Predicates of the configuration run there, which are to change nothing, also while they are prepared. */
+	if (set == STORE_PINS)
+		buf_adds(out, "SET default_transaction_read_only TO on;");
+	/* No user's trigger runs there, and names that are printed become qualified by it; and a name in a predicate
+	 * means what it meant when it was checked, whoever makes an object of that name. */
+	if (set == STORE_CATALOG || set == STORE_PINS)
 		buf_adds(out, "SET search_path TO pg_catalog, pg_temp;");
 	buf_adds(out, identify);
 }
@@ -167,6 +175,7 @@ static int set_up(struct session *session, struct source *source, enum store_set
 	          deadline_in(STORE_CONNECT_TIMEOUT_MS), &result, e) != RUN_DONE)
 		return -e->err;
 	session->backend = PQbackendPID(session->pg);
+	session->confined = set == STORE_PINS;
 	error_copy_text(session->started, sizeof(session->started), PQgetvalue(result, 0, 1));
 	return check_identity(source, PQgetvalue(result, 0, 0), *PQgetvalue(result, 0, 2) == 't', e);
 }
@@ -286,12 +295,12 @@ static enum outcome plainly(struct session *session, const char *sql, int64_t de
 	return await(session, PQsendQuery(session->pg, sql), deadline_us, &result, e);
 }
 
-/* Whatever becomes of the way back, the server goes it: a session that is not idle after that is closed. */
-static enum outcome rehearse(struct session *session, const struct statement *statement, const struct plan *plan,
-                             int64_t deadline_us, PGresult **ret, struct error *e)
+/* In a transaction that is taken back. Whatever becomes of the way back, the server goes it: a session that is not idle
+ * after that is closed. */
+static enum outcome taken_back(struct session *session, const char *opening, const struct statement *statement,
+                               const struct plan *plan, int64_t deadline_us, PGresult **ret, struct error *e)
 {
-	enum outcome outcome =
-	        unexecuted(plainly(session, "BEGIN; SET CONSTRAINTS ALL IMMEDIATE", deadline_us, e));
+	enum outcome outcome = unexecuted(plainly(session, opening, deadline_us, e));
 	struct error ignored;
 
 	if (outcome == RUN_DONE)
@@ -299,6 +308,15 @@ static enum outcome rehearse(struct session *session, const struct statement *st
 	if (PQstatus(session->pg) == CONNECTION_OK)
 		(void)plainly(session, "ROLLBACK", deadline_us, &ignored);
 	return outcome;
+}
+
+/* A setting that a transaction has found, a function cannot change in it (default_transaction_read_only it can, for the
+ * next one); and what it has set for the session goes with the ROLLBACK. */
+static const char *opening_of(const struct session *session, const struct statement *statement)
+{
+	if (statement->rehearsed)
+		return "BEGIN; SET CONSTRAINTS ALL IMMEDIATE";
+	return session->confined ? "BEGIN READ ONLY" : NULL;
 }
 
 static size_t size_of(const struct statement *statement)
@@ -322,6 +340,7 @@ enum outcome session_run(struct session *session, const struct statement *statem
 {
 	int64_t deadline_us = deadline_in(STORE_STATEMENT_TIMEOUT_MS + STORE_ANSWER_GRACE_MS);
 	struct plan *plan = prepared_find(&session->prepared, statement->sql);
+	const char *opening = opening_of(session, statement);
 	enum outcome outcome = RUN_DONE;
 
 	if (!plan) {
@@ -334,12 +353,17 @@ enum outcome session_run(struct session *session, const struct statement *statem
 		return outcome;
 	session->abandoned = statement->abandoned;
 	session->sink = sink;
-	if (statement->rehearsed)
-		outcome = rehearse(session, statement, plan, deadline_us, ret, e);
+	if (opening)
+		outcome = taken_back(session, opening, statement, plan, deadline_us, ret, e);
 	else
 		outcome = execute(session, statement, plan, deadline_us, ret, e);
 	session->swollen |= swells(statement, sink, outcome == RUN_DONE ? *ret : NULL);
 	session->abandoned = NULL;
 	session->sink = NULL;
 	return outcome;
+}
+
+enum outcome session_say(struct session *session, const char *sql, struct error *e)
+{
+	return plainly(session, sql, deadline_in(STORE_STATEMENT_TIMEOUT_MS + STORE_ANSWER_GRACE_MS), e);
 }

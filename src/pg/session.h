@@ -20,6 +20,7 @@ struct session {
 	char started[40]; /* it for good */
 	const atomic_bool *abandoned; /* of the statement that runs, see struct statement */
 	struct sink *sink;            /* the same */
+	bool confined;        /* what it runs may be anybody's SQL: each statement is read only, and leaves nothing behind */
 	bool swollen;         /* libpq's buffers have grown, and never shrink: better closed than kept */
 	unsigned generation;  /* of the sessions, when it last answered */
 	struct session *next; /* idle list of its set */
@@ -28,6 +29,12 @@ struct session {
 /* What a row's text and a statement's meaning depend on, whatever role, database or the user's `options` say.
  * One statement, since a replication connection of an old server takes no more at a time. */
 extern const char session_pins_sql[];
+
+/* For the rest of a transaction: where nobody's view is meant to be read none is, also where one has come in the place of
+ * a table. Servers have that since their minor releases of August 2024. */
+#define SESSION_NO_VIEWS                                                                           \
+	"SELECT pg_catalog.set_config(s.name, 'view, foreign-table', true) FROM pg_catalog.pg_settings AS s"            \
+	" WHERE s.name OPERATOR(pg_catalog.=) 'restrict_nonsystem_relation_kind'"
 
 /* Here `e` is never NULL.
  *
@@ -54,8 +61,11 @@ enum outcome {
 	RUN_TIMED_OUT, /* no answer in time: the same, and repeating would take as long */
 };
 
-/* Run a statement in its own transaction. RUN_DONE gives the result; any other outcome fills `e`.
+/* Run a statement in its own transaction, or in the one that session_say() has opened. RUN_DONE gives the result; any other outcome fills `e`.
  * Afterwards session_idle() says whether the session can be used again. With a `sink` (else NULL) the rows go
  * there; what comes of a statement that it has stopped is RUN_DONE, and no result. */
 enum outcome session_run(struct session *session, const struct statement *statement, struct sink *sink,
                          PGresult **ret, struct error *e) _must_check_;
+
+/* Run statements that have no parameters and whose answers nobody wants; to open and to end transactions. */
+enum outcome session_say(struct session *session, const char *sql, struct error *e) _must_check_;

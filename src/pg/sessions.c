@@ -7,11 +7,12 @@
 #include "rowfs/base/clock.h"
 
 /* One reads the catalog, asks for the database's size and whether a lost save has ended: rare and
- * short. */
+ * short. Pins have one thread. */
 static const unsigned limits[STORE_SETS] = {
         [STORE_READ] = STORE_READERS,
         [STORE_WRITE] = STORE_WRITERS,
         [STORE_CATALOG] = 1,
+        [STORE_PINS] = 1,
 };
 
 void sessions_init(struct sessions *sessions, struct source *source)

@@ -101,7 +101,7 @@ static bool proceed(PGconn *pg, int64_t deadline_us)
 
 	while (PQstatus(pg) != CONNECTION_BAD && next != PGRES_POLLING_OK &&
 	       next != PGRES_POLLING_FAILED) {
-		int r = answer_poll(pg, next == PGRES_POLLING_READING ? POLLIN : POLLOUT,
+		int r = answer_wait(pg, next == PGRES_POLLING_READING ? POLLIN : POLLOUT,
 		                    deadline_us);
 
 		if (r < 0)

@@ -65,6 +65,7 @@ int store_open(const struct settings *settings, struct store **ret, struct error
 	};
 	sessions_init(&store->sessions, &store->source);
 	said_init(&store->said);
+	rules_init(&store->rules);
 	r = first_contact(store, e);
 	if (r == 0)
 		r = check_schema(store, e);
@@ -82,6 +83,7 @@ void store_close(struct store *store)
 		return;
 	sessions_done(&store->sessions);
 	said_done(&store->said);
+	rules_done(&store->rules);
 	free(store->label);
 	free(store);
 }
@@ -94,6 +96,11 @@ const char *store_identity(const struct store *store)
 bool store_may_lag(const struct store *store)
 {
 	return store->source.standby;
+}
+
+void store_leave_when(const atomic_bool *flag)
+{
+	answer_leave_when(flag);
 }
 
 const char *store_label(const struct store *store)

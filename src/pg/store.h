@@ -1,7 +1,10 @@
 /* What the files of this folder share of a store. */
 #pragma once
 
+#include <stdatomic.h>
+
 #include "rowfs/engine/store.h"
+#include "rules.h"
 #include "said.h"
 #include "sessions.h"
 #include "source.h"
@@ -12,4 +15,6 @@ struct store {
 	struct sessions sessions;
 	struct said said;
 	char *label;
+	struct rules rules;
+	atomic_bool placed; /* the database has something called rowfs.placement */
 };

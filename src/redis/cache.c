@@ -240,31 +240,45 @@ bool cache_lease(struct cache *cache, const char *key, size_t key_len, const str
 	return taken;
 }
 
-void cache_fill(struct cache *cache, const char *key, size_t key_len, const char *token,
-                const void *value, size_t len, int64_t px)
+/* Sent, with what the script has beside the key: the lease, the value, how long it may be used, the lease's life. */
+static void send_fill(struct call *call, const char *token, const void *value, size_t len, int64_t px)
 {
 	struct command command = {0};
-	struct call call;
 	char life[32], lease[16];
 
-	if (px <= 0 || len > CACHE_VALUE_MAX || !call_begin(&call, cache, key, key_len))
-		return;
 	snprintf(life, sizeof(life), "%lld", (long long)px);
 	snprintf(lease, sizeof(lease), "%d", CACHE_LEASE_MS);
 	if (SWITCHED_OFF("lease")) {
 		command_adds(&command, "SET");
-		call_add_key(&call, &command);
+		call_add_key(call, &command);
 		command_add(&command, value, len);
 		command_adds(&command, "PX");
 		command_adds(&command, life);
 	} else {
-		call_add_script(&call, &command, SCRIPT_FILL);
+		call_add_script(call, &command, SCRIPT_FILL);
 		command_adds(&command, token);
 		command_add(&command, value, len);
 		command_adds(&command, life);
 		command_adds(&command, lease);
 	}
-	call_end(&call, connection_send(call.connection, &command, call.deadline_us));
+	call_end(call, connection_send(call->connection, &command, call->deadline_us));
+}
+
+void cache_fill(struct cache *cache, const char *key, size_t key_len, const char *token,
+                const void *value, size_t len, int64_t px)
+{
+	struct call call;
+
+	if (px > 0 && len <= CACHE_VALUE_MAX && call_begin(&call, cache, key, key_len))
+		send_fill(&call, token, value, len, px);
+}
+
+void cache_release(struct cache *cache, const char *key, size_t key_len, const char *token)
+{
+	struct call call;
+
+	if (!SWITCHED_OFF("lease") && call_begin(&call, cache, key, key_len))
+		send_fill(&call, token, "", 0, 0);
 }
 
 void cache_put(struct cache *cache, const char *key, const void *value, size_t len, int64_t px)

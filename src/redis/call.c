@@ -12,23 +12,27 @@
 static const char *const script_text[SCRIPT_COUNT] = {
         /* KEYS[1], ARGV: the lease, its life, a value that it may replace, how those begin that it
            may not. What is no string is garbage, which any lease may replace, and so is a lease
-           that has no end: nobody takes such a one. */
+           that has no end, unless it is the pinner's. A copy that counts and has no end is pinned,
+           and stays also for who has no use for it. */
         [SCRIPT_LEASE] =
                 "local key = KEYS[1] " LUA_GET
                 "local garbage = type(v) == 'table' "
                 "if type(v) == 'string' and string.sub(v, 1, 2) == '" LEASE_MARK "' then "
-                "if redis.call('PTTL', key) >= 0 then return false end "
+                "if string.sub(v, 1, 4) == '" LEASE_PIN_MARK "' or redis.call('PTTL', key) >= 0 then "
+                "return false end "
                 "garbage = true "
                 "elseif type(v) == 'string' and v ~= ARGV[3] and "
-                "string.sub(v, 1, #ARGV[4]) == ARGV[4] then return false end "
+                "string.sub(v, 1, #ARGV[4]) == ARGV[4] then return false "
+                "elseif ARGV[4] ~= '' and v == ARGV[3] and string.sub(v, 1, #ARGV[4]) == ARGV[4] and "
+                "redis.call('PTTL', key) == -1 then return false end "
                 "local set = redis.call('SET', key, ARGV[1], 'PX', ARGV[2]) "
                 "return garbage and redis.status_reply('GARBAGE') or set",
         /* KEYS[1], ARGV: the lease, the value, how long after the lease it may be used, the lease's
          * life. The lease stood before the row was read, so its age by Redis' own clock is at least
-         * the copy's, however long the fill was on its way. */
+         * the copy's, however long the fill was on its way. One that comes too late, or is none, ends the lease. */
         [SCRIPT_FILL] = "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return false end "
                         "local life = ARGV[3] - (ARGV[4] - redis.call('PTTL', KEYS[1])) "
-                        "if life <= 0 then return false end "
+                        "if life <= 0 then redis.call('UNLINK', KEYS[1]) return false end "
                         "return redis.call('SET', KEYS[1], ARGV[2], 'PX', life)",
 };
 

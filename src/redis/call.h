@@ -71,5 +71,8 @@ void call_note_error(struct call *call, const redisReply *reply);
 /* What marks a value as a lease: no row copy begins so (see copy_print in the engine). */
 #define LEASE_MARK "L:"
 
+/* Of those that have no end, which only the pinner takes; its sweeps remove those that were left. */
+#define LEASE_PIN_MARK "L:P:"
+
 /* What the value of a row's key means: nil, or a string, which is then put into `ret`. */
 enum cache_answer call_judge(const redisReply *reply, struct buf *ret);

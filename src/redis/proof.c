@@ -71,7 +71,7 @@ int64_t time_of_reply(const redisReply *reply)
 /* The order of the keys in the MGET. */
 enum { READ_HEARTBEAT, READ_EPOCH, READ_TABLE, READ_ROW, READ_KEYS };
 
-static void judge_proof(const redisReply *reply, struct cache_proof *ret)
+void proof_of_reply(const redisReply *reply, struct cache_proof *ret)
 {
 	epoch_of_reply(reply->element[READ_EPOCH], ret->epoch);
 	epoch_of_reply(reply->element[READ_TABLE], ret->table);
@@ -86,7 +86,7 @@ static enum cache_answer judge(struct call *call, const redisReply *reply, size_
 		call_note_error(call, reply);
 	if (reply->type != REDIS_REPLY_ARRAY || reply->elements != keys)
 		return CACHE_DOWN;
-	judge_proof(reply, ret_proof);
+	proof_of_reply(reply, ret_proof);
 	return keys == READ_KEYS ? call_judge(reply->element[READ_ROW], ret) : CACHE_MISS;
 }
 

@@ -16,5 +16,8 @@ bool epoch_valid(const char *epoch, size_t len);
 /* The epoch in a reply, or "" in `ret`. */
 void epoch_of_reply(const redisReply *reply, char ret[EPOCH_SIZE]);
 
+/* What a reply to MGET of the heartbeat, the epoch and a table's epoch, in this order, proves. */
+void proof_of_reply(const redisReply *reply, struct cache_proof *ret);
+
 /* The reply to TIME in microseconds; negative if it is none. */
 int64_t time_of_reply(const redisReply *reply);

@@ -291,6 +291,42 @@ write_save_py() {
 	assert_equal "$(sql "SELECT count(*) FROM notes")" 60
 }
 
+@test "two programs that have a row open when it is moved aside see what each other writes to it" {
+	python3 - "$NOTES" <<-'END'
+		import os, sys
+		row, aside = sys.argv[1] + "/8.json", sys.argv[1] + "/8.aside"
+		one = os.open(row, os.O_RDWR)
+		turn = os.pipe(), os.pipe()
+		child = os.fork()
+		os.close(turn[bool(child)][0])
+		os.close(turn[not child][1])
+		if not child:
+		    other = os.open(row, os.O_RDWR)
+		    assert os.pread(other, 4096, 0)
+		    os.write(turn[0][1], b".")
+		    for n in range(100):
+		        os.read(turn[1][0], 1)
+		        assert os.pread(other, 4096, 0) == b"%03d" % n, n
+		        os.pwrite(other, b"%04d" % n, 0)
+		        os.write(turn[0][1], b".")
+		    os._exit(0)
+		os.read(turn[0][0], 1)
+		assert os.pread(one, 4096, 0)
+		os.rename(row, aside)
+		os.truncate(aside, 0)
+		for n in range(100):
+		    os.ftruncate(one, 0)
+		    os.pwrite(one, b"%03d" % n, 0)
+		    assert os.pread(one, 4096, 0) == b"%03d" % n
+		    os.write(turn[1][1], b".")
+		    os.read(turn[0][0], 1)
+		    assert os.pread(one, 4096, 0) == b"%04d" % n, n
+		assert os.wait()[1] == 0
+		os.rename(aside, row + ".away")
+	END
+	assert_equal "$(note 8)" 'a8|b8'
+}
+
 # Temporary files that become rows
 
 @test "a handle of a temporary file that has become a row says its size, is cut and saves" {

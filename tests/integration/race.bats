@@ -7,12 +7,26 @@ load ../lib/rowfs
 	python3 "$TOP/tests/lib/race_test.py"
 }
 
-@test "60 seconds of reads, saves, foreign transactions and faults on three mounts break no promise" {
+@test "40 seconds of reads, saves, foreign transactions and faults on three mounts break no promise" {
+	run_race --seconds 40
+}
+
+@test "the same in 25 seconds, with rows that are pinned by rules that change" {
+	run_race --seconds 25 --rules
+}
+
+@test "the same with rows of which Redis has some columns, by rules that change" {
+	run_race --seconds 25 --columns
+	# Not in vain: most mounts live long enough to have joined some.
+	grep -Eq '^m[0-9].* cache_joined [1-9]' "$BATS_TEST_TMPDIR/out"
+}
+
+run_race() {
 	local race status=0
 
 	[[ -c /dev/fuse ]] || skip "no /dev/fuse"
 	# In the background, so that a test that is ended ends it, too.
-	python3 "$TOP/tests/lib/race.py" --seconds 60 >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
+	python3 "$TOP/tests/lib/race.py" "$@" >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
 	race=$!
 	echo "$race" >"$BATS_TEST_TMPDIR/pid"
 	wait "$race" || status=$?

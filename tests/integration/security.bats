@@ -163,6 +163,35 @@ no_refusals() {
 	no_refusals
 }
 
+@test "the documented accounts pin rows: the worker of a mount, and one of its own" {
+	pins_are() {
+		[[ $(redis-cli -p "$PORT" EVAL 'local n = 0 for _, key in ipairs(redis.call("KEYS", "rf:*:r:*")) do
+			n = n + (redis.call("PTTL", key) == -1 and 1 or 0) end return n' 0) == "$1" ]]
+	}
+	roles
+	redis-cli -p "$PORT" FLUSHALL >/dev/null
+	redis-cli -p "$PORT" ACL LOG RESET >/dev/null
+	"$ROWFS" place "$(source_of postgres)" shop.items 'hot=id <= 10'
+	mount_rowfs mnt "redis=$(account rowfs),direct=$(source_of rowfs_sync)" "$(source_of rowfs_mount)"
+	wait_until 30 pins_are 10
+	sql "UPDATE shop.items SET name = 'pinned' WHERE id < 15; DELETE FROM shop.items WHERE id = 1"
+	wait_until 30 pins_are 9
+	unmount_rowfs
+	# What a process of its own is to pin it must be allowed to read, as roles.sql says; else it says so.
+	sync_begin "redis=$(account rowfs-sync)"
+	mount_rowfs mnt "noworker,redis=$(account rowfs-mount)" "$(source_of rowfs_mount)"
+	cannot_read() { [[ $(status_of worker) == *"shop.items: lazy, since the worker's role may not read it"* ]]; }
+	wait_until 30 cannot_read
+	shows "shop.items: lazy, since the worker's role may not read it" "$HARNESS/mounts/sync.log"
+	sql "$(sed -n 's/^--   \(GRANT .*\)/\1/p' "$TOP/docs/roles.sql" | sed 's/shop\.products/shop.items/')"
+	wait_until 30 pins_are 9
+	"$ROWFS" place "$(source_of postgres)" shop.items hash=1/1
+	wait_until 30 pins_are 19
+	"$ROWFS" place "$(source_of postgres)" shop.items --drop
+	wait_until 30 pins_are 0
+	no_refusals
+}
+
 @test "the documented roles: the change log, installed by the tables' owner" {
 	"$ROWFS" sync install "$(source_of postgres)" 3>&- >/dev/null
 	roles

@@ -95,7 +95,7 @@ START_TEST(a_fill_that_comes_late_lives_no_longer)
 	poll(NULL, 0, 1200);
 	kill(server, SIGCONT);
 	ask("PING");
-	ck_assert_int_eq(get("k", &(struct buf){0}), CACHE_BUSY);
+	ck_assert_int_eq(get("k", &(struct buf){0}), CACHE_MISS);
 	ck_assert_uint_eq(counted(COUNTER_cache_fills), 2);
 
 	/* What is left of its life is counted from the lease, too. */

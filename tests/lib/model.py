@@ -444,8 +444,8 @@ class Model:
                 # It may go on seeing what it saw, where that is not what the file holds.
                 handle.loose |= any(edit.text != (file.candidates or [file.content])[0] for edit in [handle.edit, *writers])
                 handle.edit, handle.file = None, file
-            elif handle.name == name and not handle.edit and not handle.file:
-                handle.aside = file
+            elif handle.name == name and not (handle.edit or handle.file or handle.aside):
+                handle.aside = file     # the first; what has the name since is another file
         self.tree.put(to, file)
         self.reveal()
 

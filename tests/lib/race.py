@@ -2,7 +2,8 @@
 """The race: several mounts, many writers and readers, faults all the time, and the proof that no read was wrong.
 
     race.py [--seconds 60] [--mounts 3] [--writers 8] [--readers 16] [--seed N]
-            [--schedule NAME] [--faults LIST|all|none] [--mount-options OPTIONS]
+            [--schedule NAME] [--faults LIST|all|none] [--mount-options OPTIONS] [--rules]
+            [--columns]
 
 ROWFS is the program under test. What is promised of each read and write is race_history.py; the rows are
 race_rows.py; who reads and writes how, race_traffic.py; what goes wrong, race_faults.py. At the end, two seconds
@@ -37,6 +38,12 @@ CHECK_SECONDS = 5
 SETTLE_SECONDS = 1
 # Transactions are over after that, so their lines of the journal need not be looked for any more.
 TRANSACTION_SECONDS = 30
+# What --rules chooses from: most pin something, so that it is changed, dropped and pinned again.
+RULES = ("hot=v % 2 = 0", "hot=true", "hash=1/2", "hash=2/3 hot=id % 3 > 0", "hot=1 / (v % 50) >= 0", "place=lazy",
+         "place=off")
+# What --columns chooses from: Redis has some columns of a row, and one UPDATE writes both some of these and some others.
+COLUMNS = ("columns=v", "columns=v,who hot=true", "columns=echo,seal", "columns=pad hot=v % 2 = 0", "columns=id", "hot=true",
+           "place=lazy")
 
 
 def arguments():
@@ -53,6 +60,8 @@ def arguments():
     parser.add_argument("--mount-options", default="")
     parser.add_argument("--bound", type=float, help="max_staleness of the mounts; 1, or the schedule's")
     parser.add_argument("--pace", type=float, help="pauses between reads, as a factor")
+    parser.add_argument("--rules", action="store_true", help="pin rows, by placement rules that change")
+    parser.add_argument("--columns", action="store_true", help="the same, by rules that keep some columns of a row")
     parser.add_argument("--keep", action="store_true", help="leave the folder with logs and records")
     return parser.parse_args()
 
@@ -74,6 +83,7 @@ class Race:
         self.faults = Faults(self.world, names if names is not None else args.faults.split(","), args.seed,
                              args.fault_gap or schedule["gap"], schedule["sizes"])
         self.history = History(args.bound + SLACK, self.faults.allows, self.faults.spares)
+        self.chance, self.rules = random.Random(args.seed), 0
         self.processes = []
         self.offsets = {}           # file → how much of it has been judged
         self.waiting = []           # reads that ended too recently
@@ -92,6 +102,8 @@ class Race:
         """Until time is up or something is wrong."""
         end = time.monotonic() + self.args.seconds
         while time.monotonic() < end:
+            if self.args.rules or self.args.columns:
+                self.change_rules()
             time.sleep(min(CHECK_SECONDS, max(0.1, end - time.monotonic())))
             if self.faults.failure:
                 raise self.faults.failure
@@ -99,6 +111,13 @@ class Race:
             if wrong:
                 return wrong
         return []
+
+    def change_rules(self):
+        """PostgreSQL may be away just now: then they stay."""
+        for table in ("rows", "others"):
+            self.rules += subprocess.run([self.world.program, "place", "dbname=race", f"public.{table}",
+                                          self.chance.choice(COLUMNS if self.args.columns else RULES)], check=False, stdin=subprocess.DEVNULL,
+                                         stderr=subprocess.DEVNULL).returncode == 0
 
     def crashes(self):
         """Mounts whose process ended by itself."""
@@ -196,11 +215,14 @@ class Race:
                                for name, part in (("p50", .5), ("p90", .9), ("p99", .99), ("p99.9", .999)))
             print(f"superseded when the read began: {len(late)} reads; by {points}; worst {late[-1] * 1000:.0f} ms "
                   f"(bound {self.history.bound * 1000:.0f} ms)")
+        if args.rules or args.columns:
+            print(f"placement rules set: {self.rules}; " +
+                  "; ".join(status["pins"] for mount in self.world.mounts if "pins" in (status := mount.status())))
         for mount in self.world.mounts:
             status = mount.status()
             print(f"{mount.name}: worker {status.get('worker_here', '-')}, " +
                   ", ".join(f"{name} {status.get(name, '-')}" for name in (
-                      "cache_hits", "cache_misses", "cache_fills", "cache_rejected", "store_fetches", "memory_opens",
+                      "cache_hits", "cache_misses", "cache_fills", "cache_rejected", "cache_joined", "cache_unjoined", "store_fetches", "memory_opens",
                       "stale_opens", "feed_gaps", "feed_lapses", "sync_epochs", "sync_waits")))
 
 

@@ -157,6 +157,17 @@ void cache_fill(struct cache *c, const char *key, size_t key_len, const char *to
 	end();
 }
 
+void cache_release(struct cache *c, const char *key, size_t key_len, const char *token)
+{
+	struct fake_slot *slot;
+
+	begin("release");
+	slot = fake_redis_find(key, key_len);
+	if (!fake_redis_is_down() && slot && equal(&slot->value, token, strlen(token)))
+		fake_redis_erase(slot);
+	end();
+}
+
 void cache_put(struct cache *c, const char *key, const void *value, size_t len, int64_t px)
 {
 	begin("put");

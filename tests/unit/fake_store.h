@@ -1,7 +1,7 @@
 /* store.h without PostgreSQL: a handful of rows of the sample relations (sample_engine.h), and a
  * hook by which a test answers, refuses, loses or holds up any statement.
  *
- * Events: "fetch" "key" "page" "canonical" "value" "update" "insert" "delete" "replace" for statements,
+ * Events: "fetch" "cold" "key" "page" "canonical" "value" "update" "insert" "delete" "replace" for statements,
  * by their SQL; "rehearse" for one that is taken back; "gone?" for store_backend_gone(). */
 #pragma once
 

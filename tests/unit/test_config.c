@@ -78,6 +78,13 @@ START_TEST(reads_options_and_tables)
 	ck_assert_str_eq(settings.tables[1].relation, "shop.\"odd name\"");
 	ck_assert_str_eq(settings.tables[1].key, "id");
 	ck_assert_ptr_null(settings.tables[1].mtime);
+	ck_assert_ptr_null(settings.tables[1].place);
+	ck_assert_int_eq(read_config("table \"a.b\" {\n\thot = \"stock > 0 AND note = 'x'\"\n\thash = 1/4\n}\n"
+	                             "table \"a.c\" { place = off }\n"),
+	                 0);
+	ck_assert_str_eq(settings.tables[0].hot, "stock > 0 AND note = 'x'");
+	ck_assert_str_eq(settings.tables[0].hash, "1/4");
+	ck_assert_str_eq(settings.tables[1].place, "off");
 }
 END_TEST
 
@@ -101,8 +108,10 @@ START_TEST(reads_back_what_is_dumped)
 	                 0);
 	settings.tables = calloc(1, sizeof(*settings.tables));
 	settings.n_tables = 1;
-	settings.tables[0] =
-	        (struct table_settings){.relation = strdup("a.b'c"), .key = strdup("x,y")};
+	settings.tables[0] = (struct table_settings){.relation = strdup("a.b'c"),
+	                                             .key = strdup("x,y"),
+	                                             .hash = strdup("1/4"),
+	                                             .hot = strdup("note <> 'it''s' AND stock > 0")};
 	options_dump(&settings, &first);
 	ck_assert_msg(read_config(first.data) == 0, "%s", error.message);
 	options_dump(&settings, &second);
@@ -129,6 +138,12 @@ START_TEST(errors_in_tables)
 	refuse("# x\ntable \"users\" { key = id }\n", 2, "schema.name");
 	refuse("# x\ntable \"a.b\" {\n# y\n\tkee = id\n}\n", 4, "kee");
 	refuse("table \"a.b\" { key = a }\n\ntable \"a.b\" { key = b }\n", 3, "a.b");
+	refuse("# x\ntable \"a.b\" { place = never }\n", 2, "table \"a.b\": place=never: expected lazy or off");
+	refuse("# x\ntable \"a.b\" { hash = 5/4 }\n", 2, "more buckets than there are");
+	refuse("# x\ntable \"a.b\" { hash = 1/0 }\n", 2, "buckets");
+	refuse("# x\ntable \"a.b\" { hot = \"\" }\n", 2, "needs a predicate");
+	refuse("# x\ntable \"a.b\" { place = off hot = \"true\" }\n", 2, "contradict");
+	refuse("# x\ntable \"a.b\" { place = off\nhash = 1/2 }\n", 3, "contradict");
 	refuse("# x\ntable \"a.b\" {\n\tkey = a\n", 2, "never closed");
 	refuse("ttl = 1\nschema = \"abc\nro = yes\n", 2, "never closed");
 }

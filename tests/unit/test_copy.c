@@ -1,7 +1,9 @@
 #include "rowfs/engine/copy.h"
 
+#include <errno.h>
 #include <string.h>
 
+#include "sample.h"
 #include "suite.h"
 
 static const struct copy_terms aged = {.ttl_ms = 1000};
@@ -138,6 +140,10 @@ START_TEST(a_copy_of_other_columns_is_not_used_and_is_no_garbage)
 	copy_print(&altered, text, &aged, &copy);
 	ck_assert_ptr_null(copy_parse(&items, &copy, &aged, &garbage));
 	ck_assert(!garbage);
+	ck_assert(copy_is_foreign(&items, &copy, &aged));
+	/* Under terms that do not hold it is nobody's, and a copy that is ours is not foreign. */
+	ck_assert(!copy_is_foreign(&items, &copy, &(struct copy_terms){.ttl_ms = TTL_MS - 1}));
+	ck_assert(!copy_is_foreign(&altered, &copy, &aged));
 	text_unref(text);
 }
 END_TEST
@@ -371,6 +377,254 @@ START_TEST(a_damaged_copy_is_never_another_text)
 }
 END_TEST
 
+/* --- Partial copies -------------------------------------------------------------------------- */
+
+static struct column columns[] = {
+        SAMPLE_COLUMN("id", int4),
+        SAMPLE_COLUMN("name", text),
+        SAMPLE_COLUMN("price", numeric),
+};
+static struct key_part parts[1];
+
+/* Of the same table, with a rule. */
+static struct relation ruled(const char *names)
+{
+	struct relation relation = sample_relation(columns, 3, parts, 1);
+	struct error e;
+
+	relation.oid = items.oid;
+	relation.fingerprint = items.fingerprint;
+	relation.has_xmin = true;
+	relation.placement.columns = (char *)names;
+	for (size_t i = 0; i < 3; i++)
+		columns[i].cold = false;
+	ck_assert_int_eq(relation_take_columns(&relation, &e), 0);
+	return relation;
+}
+
+/* In an allocation of just that size, under the rule of `relation`. */
+static struct text *parse_ruled(const struct relation *relation, const void *value, size_t len, bool *ret_garbage)
+{
+	_cleanup_buf_ struct buf copy = {0};
+
+	buf_add(&copy, value, len);
+	copy.data = realloc(copy.data, len + 1);
+	return copy_parse(relation, &copy, &aged, ret_garbage);
+}
+
+START_TEST(a_copy_in_part_reads_as_documented)
+{
+	struct relation relation = ruled("price");
+	struct text *text = row_text();
+	_cleanup_buf_ struct buf copy = {0}, want = {0}, head = {0};
+	char *check;
+
+	copy_print(&relation, text, &aged, &copy);
+	buf_addf(&want, "ttl:1000 8c1f0e55a3b2d417/%016llx 7421 1763805200.123456000 %016llx %zu ",
+	         (unsigned long long)relation.kept_columns, (unsigned long long)text->version.hash, strlen(row));
+	ck_assert_int_eq(strncmp(copy.data, want.data, want.len), 0);
+	check = copy.data + want.len;
+	ck_assert_uint_eq(strspn(check, "0123456789abcdef"), 16);
+	ck_assert_str_eq(check + 16, "\n{\n  \"id\": 42,\n  \"price\": 129.00\n}\n");
+	copy_print_head(&relation, &aged, &head);
+	ck_assert_int_eq(strncmp(copy.data, head.data, head.len), 0);
+	text_unref(text);
+}
+END_TEST
+
+START_TEST(a_copy_in_part_gives_the_version_and_the_cells)
+{
+	struct relation relation = ruled("price");
+	struct text *text = row_text(), *bare;
+	_cleanup_patch_ struct patch patch = {0};
+	_cleanup_buf_ struct buf copy = {0};
+	bool garbage = true;
+
+	copy_print(&relation, text, &proved, &copy);
+	bare = copy_parse(&relation, &copy, &proved, &garbage);
+	ck_assert_ptr_nonnull(bare);
+	ck_assert(!garbage && bare->bare && bare->copied);
+	ck_assert(version_equal(&bare->version, &text->version));
+	ck_assert_uint_eq(bare->xid, 7421);
+	ck_assert_uint_eq(bare->len, 0);
+	ck_assert(copy_is_complement(&relation, &copy));
+	ck_assert_int_eq(copy_cells(&relation, &copy, &patch), 0);
+	ck_assert(patch.present[0] && !patch.present[1] && patch.present[2]);
+	ck_assert_str_eq(patch.cells[0].data, "42");
+	ck_assert_str_eq(patch.cells[2].data, "129.00");
+	text_unref(bare);
+	text_unref(text);
+	ck_assert_uint_eq(text_bytes(), 0);
+}
+END_TEST
+
+/* By how they begin, too, which is how pinned ones are told apart. */
+START_TEST(copies_of_other_rules_are_told_apart_and_tell_the_version)
+{
+	static const char *const rules[] = {"price", "name", "name,price", NULL};
+	struct text *text = row_text();
+
+	for (size_t i = 0; i < 4; i++) {
+		_cleanup_buf_ struct buf copy = {0}, head = {0};
+		struct relation made = ruled(rules[i]), read;
+		bool garbage, whole = !made.n_cold;
+
+		copy_print(&made, text, &aged, &copy);
+		for (size_t k = 0; k < 4; k++) {
+			struct text *back;
+
+			read = ruled(rules[k]);
+			back = copy_parse(&read, &copy, &aged, &garbage);
+			ck_assert_ptr_nonnull(back);
+			ck_assert_int_eq(back->bare, !whole);
+			ck_assert(version_equal(&back->version, &text->version));
+			text_unref(back);
+			ck_assert_int_eq(copy_is_complement(&read, &copy), i == k && !whole);
+			buf_reset(&head);
+			copy_print_head(&read, &aged, &head);
+			ck_assert_int_eq(strncmp(copy.data, head.data, head.len) == 0, read.kept_columns == made.kept_columns);
+		}
+	}
+	text_unref(text);
+}
+END_TEST
+
+START_TEST(what_would_not_come_back_to_the_byte_is_whole)
+{
+	static const char *const texts[] = {
+	        "", "{}\n", "{\n  \"id\": 42,\n  \"name\": \"Zelt\"\n}\n",
+	        "{\n  \"id\": 42,\n  \"name\": \"\\u005aelt\",\n  \"price\": 1\n}\n",
+	        "{\n  \"id\": 42,\n  \"price\": 1,\n  \"name\": \"Zelt\"\n}\n",
+	        "{\n  \"id\": 42,\n  \"name\": \"Zelt\",\n  \"price\": 1 \n}\n",
+	        "{\n  \"id\": 42,\n  \"name\": \"Zelt\",\n  \"price\": 1\n}",
+	};
+	struct relation relation = ruled("price");
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
+		struct text *text = text_of(texts[i], strlen(texts[i]), (struct timespec){1, 2}, 3), *back;
+		_cleanup_buf_ struct buf copy = {0};
+		bool garbage = true;
+
+		copy_print(&relation, text, &aged, &copy);
+		back = parse_ruled(&relation, copy.data, copy.len, &garbage);
+		check_same(text, back);
+		ck_assert(!garbage && !back->bare);
+		ck_assert(!copy_is_complement(&relation, &copy));
+		text_unref(back);
+		text_unref(text);
+	}
+}
+END_TEST
+
+START_TEST(a_rule_that_names_all_columns_makes_whole_copies)
+{
+	struct relation relation = ruled("price,name");
+
+	ck_assert_uint_eq(relation.n_cold, 0);
+	ck_assert(copy_may_fit(&relation, CACHE_VALUE_MAX));
+	ck_assert(!copy_may_fit(&relation, CACHE_VALUE_MAX + 1));
+	relation = ruled("price");
+	ck_assert_uint_eq(relation.n_cold, 1);
+	ck_assert(copy_may_fit(&relation, COPY_TEXT_MAX));
+	ck_assert(!copy_may_fit(&relation, COPY_TEXT_MAX + 1));
+}
+END_TEST
+
+START_TEST(a_rule_must_fit_its_table)
+{
+	struct relation relation = sample_relation(columns, 3, parts, 1);
+	struct error e;
+
+	relation.placement.columns = (char *)"price,weight";
+	ck_assert_int_eq(relation_take_columns(&relation, &e), -EINVAL);
+	ck_assert_str_eq(e.message, "columns=: its rows have no xmin");
+	relation.has_xmin = true;
+	ck_assert_int_eq(relation_take_columns(&relation, &e), -EINVAL);
+	ck_assert_str_eq(e.message, "columns=: there is no column \"weight\"");
+	ck_assert_uint_eq(relation.n_cold, 0);
+}
+END_TEST
+
+/* Nothing is taken for it but what was printed: sizes and times that are wrong would be told to the kernel. */
+static bool check_no_other_version(const struct relation *relation, const struct text *text, const void *value, size_t len)
+{
+	_cleanup_patch_ struct patch patch = {0};
+	_cleanup_buf_ struct buf copy = {0};
+	bool garbage;
+	struct text *back = parse_ruled(relation, value, len, &garbage);
+
+	if (!back)
+		return false;
+	ck_assert(back->bare);
+	ck_assert(version_equal(&back->version, &text->version));
+	ck_assert_uint_eq(back->xid, text->xid);
+	text_unref(back);
+	buf_add(&copy, value, len);
+	ck_assert(copy_is_complement(relation, &copy));
+	ck_assert_int_eq(copy_cells(relation, &copy, &patch), 0);
+	ck_assert_str_eq(patch.cells[2].data, "129.00");
+	return true;
+}
+
+START_TEST(a_damaged_copy_in_part_is_never_another)
+{
+	struct relation relation = ruled("price");
+	uint64_t random = random_seed() + 3;
+	struct text *text = row_text();
+	_cleanup_buf_ struct buf copy = {0};
+	unsigned taken = 0;
+
+	copy_print(&relation, text, &aged, &copy);
+	for (size_t len = 0; len < copy.len; len++)
+		ck_assert(!check_no_other_version(&relation, text, copy.data, len));
+	for (int i = 0; i < MUTATIONS; i++) {
+		char bytes[512];
+		size_t len = copy.len;
+
+		memcpy(bytes, copy.data, len);
+		for (size_t n = 1 + random_below(&random, 3); n > 0; n--) {
+			size_t at = random_below(&random, len), more = random_below(&random, 3);
+
+			if (more == 0)
+				memmove(bytes + at, bytes + at + 1, --len - at);
+			if (more == 1)
+				memmove(bytes + at + 1, bytes + at, len++ - at);
+			if (more > 0)
+				bytes[at] = (char)random_next(&random);
+		}
+		taken += check_no_other_version(&relation, text, bytes, len);
+	}
+	/* The terms are compared, and some changes change nothing. */
+	ck_assert_uint_lt(taken, MUTATIONS / 20);
+	text_unref(text);
+}
+END_TEST
+
+START_TEST(headers_that_nobody_prints_are_garbage)
+{
+	static const char *const values[] = {
+	        "ttl:1000 8c1f0e55a3b2d417/ 7421 1763805200.123456000 0000000000000000\n{}\n",
+	        "ttl:1000 8c1f0e55a3b2d417/xyz 7421 1763805200.123456000 0000000000000000\n{}\n",
+	        "ttl:1000 8c1f0e55a3b2d417 7421 1763805200.123456000 0000000000000000 3 0123456789abcdef\n{}\n",
+	        "ttl:1000 8c1f0e55a3b2d417/91b0c3d4e5f60718 7421 1763805200.123456000 0000000000000000 3\n{}\n",
+	        "ttl:1000 8c1f0e55a3b2d417/91b0c3d4e5f60718 7421 1763805200.123456000 0000000000000000 3 \n{}\n",
+	        "ttl:1000 8c1f0e55a3b2d417/91b0c3d4e5f60718 7421 1763805200.123456000 0000000000000000 -3 0123456789abcdef\n{}\n",
+	        "ttl:1000 8c1f0e55a3b2d417/91b0c3d4e5f60718 7421 1763805200.123456000 0000000000000000 99999999999999999999 0123456789abcdef\n{}\n",
+	        "ttl:1000 8c1f0e55a3b2d417/91b0c3d4e5f60718 7421 1763805200.123456000 0000000000000000 3 0123456789abcdef0\n{}\n",
+	        "ttl:1000 8c1f0e55a3b2d417/91b0c3d4e5f60718 7421 1763805200.123456000 0000000000000000 3 0123456789abcdef\n{}\n",
+	        "ttl:1000 8c1f0e55a3b2d417/91b0c3d4e5f60718 7421 1763805200.123456000 0000000000000000 3 0123456789abcdef x\n{}\n",
+	};
+	struct relation relation = ruled("price");
+
+	for (size_t i = 0; i < sizeof(values) / sizeof(*values); i++) {
+		bool garbage = false;
+
+		ck_assert_msg(!parse_ruled(&relation, values[i], strlen(values[i]), &garbage), "%s", values[i]);
+		ck_assert_msg(garbage, "%s", values[i]);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("copy");
@@ -392,6 +646,14 @@ int main(void)
 	tcase_add_test(test, a_copy_with_something_after_it_is_garbage);
 	tcase_add_test(test, random_bytes_are_never_a_copy);
 	tcase_add_test(test, a_damaged_copy_is_never_another_text);
+	tcase_add_test(test, a_copy_in_part_reads_as_documented);
+	tcase_add_test(test, a_copy_in_part_gives_the_version_and_the_cells);
+	tcase_add_test(test, copies_of_other_rules_are_told_apart_and_tell_the_version);
+	tcase_add_test(test, what_would_not_come_back_to_the_byte_is_whole);
+	tcase_add_test(test, a_rule_that_names_all_columns_makes_whole_copies);
+	tcase_add_test(test, a_rule_must_fit_its_table);
+	tcase_add_test(test, a_damaged_copy_in_part_is_never_another);
+	tcase_add_test(test, headers_that_nobody_prints_are_garbage);
 	suite_add_tcase(suite, test);
 	return suite_run(suite);
 }

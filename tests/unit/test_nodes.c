@@ -87,8 +87,23 @@ START_TEST(who_had_walked_to_a_row_is_not_given_the_file_it_was_moved_to)
 	ck_assert(!nodes_admit_scratch(nodes, node, PID));
 	ck_assert(!nodes_admit_scratch(nodes, node, OTHER));
 	ck_assert(nodes_admit_scratch(nodes, node, PID)); /* he meant the file */
-	ck_assert(!nodes_admit_scratch(nodes, node, PID));
+	ck_assert(nodes_admit_scratch(nodes, node, PID));
 	ck_assert(nodes_admit_scratch(nodes, node, 0)); /* ESTALE would reach who cannot be told from others */
+}
+END_TEST
+
+START_TEST(nobody_is_sent_back_twice_however_many_come)
+{
+	struct node *node = look_up("one", PID);
+	int path_fd = -1;
+	unsigned sent = 0;
+
+	nodes_make_scratch(nodes, node, INO + 1, &path_fd);
+	for (pid_t pid = 1; pid <= 200; pid++)
+		sent += !nodes_admit_scratch(nodes, node, pid);
+	ck_assert_uint_eq(sent, 64);
+	for (pid_t pid = 1; pid <= 200; pid++)
+		ck_assert(nodes_admit_scratch(nodes, node, pid));
 }
 END_TEST
 
@@ -134,6 +149,32 @@ START_TEST(who_was_sent_to_look_is_not_given_what_was_read_before)
 }
 END_TEST
 
+static bool needs_text(pid_t pid)
+{
+	return nodes_need_text(nodes, table, "1.json", INO, pid);
+}
+
+/* Whoever it is, since more may be sent back than are remembered one by one. */
+START_TEST(after_an_open_was_sent_back_each_lookup_needs_the_text)
+{
+	struct node *node;
+
+	ck_assert(!needs_text(PID));
+	node = look_up("one", PID);
+	ck_assert(!needs_text(PID));
+	ck_assert_int_eq(admitted(node, "two", PID), ADMIT_STALE);
+	ck_assert(needs_text(PID));
+	ck_assert(needs_text(OTHER));
+	ck_assert(!nodes_need_text(nodes, table, "2.json", INO + 1, PID));
+	for (int i = 0; i < 3; i++)
+		node = look_up(i % 2 ? "three" : "two", OTHER);
+	ck_assert(needs_text(OTHER));
+	nodes_unname(nodes, table, "1.json");
+	ck_assert(needs_text(PID));
+	ck_assert(!needs_text(OTHER));
+}
+END_TEST
+
 /* Somebody looked a temporary file up just before its name was removed, and told only after that. Whoever made another
  * under the name was given the first one's content. */
 START_TEST(a_temporary_name_that_is_another_file_has_another_node)
@@ -170,10 +211,12 @@ int main(void)
 	tcase_add_checked_fixture(test, setup, teardown);
 	tcase_add_test(test, an_open_is_given_what_its_lookup_read);
 	tcase_add_test(test, who_had_walked_to_a_row_is_not_given_the_file_it_was_moved_to);
+	tcase_add_test(test, nobody_is_sent_back_twice_however_many_come);
 	tcase_add_test(test, a_node_that_lost_its_name_gives_no_old_text);
 	tcase_add_test(test, what_was_read_before_a_save_is_not_given_after_it);
 	tcase_add_test(test, who_was_sent_to_look_is_given_what_he_found_whatever_came_since);
 	tcase_add_test(test, who_was_sent_to_look_is_not_given_what_was_read_before);
+	tcase_add_test(test, after_an_open_was_sent_back_each_lookup_needs_the_text);
 	tcase_add_test(test, a_temporary_name_that_is_another_file_has_another_node);
 	tcase_add_test(test, names_exchange_their_nodes);
 	suite_add_tcase(suite, test);

@@ -195,8 +195,8 @@ START_TEST(a_row_that_is_not_there_is_not_copied)
 {
 	fake_store_remove("42");
 	ck_assert_int_eq(get(&ref), -ENOENT);
-	check_events("get lease fetch");
-	ck_assert(redis_holds("L:"));
+	check_events("get lease fetch release");
+	ck_assert(redis_holds(""));
 }
 END_TEST
 
@@ -243,8 +243,8 @@ START_TEST(errors_stay_what_they_are)
 
 	fake_store_on(refuse, &err);
 	ck_assert_int_eq(get(&ref), -err);
-	check_events("get lease fetch");
-	ck_assert(redis_holds("L:"));
+	check_events("get lease fetch release");
+	ck_assert(redis_holds(""));
 }
 END_TEST
 
@@ -256,9 +256,9 @@ START_TEST(a_key_that_is_refused_is_no_rows_and_a_row_that_fails_is_there)
 
 	fake_store_on(refuse, &err);
 	ck_assert_int_eq(get_named(PRICED, "abc.json"), -ENOENT);
-	check_events("get lease fetch canonical");
+	check_events("get lease fetch canonical release");
 	ck_assert_int_eq(get_named(PRICED, "1.50.json"), -EIO);
-	check_events("get lease fetch canonical");
+	check_events("get lease fetch canonical release");
 }
 END_TEST
 
@@ -312,7 +312,7 @@ START_TEST(a_column_that_is_gone_is_looked_up_and_the_row_read_again)
 	fake_store_on(refuse_column, &times);
 	ck_assert_int_eq(get(&ref), 7421);
 	check_events(
-	        "get lease fetch fetch"); /* that copy would be of other columns than its lease */
+	        "get lease fetch fetch release"); /* that copy would be of other columns than its lease */
 	ck_assert_uint_eq(counters[COUNTER_catalog_loads], before + 1);
 	/* What was read counts as seen. */
 	put_copy(&new_row);
@@ -328,7 +328,7 @@ START_TEST(a_column_that_stays_gone_is_an_error)
 
 	fake_store_on(refuse_column, &times);
 	ck_assert_int_eq(get(&ref), -ESTALE);
-	check_events("get lease fetch fetch");
+	check_events("get lease fetch fetch release");
 }
 END_TEST
 

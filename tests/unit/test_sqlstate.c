@@ -36,6 +36,17 @@ START_TEST(test_retry)
 }
 END_TEST
 
+START_TEST(test_name)
+{
+	ck_assert_str_eq(sqlstate_name("22012"), "division_by_zero");
+	/* The first, the last, and what there is not. */
+	ck_assert_str_eq(sqlstate_name("03000"), "sql_statement_not_yet_complete");
+	ck_assert_str_eq(sqlstate_name("XX002"), "index_corrupted");
+	ck_assert_str_eq(sqlstate_name("22P99"), "");
+	ck_assert_str_eq(sqlstate_name(""), "");
+}
+END_TEST
+
 START_TEST(test_reprepare)
 {
 	ck_assert(sqlstate_reprepare("26000", NULL));
@@ -53,6 +64,7 @@ int main(void)
 
 	tcase_add_loop_test(c, test_errno, 0, sizeof(rows) / sizeof(*rows));
 	tcase_add_test(c, test_retry);
+	tcase_add_test(c, test_name);
 	tcase_add_test(c, test_reprepare);
 	suite_add_tcase(s, c);
 	return suite_run(s);

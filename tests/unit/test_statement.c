@@ -103,6 +103,18 @@ START_TEST(test_fetch)
 }
 END_TEST
 
+START_TEST(test_fetch_cold)
+{
+	columns[NAME].cold = columns[DOC].cold = true;
+	ck_assert_int_eq(statement_fetch_cold(&relation, key(1), &statement), 0);
+	columns[NAME].cold = columns[DOC].cold = false;
+	is("SELECT t.xmin, t.\"na\"\"me\", t.\"doc\" FROM ONLY \"s\".\"t\" AS t"
+	   " WHERE t.\"id\" OPERATOR(\"pg_catalog\".=) $1",
+	   "23=1");
+	ck_assert(!statement.writes);
+}
+END_TEST
+
 START_TEST(test_fetch_names_are_quoted)
 {
 	relation.space = "S p\"";
@@ -455,6 +467,37 @@ START_TEST(test_out_of_memory)
 }
 END_TEST
 
+/* A predicate may end in a comment. */
+START_TEST(test_pins)
+{
+	const struct cell arrays[] = {{"{\"1\"}", 5}, {"{\"two\"}", 7}};
+
+	ck_assert_int_eq(statement_pin_page(&relation, NULL, NULL, 9, &statement), 0);
+	ck_assert_str_eq(statement.sql, "SELECT t.\"id\" FROM ONLY \"s\".\"t\" AS t ORDER BY t.\"id\" USING"
+	                                " OPERATOR(\"pg_catalog\".<) NULLS LAST LIMIT 9");
+	statement_done(&statement);
+	ck_assert_int_eq(statement_pin_page(&relation, "v > 0 -- x", key(1), 9, &statement), 0);
+	ck_assert_ptr_nonnull(strstr(statement.sql, " AND (\nv > 0 -- x\n) ORDER BY "));
+	ck_assert_uint_eq(statement.n, 1);
+	statement_done(&statement);
+	ck_assert_int_eq(statement_pin_check(&relation, "v > 0 -- x", &statement), 0);
+	ck_assert_str_eq(statement.sql, "SELECT pg_catalog.length((\nv > 0 -- x\n)::pg_catalog.text) FROM ONLY"
+	                                " \"s\".\"t\" AS t WHERE (\nv > 0 -- x\n) LIMIT 0");
+	ck_assert_uint_eq(statement.n, 0);
+	statement_done(&statement);
+	relation.n_parts = 2;
+	ck_assert_int_eq(statement_pin_rows(&schema, &relation, "v > 0 -- x", arrays, &statement), 0);
+	ck_assert_ptr_nonnull(strstr(statement.sql,
+	                             " AS t, ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2))"
+	                             " AS rowfs_keys(rowfs_part_0, rowfs_part_1)"
+	                             " WHERE t.\"id\" OPERATOR(\"pg_catalog\".=) CAST(rowfs_keys.rowfs_part_0 AS integer)"
+	                             " AND "));
+	ck_assert_ptr_nonnull(strstr(statement.sql, "CAST(rowfs_keys.rowfs_part_1 AS text) AND (\nv > 0 -- x\n)"));
+	ck_assert_uint_eq(statement.n, 2);
+	ck_assert(!statement.writes);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("statement");
@@ -462,6 +505,8 @@ int main(void)
 
 	tcase_add_checked_fixture(c, setup, teardown);
 	tcase_add_test(c, test_fetch);
+	tcase_add_test(c, test_pins);
+	tcase_add_test(c, test_fetch_cold);
 	tcase_add_test(c, test_fetch_names_are_quoted);
 	tcase_add_test(c, test_only_for_tables);
 	tcase_add_test(c, test_fetch_with_collation_and_null);

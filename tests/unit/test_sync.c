@@ -35,7 +35,7 @@ static void setup(void)
 	fake_redis_clock(T0);
 	fake_feed_cover(tables, 2);
 	ck_assert_int_eq(subscription_open(fake_cache(), &mount, &e), 0);
-	ck_assert_int_eq(sync_new(&settings, NULL, fake_cache(), &sync_worker), 0);
+	ck_assert_int_eq(sync_new(&settings, NULL, fake_cache(), NULL, &sync_worker), 0);
 	events_take();
 }
 

@@ -9,9 +9,12 @@
 	X(cache_hits, "row reads answered by Redis")                                      \
 	X(cache_misses, "row reads that Redis did not hold")                              \
 	X(cache_rejected, "Redis copies not used: older than what this mount has seen")   \
+	X(cache_foreign, "Redis' copies made with other columns or another mtime= than this process has, replaced") \
 	X(cache_garbage, "Redis values that were no row copy, replaced")                  \
-	X(cache_outdated, "copies of another epoch, or of other columns, replaced")       \
+	X(cache_outdated, "Redis' copies of another epoch, or under a longer ttl=, replaced") \
 	X(cache_errors, "Redis commands that failed or took too long")                    \
+	X(cache_joined, "rows put together: some columns from Redis, the others from PostgreSQL")  \
+	X(cache_unjoined, "rows that could not be, since they had changed, and were read whole")  \
 	X(cache_fills, "rows put into Redis")                                             \
 	X(cache_unadmitted, "row reads not put into Redis: read for the first time, or in a walk") \
 	X(hot_loads, "rows looked at to have them in Redis: read again from memory, or in a new epoch") \

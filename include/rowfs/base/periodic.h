@@ -4,6 +4,7 @@
 #pragma once
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -14,7 +15,7 @@ struct periodic {
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
 	bool started;
-	bool stop; /* [lock] */
+	atomic_bool stop; /* set under the lock; for a step that waits for something, to look at */
 	int64_t (*step)(void *arg);
 	void *arg;
 };
@@ -22,6 +23,9 @@ struct periodic {
 /* `step` returns how many milliseconds to sleep before it is called again. 0 or -errno. */
 int periodic_start(struct periodic *periodic, int64_t (*step)(void *arg), void *arg) _must_check_;
 void periodic_stop(struct periodic *periodic);
+
+/* It is to end, but is not waited for yet: where several are, each has begun to end before the first is waited for. */
+void periodic_tell(struct periodic *periodic);
 
 /* Is it time to end? For a step that waits for something. */
 bool periodic_stopping(struct periodic *periodic);

@@ -9,11 +9,12 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* `table "schema.name" { key = …, mtime = … }` */
+/* `table "schema.name" { key = …, mtime = …, hot = … }` */
 struct table_settings {
 	char *relation; /* "schema.name" as the user wrote it */
 	char *key;      /* column names, comma-separated, or NULL */
 	char *mtime;    /* column name, or NULL */
+	char *place, *hot, *hash, *columns; /* the placement rule, found good (model/placement.h); each may be NULL */
 };
 
 /* `changes=`: how others' commits are noticed. */
@@ -52,6 +53,7 @@ struct settings {
 	bool strong;      /* consistency=strong: every read asks PostgreSQL */
 
 	enum changes changes;
+	double pins_audit; /* seconds between looks whether what is pinned still satisfies its rule */
 	double max_staleness; /* seconds after which others' commits are seen, with a change feed */
 	char *publication;
 	bool worker;  /* this process may be the sync worker */

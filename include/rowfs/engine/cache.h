@@ -75,7 +75,7 @@ enum cache_answer cache_read(struct cache *cache, uint32_t relation, const char 
  * is only safe when the lease stood before the row was read. Two kinds of value may be replaced by it:
  * `replace` (or NULL), that very value, found to be no good (garbage, other fingerprint); and what does not
  * begin with `valid` (or NULL), that is, copies of other epochs. A lease of somebody else is only replaced if it has no
- * end, as none has. With either, a key of another type is replaced too. One round trip. */
+ * end and is not the pinner's, and a value that begins with `valid` and has no end, which is pinned, not at all. With either, a key of another type is replaced too. One round trip. */
 bool cache_lease(struct cache *cache, const char *key, size_t key_len, const struct buf *replace,
                  const char *valid, char ret_token[CACHE_TOKEN_SIZE]);
 
@@ -83,6 +83,9 @@ bool cache_lease(struct cache *cache, const char *key, size_t key_len, const str
  * after it is no older then, however late Redis comes to the fill. Not awaited. */
 void cache_fill(struct cache *cache, const char *key, size_t key_len, const char *token,
                 const void *value, size_t len, int64_t px);
+
+/* Give the lease back, if it still stands: others need not wait for its end. Not awaited. */
+void cache_release(struct cache *cache, const char *key, size_t key_len, const char *token);
 
 /* UNLINK: what is held, leases included, is gone. Not awaited. */
 void cache_drop(struct cache *cache, const char *key, size_t key_len);

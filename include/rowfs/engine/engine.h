@@ -12,15 +12,19 @@
 #include "rowfs/engine/lane.h"
 #include "rowfs/engine/marks.h"
 #include "rowfs/engine/names.h"
+#include "rowfs/engine/preload.h"
 #include "rowfs/engine/reader.h"
 #include "rowfs/engine/refusal.h"
 #include "rowfs/engine/scratch.h"
 #include "rowfs/engine/store.h"
 #include "rowfs/engine/sync.h"
 
+/* Who has rows loaded (engine/warm.h) waits for reads, so these seats are not theirs. */
+enum { ENGINE_WARMERS = 2 };
+
 /* FUSE workers: as many again as may wait for PostgreSQL, so that half are always free to answer what
  * needs no database. */
-enum { ENGINE_WORKERS = 2 * (STORE_READERS + STORE_WRITERS) };
+enum { ENGINE_WORKERS = 2 * (STORE_READERS + STORE_WRITERS + ENGINE_WARMERS) };
 
 /* A PostgreSQL restart takes a second or two; a closing editor should not hang for much longer. */
 enum { COMMIT_SETTLE_MS = 10000 };
@@ -49,6 +53,8 @@ struct engine {
 	struct refusals *refusals;
 	struct lane *reads;  /* STORE_READERS seats, by relation */
 	struct lane *writes; /* STORE_WRITERS seats */
+	struct lane *warms;  /* ENGINE_WARMERS seats, */
+	struct preloaders warming; /* and what works there */
 	int64_t settle_ms;   /* how long a lost save is asked after: COMMIT_SETTLE_MS */
 	struct marks *marks;
 	struct follow *follow;

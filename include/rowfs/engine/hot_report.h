@@ -10,3 +10,6 @@ enum { COPY_OVERHEAD = 300 };
 enum { HOT_REPORT_ROWS = 20 };
 
 void hot_report_print(struct engine *engine, struct buf *out);
+
+/* What it proposes for one table, as advise() does (model/advice.h); false, and no rule, too, if nothing was read. */
+bool hot_report_advise(struct engine *engine, const struct relation *relation, struct buf *rule, struct buf *because);

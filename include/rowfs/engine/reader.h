@@ -6,6 +6,9 @@
  *                                      lease ─ SELECT ─ print ─ fill ─ answer all who joined
  *                                      (lease and fill if the row is to be in Redis: engine/access.h)
  *
+ * A copy may be partial (engine/copy.h). It answers who wants no more than the row's version; for others a flight asks
+ * PostgreSQL for the columns that it lacks (engine/join.h), without lease and fill.
+ *
  * Rules that keep a copy from outliving what it copies: the lease stands before the SELECT begins; a fill
  * goes in only while the lease does; a save drops the copy, lease included, and *supersedes* a flight
  * that began before it, so that no later reader joins it and its fill is not made. Nor does anybody join one that
@@ -35,8 +38,9 @@ struct read_request {
 	struct flight *flight;     /* the same */
 	bool abandoned;            /* the same */
 	pid_t thread;              /* who asks; 0: unknown */
+	bool version_only;         /* size and time will do: the answer may be a bare text */
 	bool load;                 /* nobody wants to read it: only to have it in Redis. Who finds that he cannot put it
-	                            * there is answered EBUSY */
+	                            * there is answered EBUSY. The answer may be a bare text, too */
 	/* The answer's, valid in `done`: the marks' number from before the row was read (K1), when that was, and whether
 	 * the feed that this mount hears tells when it changes. */
 	uint64_t mark;
@@ -62,7 +66,15 @@ void reader_free(struct reader *reader);
 /* From now on copies are proved by a feed, not by their age; or the other way round. */
 void reader_use_feed(struct reader *reader, bool use);
 
-/* May rows of this relation be in Redis? A shared copy must not show one role what only another may see. */
+/* What keeps rows out of Redis on this mount, whatever their placement rule is: a shared copy must not show one role what
+ * only another may see. */
+struct reader_bar {
+	const char *why; /* a few words; NULL: nothing does */
+	bool everywhere; /* it lies in the table, and so holds for all mounts of this kind */
+};
+struct reader_bar reader_bars(const struct reader *reader, const struct relation *relation);
+
+/* May rows of this relation be in Redis? If nothing bars them, and the rule is not place=off. */
 bool reader_may_cache(const struct reader *reader, const struct relation *relation);
 
 /* Are changes of this relation told by the feed that this mount hears? One command to Redis. For listings, whose

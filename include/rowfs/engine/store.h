@@ -17,7 +17,7 @@
 
 struct store;
 
-enum store_set { STORE_READ, STORE_WRITE, STORE_CATALOG, STORE_SETS };
+enum store_set { STORE_READ, STORE_WRITE, STORE_CATALOG, STORE_PINS, STORE_SETS };
 
 /* How many connections each set may hold. One FUSE worker at most waits for each. */
 enum { STORE_READERS = 4, STORE_WRITERS = 4 };
@@ -65,6 +65,11 @@ typedef int store_line_fn(void *arg, const struct cell *cells, size_t n);
  * at a time, and when `line` stops it the server is told to leave off. Once a line was handed over it is not repeated. */
 int store_run(struct store *store, enum store_set set, const struct statement *statement,
 	      store_line_fn *line, void *arg, struct error *e) _must_check_;
+
+/* From now on what the calling thread asks of PostgreSQL, by whichever connection, ends within two seconds after this
+ * has become true, with an error if there was no answer. NULL: it ends in its own time. For a thread that somebody waits
+ * for at the end, and that has nothing to finish then. */
+void store_leave_when(const atomic_bool *flag);
 
 /* Has the server process named by e->backend ended, so that its transaction is decided?
  * 1 yes, 0 no, -errno when the server cannot be asked. */

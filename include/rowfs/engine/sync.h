@@ -14,12 +14,15 @@
  * transaction from before the feed turns out to have been committed behind its back (R3): it makes all copies
  * unusable at one stroke. A table's epoch does the same for one table (docs/models/tables.pml).
  *
+ * A second thread pins rows, as the tables' placement rules say (engine/pins.h).
+ *
  * One thread, which owns the feed and the broker. A mount runs it beside its own work; `rowfs sync` runs it
  * alone. */
 #pragma once
 
 #include "rowfs/base/settings.h"
 #include "rowfs/engine/cache.h"
+#include "rowfs/engine/catalog.h"
 #include "rowfs/engine/feed.h"
 #include "rowfs/engine/store.h"
 
@@ -30,10 +33,11 @@ enum sync_state { SYNC_OFF, SYNC_WAITING, SYNC_ELECTING, SYNC_STARTING, SYNC_LEA
 /* How often the heart beats within max_staleness: a beat may come late by four fifths of it. */
 enum { SYNC_BEATS = 5 };
 
-/* `store` and `cache` outlive it. */
-int sync_new(const struct settings *settings, struct store *store, struct cache *cache, struct sync **ret)
-	_must_check_;
+/* `store`, `cache` and `catalog` outlive it. Without a catalog (NULL) nothing is pinned. */
+int sync_new(const struct settings *settings, struct store *store, struct cache *cache, struct catalog *catalog,
+	     struct sync **ret) _must_check_;
 int sync_start(struct sync *sync) _must_check_;
+void sync_tell(struct sync *sync); /* it is to end, but is not waited for yet; accepts NULL */
 void sync_free(struct sync *sync); /* ends the thread; accepts NULL */
 
 struct sync_status {
@@ -45,5 +49,8 @@ struct sync_status {
 	char last_error[512];
 };
 void sync_status(struct sync *sync, struct sync_status *ret);
+
+/* What is pinned, by this worker (engine/pins.h). */
+void sync_print_pins(struct sync *sync, struct buf *out);
 
 const char *sync_state_name(enum sync_state state);

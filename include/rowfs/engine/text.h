@@ -23,6 +23,7 @@ struct text {
 	_Atomic unsigned refs;
 	uint32_t xid; /* xmin of the row, 0 where it has none */
 	bool copied;  /* out of Redis, so the row may have changed for up to ttl before it was read */
+	bool bare;    /* nothing but its version is known: there are no data. Only for who asked for no more */
 	bool merged;  /* made of a save that left others' changes in the row, which this text does not show */
 	struct version version;
 	size_t len;
@@ -49,6 +50,9 @@ struct version version_of(const char *data, size_t len, const struct timespec *m
 /* Copy `data`. NULL if there is no memory, or if memory_max would be passed. */
 struct text *text_new(const char *data, size_t len, const struct version *version, uint32_t xid)
 	_must_check_;
+
+/* A bare one, out of Redis. NULL if there is no memory. */
+struct text *text_new_bare(const struct version *version, uint32_t xid) _must_check_;
 
 /* A text is printed where it will stay: text_begin() into an empty buffer, whatever is added to that, and
  * text_finish(), which takes the buffer's memory and says as text_new() does; its version is version_of() it. Not of

@@ -12,6 +12,9 @@
 /* Append the row's text: one column a line, two-space indent, one final newline. */
 void json_print(const struct relation *relation, const struct cell *cells, struct buf *out);
 
+/* The same of some columns only: those that are not cold. */
+void json_print_kept(const struct relation *relation, const struct cell *cells, struct buf *out);
+
 /* What a text says about a row: for each column of the relation whether it is there, and its
  * value as PostgreSQL's text. Columns that the text does not have are absent, not NULL. */
 struct patch {

@@ -14,6 +14,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "rowfs/model/placement.h"
+
 /* How a value is written in a row's text (docs/filesystem.md, "Row text"). */
 enum type_kind {
 	TYPE_TEXT, /* everything that is not named below: PostgreSQL's text in a string */
@@ -45,6 +47,7 @@ struct column {
 	bool identity_always; /* GENERATED ALWAYS AS IDENTITY */
 	bool can_update;
 	bool can_insert;
+	bool cold;            /* copies in Redis are without it: columns= of the placement rule */
 };
 
 enum key_kind {
@@ -72,6 +75,14 @@ enum relation_kind {
 	RELATION_FOREIGN,
 };
 
+/* Who has said the placement rule. */
+enum placed_by {
+	PLACED_BY_DEFAULT,
+	PLACED_BY_DATABASE,
+	PLACED_BY_FILE,
+	PLACED_BY_FILE_INSTEAD, /* and the database says something, too */
+};
+
 struct relation {
 	uint32_t oid;
 	enum relation_kind kind;
@@ -90,7 +101,12 @@ struct relation {
 	bool partial;           /* some columns are hidden from this role: never cached */
 	bool by_search_path;    /* never cached: a regclass or the like prints as the role's path has it */
 	bool can_insert, can_update, can_delete;
+	bool guarded;           /* somebody's rows are hidden from somebody: never pinned */
 	double tuples;          /* planner's estimate */
+	struct placement placement;
+	enum placed_by placed_by;
+	size_t n_cold;          /* columns that are; 0: copies are whole */
+	uint64_t kept_columns;  /* a hash of the others' names, if some are */
 	/* Of everything above that a row's text or mtime depends on. Equal fingerprints mean that the
 	 * same row has the same text. */
 	uint64_t fingerprint;
@@ -103,12 +119,21 @@ struct space {
 	size_t n_relations;
 };
 
+/* The rule of a table that is not in the snapshot. */
+struct unplaced {
+	char *relation; /* "schema.name", fit for a line */
+	char *why;      /* "the worker's role may not read it", … */
+};
+
 struct schema {
 	_Atomic unsigned refs;
 	struct space *spaces; /* sorted by dir_name, as strcmp sorts */
 	size_t n_spaces;
 	struct type *types;
 	size_t n_types;
+	struct unplaced *unplaced;
+	size_t n_unplaced;
+	char *rules_note;       /* what is to be said of the database's placement rules as a whole, or NULL */
 	bool commit_timestamps; /* track_commit_timestamp is on */
 	uint64_t fingerprint;   /* of the catalog it was read from: store_fingerprint() */
 };
@@ -133,6 +158,10 @@ size_t relation_column(const struct relation *relation, const char *name, size_t
 
 /* Whether `column` (index) is part of the key. */
 bool relation_is_key(const struct relation *relation, size_t column);
+
+/* Mark the columns that the placement rule leaves out of Redis; those of the key never are. 0; -EINVAL with the reason, if
+ * the rule cannot hold for this relation, of which nothing is changed then. */
+int relation_take_columns(struct relation *relation, struct error *e) _must_check_;
 
 /* Number of parts in the relation's key, whichever kind it is. */
 size_t relation_key_len(const struct relation *relation);

@@ -1,4 +1,4 @@
-/* How often something was seen lately, in 128 KiB whatever there is to see: a count-min sketch.
+/* How often something was seen lately, in 512 KiB whatever there is to see: a count-min sketch.
  *
  *   hash ──► one 4-bit counter in each of four rows; seeing it raises the lowest of them, and the lowest is the answer
  *
@@ -23,11 +23,14 @@ struct sketch;
 
 /* Four bits a counter are enough to tell rare from frequent: the question asked is whether it is the second time. A
  * window as long as a row of counters: with Zipf's 0.99 some 40 % of its sights are of different things, which leaves
- * one in 100 of those never seen with a counter of its own that is not 0 in all four rows. */
+ * one in 100 of those never seen with a counter of its own that is not 0 in all four rows. And long enough for what a
+ * large cache can hold: of a million things, 50,000 of which fit, the last of these is seen once in 600,000 sights. A
+ * simulation of that gave hits 2.9 points below the best set with 2^16, 1.8 with 2^17 to 2^19; for smaller caches, no
+ * difference. */
 enum {
 	SKETCH_ROWS = 4,
-	SKETCH_COLUMNS = 1 << 16,
-	SKETCH_WINDOW = 1 << 16,
+	SKETCH_COLUMNS = 1 << 18,
+	SKETCH_WINDOW = 1 << 18,
 	SKETCH_MAX = 15,
 };
 

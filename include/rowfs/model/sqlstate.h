@@ -13,3 +13,7 @@ bool sqlstate_retry(const char *sqlstate);
  * 0A000 "cached plan must not change result type", which is told apart from every other 0A000 by
  * the place in the server that raised it (`source`, may be NULL), since messages are translated. */
 bool sqlstate_reprepare(const char *sqlstate, const char *source);
+
+/* What PostgreSQL calls the condition ("division_by_zero"); "" for what is not listed. A message may hold what rows hold,
+ * which this never does. */
+const char *sqlstate_name(const char *sqlstate);

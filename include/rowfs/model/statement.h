@@ -49,13 +49,33 @@ int statement_fetch(const struct schema *schema, const struct relation *relation
 int statement_fetch_hashed(const struct schema *schema, const struct relation *relation,
 			   const char *hash, struct statement *ret) _must_check_;
 
-/* The same, for what has to know the key only: the row itself may be too large to be fetched. */
+/* One line: xmin, then the columns that are cold, in their order. */
+int statement_fetch_cold(const struct relation *relation, const struct cells *key, struct statement *ret) _must_check_;
+
+/* As fetch_hashed, for what has to know the key only: the row itself may be too large to be fetched. */
 int statement_key_hashed(const struct relation *relation, const char *hash, struct statement *ret)
 	_must_check_;
 
 /* At most `limit` rows after `after` (NULL: from the start) in key order. */
 int statement_page(const struct schema *schema, const struct relation *relation,
 		   const struct cells *after, unsigned limit, struct statement *ret) _must_check_;
+
+/* For pinning (model/placement.h); `hot` is SQL over the relation's columns, or NULL for all rows. Of relations whose key
+ * is columns that are never NULL. Keys only, in key order, at most `limit` after `after`: */
+int statement_pin_page(const struct relation *relation, const char *hot, const struct cells *after, unsigned limit,
+		       struct statement *ret) _must_check_;
+
+/* Nothing, from PostgreSQL having planned it; without parameters, so a predicate with one fails. What is no condition of
+ * its own, as `true) OR (true`, is none where the cast of its end to text comes first. */
+int statement_pin_check(const struct relation *relation, const char *hot, struct statement *ret) _must_check_;
+
+/* The same of a table by its name in SQL, as text. */
+void statement_print_check(const char *table, const char *hot, struct buf *out);
+
+/* The rows of these keys that satisfy it, in any order; the cell `parts[i]` is an array literal of text: part i of
+ * every key. */
+int statement_pin_rows(const struct schema *schema, const struct relation *relation, const char *hot,
+		       const struct cell *parts, struct statement *ret) _must_check_;
 
 int statement_canonical(const struct relation *relation, const struct cells *key,
 			struct statement *ret) _must_check_;
