@@ -26,7 +26,7 @@ void held_look(struct engine *engine, const struct rowref *ref, struct held *ret
 	ret->foreign = !ret->text && !ret->garbage && copy_is_foreign(ref->relation, &value, &terms);
 	ret->complement = ret->text && ret->text->bare && copy_is_complement(ref->relation, &value);
 	ret->life_ms = cache_life_ms(engine->cache, key.data, key.len);
-	/* Under a feed lives differ by an eighth (engine/reader.c), so that the age is not told by what is left. */
+	/* Under a feed lives differ by an eighth (copy_life_ms()), so that the age is not told by what is left. */
 	if (!engine->feed && ret->life_ms >= 0)
 		ret->age_ms = ttl_ms - ret->life_ms;
 }

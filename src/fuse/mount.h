@@ -100,8 +100,7 @@ void call_refuse(struct call *call, enum call_kind kind, int err, const struct k
 struct look call_look(const struct call *call, bool copied);
 
 /* Read the row of call->ref, then go on with `then` (text borrowed; NULL: e says why). The caller's
- * being killed answers EINTR. */
-/* With call->read.version_only the text may be a bare one. */
+ * being killed answers EINTR. With call->read.version_only the text may be a bare one. */
 void call_read(struct call *call,
 	       void (*then)(struct call *call, struct text *text, const struct error *e));
 
