@@ -7,15 +7,19 @@
  *   database   commits a version (it is in the stream then), later makes it visible to SELECT
  *   read       one MGET of heartbeat, epoch, row; else lease, SELECT, fill (sent, not awaited: it may come late or
  *              never)
- *   save       UPDATE; after its success R6, then UNLINK, which may be lost
+ *   save       UPDATE; after its success R6, then UNLINK, which may be lost (under a live feed it is left to the worker)
  *   worker     for each commit: wait until it is visible, UNLINK; heartbeats; a new epoch whenever it connects,
  *              crashed, had trouble, or missed a transaction
+ *   pinner     epochs, a lease on the whole relation, SELECT, the copies of many rows at once, whatever is there
  *   faults     lost commands, expiry and eviction, a crash, FLUSHALL, a failover to older data
  *
  * RULES. Each has a switch below; with the switch off the checker finds a violation (docs/models/run).
  *
  *   R1  LEASE              a fill goes in only while the token taken before the SELECT stands; UNLINK kills it
  *                                                                        src/engine/reader.c
+ *       WHOLE_LEASE,       a pinner's copies go in only while its lease on the relation stands, which the worker UNLINKs,
+ *       WHOLE_FIRST        too, and before the row;
+ *       FILL_BREAKS        any fill takes it away                         src/engine/pin_whole.c, src/redis/pinner_put.c
  *   R2  BARRIER            a commit is UNLINKed only after it is visible: the stream runs ahead     src/engine/sync.c
  *   R3  RECONNECT_EPOCH,   a feed that begins has a new epoch;
  *       DRAIN,             a transaction older than the feed that ends, committed, without being in the stream:
@@ -44,6 +48,15 @@
 
 #ifndef LEASE
 #define LEASE 1
+#endif
+#ifndef WHOLE_LEASE
+#define WHOLE_LEASE 1
+#endif
+#ifndef WHOLE_FIRST
+#define WHOLE_FIRST 1
+#endif
+#ifndef FILL_BREAKS
+#define FILL_BREAKS 1
 #endif
 #ifndef BARRIER
 #define BARRIER 1
@@ -89,6 +102,12 @@
 #ifndef COMMITS
 #define COMMITS 1 /* of others */
 #endif
+#ifndef PINS
+#define PINS 0 /* how often the relation is put there by a pinner */
+#endif
+#ifndef ROW_PINS
+#define ROW_PINS 0 /* how often the row alone is, by the pinner of another worker that does not know of this one */
+#endif
 #ifndef CRASHES
 #define CRASHES 0
 #endif
@@ -114,6 +133,7 @@ mtype = { EMPTY, LEASED, VALUE };
 typedef Redis {
 	mtype kind;                  /* of the row's key */
 	byte token, version, of_epoch;
+	byte whole;                  /* the lease on the relation; 0: none */
 	byte epoch;                  /* 0: missing */
 	byte beat_of, beat_covers;   /* beat_covers 0: no heartbeat stands */
 };
@@ -129,6 +149,8 @@ byte next_epoch = 2;
 
 #define proved (redis.epoch != 0 && redis.beat_covers != 0 && redis.beat_of == redis.epoch)
 #define usable (redis.kind == VALUE && redis.of_epoch == redis.epoch && proved)
+
+inline end_whole() { if :: FILL_BREAKS -> redis.whole = 0 :: else fi }
 
 inline unlink() { redis.kind = EMPTY; redis.token = 0; redis.version = 0; redis.of_epoch = 0 }
 
@@ -148,6 +170,7 @@ end:	do
 		fill[0].token != 0 ->
 		if
 		:: !LEASE || (redis.kind == LEASED && redis.token == fill[0].token) ->
+			end_whole();
 			redis.kind = VALUE; redis.token = 0;
 			redis.version = fill[0].version; redis.of_epoch = fill[0].of_epoch
 		:: else
@@ -158,6 +181,7 @@ end:	do
 		fill[1].token != 0 ->
 		if
 		:: !LEASE || (redis.kind == LEASED && redis.token == fill[1].token) ->
+			end_whole();
 			redis.kind = VALUE; redis.token = 0;
 			redis.version = fill[1].version; redis.of_epoch = fill[1].of_epoch
 		:: else
@@ -260,6 +284,67 @@ end:	do
 	od
 }
 
+#if PINS
+proctype Pinner()
+{
+	byte epoch, version, took_at, pins;
+
+end:	do
+	:: d_step { pins < PINS -> pins++; epoch = redis.epoch; took_at = server };
+		if
+		:: d_step { epoch != 0 && took_at == server -> redis.whole = pins };
+			d_step { version = visible };
+			d_step {
+				if
+				:: took_at == server && (!WHOLE_LEASE || redis.whole == pins) ->
+					redis.kind = VALUE; redis.token = 0;
+					redis.version = version; redis.of_epoch = epoch
+				:: else
+				fi
+			};
+			d_step { /* it is given back, or is not, and then ends some time */
+				if
+				:: took_at == server && redis.whole == pins -> redis.whole = 0
+				:: else
+				fi;
+				version = 0; epoch = 0; took_at = 0
+			}
+		:: d_step { epoch == 0 || took_at != server -> epoch = 0; took_at = 0 }
+		fi
+	od
+}
+#endif
+
+#if ROW_PINS
+proctype RowPinner()
+{
+	byte epoch, version, took_at, pins;
+
+end:	do
+	:: d_step { pins < ROW_PINS -> pins++; epoch = redis.epoch; took_at = server };
+		if
+		:: d_step {
+			epoch != 0 && took_at == server &&
+			(redis.kind == EMPTY || (redis.kind == VALUE && redis.of_epoch != epoch)) ->
+			redis.kind = LEASED; redis.token = 7; redis.version = 0; redis.of_epoch = 0
+		};
+			d_step { version = visible };
+			d_step {
+				if
+				:: took_at == server && redis.kind == LEASED && redis.token == 7 ->
+					end_whole();
+					redis.kind = VALUE; redis.token = 0;
+					redis.version = version; redis.of_epoch = epoch
+				:: else
+				fi;
+				version = 0; epoch = 0; took_at = 0
+			}
+		:: d_step { true -> epoch = 0; took_at = 0 }
+		fi
+	od
+}
+#endif
+
 proctype Worker()
 {
 	byte epoch = 1, done = 1;
@@ -270,16 +355,33 @@ proctype Worker()
 	bool trouble;
 	byte connected = 0;    /* to which server */
 	byte crashes, losses;
+#if PINS
+	bool dropping;         /* half of it is done */
+#define forget_drop dropping = false
+#else
+#define forget_drop skip
+#endif
 
 #define in_order (!trouble && connected == server)
 #define broken   (trouble || connected != server)
 
 end:	do
 	/* The next commit. */
+#if PINS
+	:: d_step {
+		in_order && !dropping && done < committed && (!BARRIER || visible > done) -> dropping = true;
+		if :: WHOLE_FIRST -> redis.whole = 0 :: else -> unlink() fi
+	}
+	:: d_step {
+		in_order && dropping -> dropping = false; done++;
+		if :: WHOLE_FIRST -> unlink() :: else -> redis.whole = 0 fi
+	}
+#else
 	:: d_step { in_order && done < committed && (!BARRIER || visible > done) -> unlink(); done++ }
+#endif
 	:: d_step {
 		in_order && losses < LOSSES && done < committed && (!BARRIER || visible > done) ->
-		losses++; done++; trouble = TROUBLE_EPOCH
+		losses++; done++; trouble = TROUBLE_EPOCH; forget_drop
 	}
 	/* A command fails because the connection did, whatever it was. */
 	:: d_step { connected != server && !TROUBLE_EPOCH -> connected = server }
@@ -314,13 +416,13 @@ end:	do
 		connected = server; trouble = false;
 		epoch = next_epoch; next_epoch++;
 		redis.epoch = epoch;
-		beating = false; covers = 0; target = 0
+		beating = false; covers = 0; target = 0; forget_drop
 	}
 
 	/* Dead, and another begins: a new slot, which shows what commits from now on. */
 	:: d_step {
 		crashes < CRASHES -> crashes++;
-		beating = false; covers = 0; target = 0; missed = false; trouble = false; epoch = 0
+		beating = false; covers = 0; target = 0; missed = false; trouble = false; epoch = 0; forget_drop
 	};
 		d_step {
 			done = committed;
@@ -344,20 +446,23 @@ proctype Faults()
 	byte flushes;
 end:	do
 	:: d_step { !RELIABLE && redis.kind != EMPTY -> unlink() } /* expiry, eviction */
+	:: d_step { !RELIABLE && redis.whole != 0 -> redis.whole = 0 }
 	:: d_step { !RELIABLE && redis.beat_covers != 0 && redis.beat_covers < committed -> redis.beat_covers = 0; redis.beat_of = 0 }
 	:: d_step {
 		flushes < FLUSHES -> flushes++;
-		unlink(); redis.epoch = 0; redis.beat_of = 0; redis.beat_covers = 0
+		unlink(); redis.whole = 0; redis.epoch = 0; redis.beat_of = 0; redis.beat_covers = 0
 	}
 #if FAILOVERS
 	:: d_step {
 		!replicated -> replicated = true;
+		replica.whole = redis.whole;
 		replica.kind = redis.kind; replica.token = redis.token; replica.version = redis.version;
 		replica.of_epoch = redis.of_epoch; replica.epoch = redis.epoch;
 		replica.beat_of = redis.beat_of; replica.beat_covers = redis.beat_covers
 	}
 	:: d_step {
 		replicated && server == 0 -> server = 1;
+		redis.whole = replica.whole; replica.whole = 0;
 		redis.kind = replica.kind; redis.token = replica.token; redis.version = replica.version;
 		redis.of_epoch = replica.of_epoch; redis.epoch = replica.epoch;
 		redis.beat_of = replica.beat_of; redis.beat_covers = replica.beat_covers;
@@ -386,6 +491,12 @@ init
 		redis.kind = EMPTY; replica.kind = EMPTY;
 		if :: redis.kind = VALUE; redis.version = 1; redis.of_epoch = 1 :: true fi;
 		run Database(); run Network(); run Mount(0, READS0, SAVES); run Mount(1, READS1, 0); run Worker(); run Faults();
+#if PINS
+		run Pinner();
+#endif
+#if ROW_PINS
+		run RowPinner();
+#endif
 		run Properties()
 	}
 }

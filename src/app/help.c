@@ -41,6 +41,7 @@ void help_print(struct buf *out)
 	        "       rowfs status MOUNTPOINT [--json]\n"
 	        "       rowfs errors MOUNTPOINT [--follow] [--json]        (what was refused, and why)\n"
 	        "       rowfs hot MOUNTPOINT [TABLE] [--json|--apply]        (what is read, and from where; set what is proposed)\n"
+	        "       rowfs profile MOUNTPOINT [SECONDS]        (where the time goes)\n"
 	        "       rowfs where FILE...        (which tier holds a row now)\n"
 	        "       rowfs warm PATTERN... [--evict|--check]        (load rows into Redis, drop or count them there)\n"
 	        "       rowfs diff FILE        (a refused text, what it was made of, what others made of that)\n"

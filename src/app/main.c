@@ -13,6 +13,7 @@
 #include "manual.h"
 #include "mount.h"
 #include "place_command.h"
+#include "profile_command.h"
 #include "retry_command.h"
 #include "rowfs/base/options.h"
 #include "rowfs/base/secret.h"
@@ -97,6 +98,7 @@ static const struct verb {
         {"status", status_run},
         {"errors", errors_run},
         {"hot", hot_run},
+        {"profile", profile_run},
         {"where", where_run},
         {"warm", warm_command_run},
         {"diff", diff_run},

@@ -48,7 +48,7 @@ const struct option_entry options[] = {
 	 "column with a row's time of change, in tables that have it"},
 	{"conflict", OPTION_CONFLICT, FIELD(conflict), "merge|fail|last", "merge",
 	 "others changed the row: refuse for the same columns, any, none"},
-	{"ro", OPTION_ON, FIELD(ro), NULL, NULL, "refuse every change"},
+	{"ro", OPTION_ON, FIELD(ro), NULL, NULL, "refuse every change; reading again then costs least"},
 	{"rw", OPTION_OFF, FIELD(ro), NULL, NULL, "allow changes (the default)"},
 	{"allow_other", OPTION_ON, FIELD(allow_other), NULL, NULL,
 	 "let other users in, by uid, gid and umask"},

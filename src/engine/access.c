@@ -176,6 +176,11 @@ bool access_admits(struct access *access, pid_t thread, uint32_t relation, const
 	return admits;
 }
 
+bool access_passes(struct access *access, pid_t program, uint32_t relation, const char *name)
+{
+	return walkers_passage(access->walkers, program, relation, row_hash(relation, name)) == PASSAGE_FIRST;
+}
+
 _Static_assert((int)ACCESS_READS_MAX == (int)SKETCH_MAX, "what the sketch can count");
 
 unsigned access_reads(const struct access *access, uint32_t relation, const char *name)

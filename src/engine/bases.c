@@ -165,7 +165,8 @@ static struct base *new_base(struct bases *bases, uint32_t relation, const struc
 }
 
 /* For want of memory there is none, and the handle's own will do. */
-static void add(struct bases *bases, uint32_t relation, pid_t number, const char *name, struct text *text, bool saved)
+static void add(struct bases *bases, uint32_t relation, pid_t number, const char *name, struct text *text, bool saved,
+		int64_t noted_us)
 {
 	struct program *program = get_program(bases, number);
 	struct base *base = program ? new_base(bases, relation, program, name) : NULL;
@@ -175,7 +176,7 @@ static void add(struct bases *bases, uint32_t relation, pid_t number, const char
 	base->of = program;
 	base->text = text_ref(text);
 	base->saved = saved;
-	base->noted_us = clock_boottime_us();
+	base->noted_us = noted_us;
 	DL_APPEND(bases->queue, base);
 	DL_APPEND2(program->oldest, base, older, younger);
 	program->n++;
@@ -183,7 +184,7 @@ static void add(struct bases *bases, uint32_t relation, pid_t number, const char
 }
 
 static void replace(struct bases *bases, uint32_t relation, pid_t program, const char *name, struct text *text,
-		    bool saved)
+		    bool saved, int64_t noted_us)
 {
 	struct base *before = find(bases, relation, program, name);
 
@@ -192,7 +193,7 @@ static void replace(struct bases *bases, uint32_t relation, pid_t program, const
 	if (!text || text->len > BASES_TEXT_MAX || text->len > bases->max_bytes)
 		return;
 	make_room(bases, program, text->len);
-	add(bases, relation, program, name, text, saved);
+	add(bases, relation, program, name, text, saved, noted_us);
 }
 
 /* --- Begin and end --------------------------------------------------------------------------- */
@@ -246,7 +247,7 @@ void bases_note(struct bases *bases, uint32_t relation, const char *name, pid_t 
 	if (!program)
 		return;
 	pthread_mutex_lock(&bases->lock);
-	replace(bases, relation, program, name, text, false);
+	replace(bases, relation, program, name, text, false, clock_boottime_us());
 	pthread_mutex_unlock(&bases->lock);
 }
 
@@ -269,14 +270,15 @@ struct text *bases_get(struct bases *bases, uint32_t relation, const char *name,
 	return text;
 }
 
+/* As old as what it takes the place of: who has the program's number by then does not get it. */
 void bases_saved(struct bases *bases, uint32_t relation, const char *name, pid_t program, struct text *text)
 {
-	bool saved;
-	_cleanup_text_ struct text *before = bases_get(bases, relation, name, program, &saved);
+	const struct base *before;
 
-	if (!before)
-		return;
 	pthread_mutex_lock(&bases->lock);
-	replace(bases, relation, program, name, text, saved || (text && text != before));
+	before = find(bases, relation, program, name);
+	if (before)
+		replace(bases, relation, program, name, text, before->saved || (text && text != before->text),
+			before->noted_us);
 	pthread_mutex_unlock(&bases->lock);
 }

@@ -66,11 +66,6 @@ int commit_gone(struct error *e)
 
 /* --- Settling a lost answer ------------------------------------------------------------------ */
 
-static void pause_ms(long ms)
-{
-	nanosleep(&(struct timespec){.tv_nsec = ms * 1000000}, NULL);
-}
-
 int commit_unknown(struct error *e)
 {
 	struct error because = *e;
@@ -91,7 +86,7 @@ int commit_wait_decided(struct engine *engine, int64_t deadline, struct error *e
 	do {
 		if (store_backend_gone(engine->store, e) == 1)
 			return 0;
-		pause_ms(50);
+		clock_pause_us(50000);
 	} while (clock_monotonic_ms() < deadline);
 	return commit_unknown(e);
 }
@@ -106,7 +101,7 @@ int commit_look(struct engine *engine, const struct rowref *ref, int64_t deadlin
 		r = reader_fetch(engine->reader, ref, STORE_WRITE, ret, &failure);
 		if (r != -EIO || clock_monotonic_ms() >= deadline)
 			break;
-		pause_ms(50);
+		clock_pause_us(50000);
 	}
 	if (r == -ENOENT)
 		return 0;

@@ -56,9 +56,16 @@ int follow_new(const struct settings *settings, struct cache *cache, struct mark
 	return 0;
 }
 
+int64_t follow_rest_us(struct follow *follow)
+{
+	int64_t rest_us = atomic_load(&follow->live_until_us) - clock_boottime_us();
+
+	return rest_us > 0 ? rest_us : 0;
+}
+
 bool follow_live(struct follow *follow)
 {
-	return clock_boottime_us() < atomic_load(&follow->live_until_us);
+	return follow_rest_us(follow) > 0;
 }
 
 bool follow_hears(struct follow *follow, const char *epoch)

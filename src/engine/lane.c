@@ -53,6 +53,7 @@ void lane_free(struct lane *lane)
 /* All with the lock held. */
 static void enqueue(struct lane *lane, struct lane_task *task)
 {
+	task->late = false;
 	task->queued_ms = clock_monotonic_ms();
 	task->next = NULL;
 	*lane->end = task;
@@ -131,6 +132,13 @@ void lane_run(struct lane *lane, struct lane_task *task)
 			pthread_cond_broadcast(&lane->idle);
 		pthread_mutex_unlock(&lane->lock);
 	}
+}
+
+void lane_queue(struct lane *lane, struct lane_task *task)
+{
+	pthread_mutex_lock(&lane->lock);
+	enqueue(lane, task);
+	pthread_mutex_unlock(&lane->lock);
 }
 
 int lane_late(struct error *e)

@@ -165,7 +165,7 @@ struct reading {
 };
 
 /* While a request is worked on, it is there twice: as it came, and as it is kept. */
-static int find_room(struct pin_batch *batch, const struct pinner *pinner, struct error *e)
+int pin_batch_find_room(struct pin_batch *batch, const struct pinner *pinner, struct error *e)
 {
 	struct pinner_room room = pinner_room_left(pinner);
 	uint64_t bytes = 2 * batch->bytes.len;
@@ -183,7 +183,7 @@ static int find_room(struct pin_batch *batch, const struct pinner *pinner, struc
 /* What has come so far. */
 static int send_piece(struct pin_batch *batch, struct pinner *pinner, struct error *e)
 {
-	int r = batch->bytes.len ? find_room(batch, pinner, e) : 0;
+	int r = batch->bytes.len ? pin_batch_find_room(batch, pinner, e) : 0;
 
 	if (r == 0 && memchr(batch->todo, PIN_FILL, batch->n))
 		r = pinner_settle(pinner, &batch->leased, batch->todo, batch->values, &batch->bytes, e);
@@ -196,34 +196,44 @@ static int send_piece(struct pin_batch *batch, struct pinner *pinner, struct err
 	return 0;
 }
 
-/* What is too large to be a copy stays out, as with readers. */
-static int add_value(struct reading *reading, const struct row_view *view, size_t i)
+int pin_batch_print(struct pin_batch *batch, const struct pin_target *target, const struct row_view *view,
+		    struct buf *text, struct pin_value *ret)
 {
-	const struct relation *relation = reading->target->relation;
-	const struct copy_terms terms = {.proof = reading->target->proof};
-	struct pin_batch *batch = reading->batch;
+	const struct relation *relation = target->relation;
+	const struct copy_terms terms = {.proof = target->proof};
 	size_t at = batch->bytes.len;
-	_cleanup_text_ struct text *text = NULL;
+	_cleanup_text_ struct text *copied = NULL;
 	struct version version;
 
-	buf_reset(&reading->text);
-	json_print(relation, view->cells, &reading->text);
-	if (reading->text.failed)
+	*ret = (struct pin_value){at, 0};
+	buf_reset(text);
+	json_print(relation, view->cells, text);
+	if (text->failed)
 		return -ENOMEM;
-	if (!copy_may_fit(relation, reading->text.len))
+	if (!copy_may_fit(relation, text->len))
 		return 0;
-	version = version_of(reading->text.data, reading->text.len, view->has_mtime ? &view->mtime : NULL);
-	text = text_new(reading->text.data, reading->text.len, &version, view->xid);
-	if (!text)
+	version = version_of(text->data, text->len, view->has_mtime ? &view->mtime : NULL);
+	copied = text_new(text->data, text->len, &version, view->xid);
+	if (!copied)
 		return 0;
-	copy_print(relation, text, &terms, &batch->bytes);
+	copy_print(relation, copied, &terms, &batch->bytes);
 	if (batch->bytes.failed)
 		return -ENOMEM;
-	if (batch->bytes.len - at > CACHE_VALUE_MAX) {
+	if (batch->bytes.len - at > CACHE_VALUE_MAX)
 		buf_resize(&batch->bytes, at);
-		return 0;
-	}
-	batch->values[i] = (struct pin_value){at, batch->bytes.len - at};
+	ret->len = batch->bytes.len - at;
+	return 0;
+}
+
+static int add_value(struct reading *reading, const struct row_view *view, size_t i)
+{
+	struct pin_batch *batch = reading->batch;
+	struct pin_value value;
+	int r = pin_batch_print(batch, reading->target, view, &reading->text, &value);
+
+	if (r < 0 || !value.len)
+		return r;
+	batch->values[i] = value;
 	batch->actions[i] = batch->todo[i] = PIN_FILL;
 	batch->waiting++;
 	if (batch->bytes.len < batch->piece && batch->waiting < PINNER_PIECE)
@@ -284,26 +294,25 @@ static int read_rows(struct pin_batch *batch, struct pinner *pinner, struct stor
 
 /* --- Settling --------------------------------------------------------------------------------- */
 
-/* Of those that are still leased. */
+/* Whatever is not filled. */
 static void release_rest(struct pin_batch *batch)
 {
 	for (size_t i = 0; i < batch->n; i++)
-		batch->todo[i] = batch->actions[i] == PIN_RELEASE ? PIN_RELEASE : PIN_NONE;
+		batch->todo[i] = batch->actions[i] == PIN_FILL ? PIN_NONE : batch->actions[i];
 }
 
-static void release_all(struct pin_batch *batch)
+static void release_all(struct pin_batch *batch, enum pin_action action)
 {
 	for (size_t i = 0; i < batch->n; i++)
-		batch->actions[i] = batch->found[i] == PIN_LEASED ? PIN_RELEASE : PIN_NONE;
-	release_rest(batch);
+		batch->actions[i] = batch->found[i] == PIN_LEASED ? action : PIN_NONE;
 }
 
-/* What was not sent will not be. */
-static void take_back(struct pin_batch *batch)
+/* What was not sent will not be. Where Redis is full, nobody comes back to these rows soon; else their turn comes again. */
+static void take_back(struct pin_batch *batch, int r)
 {
 	for (size_t i = 0; i < batch->n; i++)
-		if (batch->todo[i] == PIN_FILL)
-			batch->actions[i] = PIN_RELEASE;
+		if (batch->todo[i] == PIN_FILL || batch->actions[i] == PIN_RELEASE)
+			batch->actions[i] = r == -ENOSPC ? PIN_RELEASE : PIN_POSTPONE;
 	buf_reset(&batch->bytes);
 }
 
@@ -322,17 +331,16 @@ int pin_batch_load(struct pin_batch *batch, struct pinner *pinner, struct store 
 
 	if (r < 0)
 		return r;
-	release_all(batch);
+	release_all(batch, PIN_RELEASE);
 	memset(batch->todo, PIN_NONE, batch->n);
-	if (!proof.fresh || strcmp(proof.epoch, target->proof->epoch) != 0 ||
-	    strcmp(proof.table, target->proof->table) != 0)
+	if (!proof.fresh || !cache_proof_same(&proof, target->proof))
 		r = error_set(e, ESTALE, "another epoch has begun");
 	if (r == 0)
 		r = read_rows(batch, pinner, store, target, abandoned, e);
 	if (r == 0)
 		r = send_piece(batch, pinner, e);
 	if (r < 0)
-		take_back(batch);
+		take_back(batch, r);
 	settled = settle_rest(batch, pinner, r < 0 ? &ignored : e);
 	return r < 0 ? r : settled;
 }
@@ -344,7 +352,7 @@ void pin_batch_abandon(struct pin_batch *batch, struct pinner *pinner)
 
 	if (pinner_await(pinner, &batch->leased, &proof, batch->found, &ignored) < 0)
 		return;
-	release_all(batch);
+	release_all(batch, PIN_POSTPONE);
 	if (settle_rest(batch, pinner, &ignored) < 0)
 		return;
 }

@@ -75,6 +75,14 @@ int pin_batch_lease(struct pin_batch *batch, struct pinner *pinner, const struct
 int pin_batch_load(struct pin_batch *batch, struct pinner *pinner, struct store *store,
 		   const struct pin_target *target, const atomic_bool *abandoned, struct error *e) _must_check_;
 
+/* Append a row's copy to `bytes`, by way of its text; where it is in there. What is too large to be a copy stays out, as with
+ * readers: then its length is 0. 0 or -ENOMEM. */
+int pin_batch_print(struct pin_batch *batch, const struct pin_target *target, const struct row_view *view,
+		    struct buf *text, struct pin_value *ret) _must_check_;
+
+/* Is there room for what is in `bytes`? -ENOSPC: no. */
+int pin_batch_find_room(struct pin_batch *batch, const struct pinner *pinner, struct error *e) _must_check_;
+
 /* Give the leases back that were asked for, without loading anything. Failures are the pinner's next call's. */
 void pin_batch_abandon(struct pin_batch *batch, struct pinner *pinner);
 

@@ -47,19 +47,22 @@ static void page_done(struct pin_page *page)
 	*page = (struct pin_page){0};
 }
 
-/* Under the same epochs what is pinned is good, but the rule may speak of more than the row, so it is asked again now and
- * then. */
-static bool is_audit(const struct pin_table *table, const struct cache_proof *proof, int64_t audit_ms)
+/* Who pins a small share by hash= reads its keys, and then those rows. */
+static bool is_worth_whole(const struct placement *placement)
 {
-	return strcmp(table->proof.epoch, proof->epoch) == 0 && strcmp(table->proof.table, proof->table) == 0 &&
-	       clock_monotonic_ms() - table->audited_ms >= audit_ms;
+	return placement->share * PIN_WHOLE_SHARE >= placement->buckets;
 }
 
 void pin_table_begin(struct pin_table *table, const struct cache_proof *proof, int64_t audit_ms)
 {
 	const struct copy_terms terms = {.proof = &table->proof};
+	bool same = cache_proof_same(&table->proof, proof);
 
-	table->audits = is_audit(table, proof, audit_ms);
+	/* What is pinned is good, but the rule may speak of more than the row, so it is asked again now and then. */
+	table->audits = same && clock_monotonic_ms() - table->audited_ms >= audit_ms;
+	table->whole = !same && is_worth_whole(&table->relation->placement);
+	table->keys_next = false;
+	table->whole_limit = PIN_PAGE;
 	table->skips = table->weeding = false;
 	/* Of each name in the set there is one; without memory nothing leaves this time. */
 	(void)!seen_begin(&table->seen, table->count, (uint64_t)clock_monotonic_us());
@@ -223,7 +226,7 @@ size_t pin_table_limit(const struct pin_table *table)
 	return rows ? (size_t)rows : 1;
 }
 
-static struct pin_target target_of(const struct pin_table *table, const struct pin_work *work)
+struct pin_target pin_table_target(const struct pin_table *table, const struct pin_work *work)
 {
 	return (struct pin_target){work->schema, table->relation, &table->proof, table->valid.data};
 }
@@ -251,7 +254,7 @@ static int check_rule(struct pin_table *table, struct pin_work *work, struct err
 
 static int lease(struct pin_table *table, struct pin_work *work, struct pin_batch *batch, struct error *e)
 {
-	const struct pin_target target = target_of(table, work);
+	const struct pin_target target = pin_table_target(table, work);
 
 	return pin_batch_lease(batch, work->pinner, &target, e);
 }
@@ -270,7 +273,7 @@ static void note_crowding(struct pin_table *table, const struct pinner *pinner)
 
 static int load(struct pin_table *table, struct pin_work *work, struct pin_batch *batch, struct error *e)
 {
-	const struct pin_target target = target_of(table, work);
+	const struct pin_target target = pin_table_target(table, work);
 	int r = pin_batch_load(batch, work->pinner, work->store, &target, work->abandoned, e);
 
 	table->miscounted = true;
@@ -396,16 +399,18 @@ static int take_key(void *arg, const struct cell *cells, size_t n)
 		page->names.len = at;
 	else
 		seen_add(&table->seen, page->names.data + at);
-	return ++page->lines < PIN_PAGE ? 0 : cells_copy(cells, n, &page->last);
+	return ++page->lines < page->limit ? 0 : cells_copy(cells, n, &page->last);
 }
 
 static int read_page(struct pin_table *table, struct pin_work *work, struct error *e)
 {
 	_cleanup_statement_ struct statement statement = {0};
-	int r = statement_pin_page(table->relation, table->relation->placement.hot,
+	int r = statement_pin_keys(table->relation, table->relation->placement.hot,
 				   table->after.n ? &table->after : NULL, PIN_PAGE, &statement);
 
 	page_done(&table->page);
+	table->page.limit = PIN_PAGE;
+	table->keys_next = false;
 	statement.abandoned = work->abandoned;
 	if (r == 0)
 		r = store_run(work->store, STORE_PINS, &statement, take_key, table, e);
@@ -418,6 +423,14 @@ static int need_page(struct pin_table *table, struct pin_work *work, struct erro
 	return table->page.there ? 0 : read_page(table, work, e);
 }
 
+static int need_rows(struct pin_table *table, struct pin_work *work, struct error *e)
+{
+	bool whole = table->whole && !table->keys_next && !table->page.there;
+	int r = whole ? pin_table_put_page(table, work, e) : 0;
+
+	return r < 0 ? r : need_page(table, work, e);
+}
+
 static bool page_taken(const struct pin_page *page)
 {
 	return page->at == page->names.len;
@@ -426,7 +439,7 @@ static bool page_taken(const struct pin_page *page)
 /* After a page that was taken: the next begins after the last key of this. False: there is none. */
 static bool go_on(struct pin_table *table)
 {
-	bool full = table->page.lines == PIN_PAGE;
+	bool full = table->page.lines == table->page.limit;
 
 	cells_done(&table->after);
 	table->after = table->page.last;
@@ -483,7 +496,8 @@ static void note_loaded(struct pin_table *table, int64_t audit_ms)
 	table->took_ms = clock_monotonic_ms() - table->began_ms;
 	if (table->why[0] || table->pinned)
 		log_info("placement: %s.%s: %" PRIu64 " rows are pinned, %" PRIu64 " of them now, in %" PRId64 " ms",
-			 table->relation->space, table->relation->name, table->rows, table->pinned, table->took_ms);
+			 table->relation->space, table->relation->name, table->rows,
+			 table->pinned < table->rows ? table->pinned : table->rows, table->took_ms);
 	table->why[0] = '\0';
 	table->said = PIN_LOADED;
 	table->failed_ms = 0;
@@ -525,7 +539,7 @@ int pin_table_load(struct pin_table *table, struct pin_work *work, struct error 
 		r = pinner_mark(work->pinner, table->relation->oid, e);
 	table->marked = table->marked || r == 0;
 	if (r == 0)
-		r = need_page(table, work, e);
+		r = need_rows(table, work, e);
 	if (r == 0)
 		r = take_or_skip(table, work, e);
 	r = finish(table, work, before, r, e);

@@ -17,9 +17,9 @@ enum pin_state {
 /* Keys that were found in PostgreSQL, in order, as file names. */
 struct pin_page {
 	bool there;
-	struct buf names; /* each with its NUL */
+	struct buf names; /* each with its NUL; of a page that was put at once, those that were not */
 	size_t at;        /* the first that was not taken yet */
-	size_t lines;
+	size_t lines, limit;
 	struct cells last; /* with which a full page ended */
 };
 
@@ -49,6 +49,9 @@ struct pin_table {
 	int64_t failed_ms;        /* for how long it was left when its rule failed last */
 	enum pin_state said;      /* what the log knows */
 	bool sweep_due;           /* copies of it that do not expire may be of no use any more */
+	bool whole;               /* LOADING: nothing is pinned under these epochs yet, so pages are put at once, */
+	size_t whole_limit;       /* of so many rows, */
+	bool keys_next;           /* but for the next */
 	bool audits;              /* LOADING: what is pinned is good, and may have to leave; */
 	bool skips;               /* LOADING: for that alone, since there is no room */
 	int64_t audited_ms;       /* when that was done last */
@@ -62,6 +65,10 @@ struct pin_table {
 /* Rows of a page, at most: so many that for a part of a table that is worth pinning PostgreSQL goes through the table
  * once, and not along the key. And of them those that are taken before anybody else's turn comes. */
 enum { PIN_PAGE = 100000, PIN_TURN = 10000 };
+
+/* Of a page that is put at once: bytes of rows, and how long it is read, about. And of what share of the rows at least it is
+ * worth while to read all. */
+enum { PIN_WHOLE_BYTES = 64 << 20, PIN_WHOLE_MS = 2000, PIN_WHOLE_SHARE = 4 };
 
 /* How long a table is left: after its rows were looked at (or as settings say); when something was missing, at first; where
  * there was no room; where the rule failed, or somebody holds the table, at first and at most. */
@@ -109,6 +116,13 @@ const char *pin_table_valid(const struct pin_table *table);
 
 /* LOADING: a turn. 0, whatever has become of the table; -errno: PostgreSQL or Redis cannot be reached now. */
 int pin_table_load(struct pin_table *table, struct pin_work *work, struct error *e) _must_check_;
+
+/* What its rows are copied as. */
+struct pin_target pin_table_target(const struct pin_table *table, const struct pin_work *work);
+
+/* LOADING, whole: read a page and put its rows into Redis under one lease (pin_whole.c). What is left is in the page then; or
+ * there is none, since that cannot be done now. For pin_table_load(). */
+int pin_table_put_page(struct pin_table *table, struct pin_work *work, struct error *e) _must_check_;
 
 /* Pin the rows of a batch, whose names were added, if the rule wants them. As above; look at `found` after. -EAGAIN: not
  * now. */

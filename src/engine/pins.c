@@ -200,7 +200,7 @@ static void look_at_epochs(struct pins *pins, struct pin_table *table)
 	table->unfed = proof.alive && !proof.fresh;
 	if (!proof.fresh)
 		return;
-	same = strcmp(proof.epoch, table->proof.epoch) == 0 && strcmp(proof.table, table->proof.table) == 0;
+	same = cache_proof_same(&proof, &table->proof);
 	if (!same) {
 		table->pause_ms = 0;
 		table->sweep_due = true; /* copies of the epoch before do not go by themselves */

@@ -10,6 +10,7 @@
 #include "rowfs/base/counters.h"
 #include "rowfs/engine/announce.h"
 #include "rowfs/engine/copy.h"
+#include "rowfs/engine/pinner.h"
 
 static int no_memory(struct error *e)
 {
@@ -184,6 +185,7 @@ static int drop_copies(struct publisher *publisher, const struct feed *feed, con
 		       struct error *e)
 {
 	struct batch_change change;
+	uint32_t relation = 0;
 	size_t at = 0, n = 0;
 	int r = 0;
 
@@ -192,6 +194,13 @@ static int drop_copies(struct publisher *publisher, const struct feed *feed, con
 		if (change.op == BATCH_RELATION) {
 			r = reset_table(publisher, feed, change.relation, e);
 			continue;
+		}
+		/* Before any of its rows: what is put there under it must not come after its row was dropped. */
+		if (change.relation != relation) {
+			buf_addf(&publisher->keys, PINNER_RELATION_LEASE, change.relation);
+			buf_addc(&publisher->keys, '\0');
+			relation = change.relation;
+			n++;
 		}
 		copy_row_key(change.relation, change.name, &publisher->keys);
 		buf_addc(&publisher->keys, '\0');

@@ -158,7 +158,7 @@ static void fill(struct flight *flight, const char *token, const struct text *te
 	reader_print_key(&flight->ref, feed, &key);
 	copy_print(flight->ref.relation, text, &terms, &value);
 	if (!key.failed && !value.failed)
-		cache_fill(reader->parts.cache, key.data, key.len, token, value.data, value.len, px);
+		cache_fill(reader->parts.cache, flight->ref.relation->oid, key.data, key.len, token, value.data, value.len, px);
 }
 
 /* There is nothing to fill it with. */
@@ -509,6 +509,23 @@ uint32_t reader_seen(struct reader *reader, const struct rowref *ref)
 	return own_seen(reader->own, ref->relation->oid, ref->name);
 }
 
+/* A flight that is under way may have been read before that. */
+bool reader_shows(struct reader *reader, const struct rowref *ref, uint32_t xid)
+{
+	struct flight *flight;
+	bool shows;
+
+	pthread_mutex_lock(&reader->lock);
+	shows = own_accepts(reader->own, ref->relation->oid, ref->name, xid);
+	if (shows)
+		own_note(reader->own, ref->relation->oid, ref->name, xid);
+	DL_FOREACH(reader->under_way, flight)
+		if (shows && is_of_row(flight, ref))
+			overtake(reader, flight);
+	pthread_mutex_unlock(&reader->lock);
+	return shows;
+}
+
 void reader_saved(struct reader *reader, const struct rowref *ref, uint32_t xid)
 {
 	_cleanup_buf_ struct buf key = {0};
@@ -519,7 +536,10 @@ void reader_saved(struct reader *reader, const struct rowref *ref, uint32_t xid)
 	pthread_mutex_unlock(&reader->lock);
 	marks_row(reader->parts.marks, ref->relation->oid, ref->name);
 
+	/* Under a live feed the worker drops what was before a change, and own_note() keeps it from this mount meanwhile. */
+	if ((xid && reader->feed && follow_live(reader->parts.follow)) || !reader_may_cache(reader, ref->relation))
+		return;
 	reader_print_key(ref, reader->feed, &key);
-	if (!key.failed && reader_may_cache(reader, ref->relation))
+	if (!key.failed)
 		cache_drop(reader->parts.cache, key.data, key.len);
 }

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 
 #include "rowfs/base/counters.h"
+#include "rowfs/base/timings.h"
 
 static const struct {
 	const char *name, *meaning;
@@ -222,4 +223,5 @@ void status_print_metrics(struct engine *engine, struct buf *out)
 	print_gauge("memory_bytes", "row text that open files and recent reads hold", (double)text_bytes(),
 		    out);
 	print_gauge("scratch_bytes", "temporary files", (double)scratch_used(engine->scratch), out);
+	timings_print(out);
 }

@@ -28,6 +28,9 @@ enum { BEGIN_MS = 100, NEXT_MS = 100 };
 /* Until a transaction that the stream has told of can be seen; mostly it can at once. */
 enum { VISIBLE_MIN_MS = 1, VISIBLE_MAX_MS = 20 };
 
+/* How long after some changes were handled the next are, at the earliest. */
+enum { GATHER_US = 3000 };
+
 /* What is looked after more slowly: the note for people, and the tables' epochs. */
 enum { CARE_MS = 1000, NOTE_LIFE_MS = 5000 };
 
@@ -48,6 +51,7 @@ struct sync {
 	int64_t mark_us;  /* Redis' time when it was begun, */
 	int64_t mark_ms;  /* and the monotonic clock's */
 	int64_t beat_due_ms, care_due_ms;
+	int64_t applied_us; /* when changes were handled last, monotonic */
 };
 
 int sync_new(const struct settings *settings, struct store *store, struct cache *cache, struct catalog *catalog,
@@ -151,11 +155,6 @@ static void count_batch(struct sync *sync)
 	count_many(sync_changes, sync->batch.n_changes);
 }
 
-static void pause_ms(long ms)
-{
-	nanosleep(&(struct timespec){.tv_nsec = ms * 1000000}, NULL);
-}
-
 /* The barrier (R1): a reader who comes after the drop must see what the stream has told of, or he would put the
  * old row back. Returns 0 also when it is time to end. */
 static int await_visible(struct sync *sync, struct error *e)
@@ -168,7 +167,7 @@ static int await_visible(struct sync *sync, struct error *e)
 	while ((r = feed_visible(sync->feed, &sync->batch, e)) == 0 && !stopping(sync)) {
 		count(sync_waits);
 		refresh_status(sync);
-		pause_ms(ms);
+		clock_pause_us(ms * 1000);
 		ms = ms * 2 < VISIBLE_MAX_MS ? ms * 2 : VISIBLE_MAX_MS;
 	}
 	return r < 0 ? r : 0;
@@ -184,10 +183,21 @@ static int wait_ms(const struct sync *sync)
 	return left < 0 ? 0 : (int)left;
 }
 
+/* Commits that follow one another closely are handled together: each time costs PostgreSQL a statement, and Redis and every
+ * mount some wakes. One that comes alone does not wait. */
+static void gather(const struct sync *sync)
+{
+	int64_t us = sync->applied_us + GATHER_US - clock_monotonic_us();
+
+	if (us > 0)
+		clock_pause_us(us);
+}
+
 static int take_changes(struct sync *sync, struct error *e)
 {
 	int r;
 
+	gather(sync);
 	batch_reset(&sync->batch);
 	r = feed_next(sync->feed, wait_ms(sync), &sync->batch, e);
 	if (r == 0 && batch_failed(&sync->batch))
@@ -200,6 +210,8 @@ static int take_changes(struct sync *sync, struct error *e)
 	if (sync->pins)
 		pins_changed(sync->pins, &sync->batch);
 	count_batch(sync);
+	if (sync->batch.n_changes)
+		sync->applied_us = clock_monotonic_us();
 	return 0;
 }
 

@@ -41,11 +41,11 @@ void text_remove_shed(const void *arg)
 			sheds[i].fn = NULL;
 }
 
-static bool fits(int64_t bytes)
+static bool fits(int64_t bytes, int64_t most)
 {
 	int64_t now = atomic_fetch_add(&held, bytes) + bytes;
 
-	if (bytes <= 0 || now <= limit)
+	if (bytes <= 0 || now <= most)
 		return true;
 	atomic_fetch_sub(&held, bytes);
 	return false;
@@ -53,12 +53,12 @@ static bool fits(int64_t bytes)
 
 int text_charge(int64_t bytes)
 {
-	bool fit = fits(bytes);
+	bool fit = fits(bytes, limit);
 
 	for (size_t i = TEXT_SHEDS; !fit && i-- > 0;)
 		if (sheds[i].fn) {
 			sheds[i].fn(sheds[i].arg);
-			fit = fits(bytes);
+			fit = fits(bytes, limit);
 		}
 	return fit ? 0 : -ENOMEM;
 }
@@ -103,18 +103,16 @@ static void text_init(struct text *text, size_t len, const struct version *versi
 {
 	atomic_init(&text->refs, 1);
 	text->xid = xid;
-	text->copied = text->bare = text->merged = false;
+	text->copied = text->bare = text->listed = text->merged = false;
 	text->version = *version;
 	text->len = len;
 }
 
-struct text *text_new(const char *data, size_t len, const struct version *version, uint32_t xid)
+/* Its bytes have been charged. */
+static struct text *text_make(const char *data, size_t len, const struct version *version, uint32_t xid)
 {
-	struct text *text;
+	struct text *text = malloc(sizeof *text + len + 1);
 
-	if (text_charge((int64_t)len) < 0)
-		return NULL;
-	text = malloc(sizeof *text + len + 1);
 	if (!text) {
 		(void)text_charge(-(int64_t)len);
 		return NULL;
@@ -122,6 +120,20 @@ struct text *text_new(const char *data, size_t len, const struct version *versio
 	text_init(text, len, version, xid);
 	memcpy(text->data, data, len);
 	text->data[len] = '\0';
+	return text;
+}
+
+struct text *text_new(const char *data, size_t len, const struct version *version, uint32_t xid)
+{
+	return text_charge((int64_t)len) < 0 ? NULL : text_make(data, len, version, xid);
+}
+
+struct text *text_new_listed(const char *data, size_t len, const struct version *version, uint32_t xid)
+{
+	struct text *text = fits((int64_t)len, limit / 2) ? text_make(data, len, version, xid) : NULL;
+
+	if (text)
+		text->listed = true;
 	return text;
 }
 

@@ -1,8 +1,8 @@
 #include "rowfs/engine/warm.h"
 
 #include <errno.h>
-#include <time.h>
 
+#include "rowfs/base/clock.h"
 #include "rowfs/engine/copy.h"
 #include "rowfs/engine/held.h"
 #include "rowfs/engine/preload.h"
@@ -34,7 +34,7 @@ static enum warm_outcome look_for_fill(struct engine *engine, const struct rowre
 
 	for (int i = 0; i < LOOKS && found == WARM_ABSENT; i++) {
 		if (i)
-			nanosleep(&(struct timespec){.tv_nsec = LOOK_MS * 1000000}, NULL);
+			clock_pause_us(LOOK_MS * 1000);
 		found = look(engine, ref);
 	}
 	if (found == WARM_THERE)

@@ -6,6 +6,7 @@
 #include <xxhash.h>
 
 #include "mount.h"
+#include "report.h"
 #include "rowfs/base/clock.h"
 
 /* 1980-01-01: constant, so that rsync and tar see no change where there is none. */
@@ -24,9 +25,24 @@ double mount_timeout(const struct mount *mount, enum belief belief, const struct
 {
 	if (belief == BELIEVE_NOT || mount->engine.settings->strong)
 		return 0;
-	if (belief == BELIEVE_LONG && follow_live(mount->engine.follow))
+	if ((belief == BELIEVE_LONG || belief == BELIEVE_CONTENT) && follow_live(mount->engine.follow))
 		return LONG_S;
-	return look && mount->engine.feed ? rest_of_staleness(mount, look) : 1;
+	if (look && !mount->engine.feed)
+		return mount->unopened ? 0 : 1;
+	return look ? rest_of_staleness(mount, look) : 1;
+}
+
+/* Names can be taken back only all at once, and not from every kernel (notify.h). */
+static double name_timeout(const struct mount *mount, enum belief belief, const struct look *look)
+{
+	bool taken_back = belief == BELIEVE_LONG && notifier_has_epochs(mount->notifier);
+	bool known = belief == BELIEVE_LONG || belief == BELIEVE_CONTENT;
+
+	if (!known || taken_back)
+		return mount_timeout(mount, belief, look);
+	if (!mount->unopened)
+		return mount_timeout(mount, BELIEVE_SHORTLY, look);
+	return mount->engine.settings->strong ? 0 : (double)follow_rest_us(mount->engine.follow) / 1e6;
 }
 
 enum belief mount_belief(const struct mount *mount)
@@ -99,7 +115,7 @@ int attr_scratch(struct mount *mount, const struct node *node, struct stat *ret)
 	int fd;
 
 	nodes_lock(mount->nodes);
-	fd = node->path_fd;
+	fd = node->more->path_fd;
 	ino = node->ino;
 	nodes_unlock(mount->nodes);
 	if (fstatat(fd, "", ret, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) < 0)
@@ -109,7 +125,21 @@ int attr_scratch(struct mount *mount, const struct node *node, struct stat *ret)
 	return 0;
 }
 
-void attr_report(const struct mount *mount, const struct node *node, struct stat *ret)
+/* Without OPEN its size must be right, and all readers share the kernel's pages. */
+static void unopened_attr(struct mount *mount, struct node *node, struct stat *ret)
+{
+	const struct report *report = node->more->report;
+	_cleanup_text_ struct text *text = unopened_report(mount, node);
+
+	if (report->personal)
+		ret->st_mode = S_IFREG | 0400;
+	if (!text)
+		return;
+	ret->st_size = (off_t)text->len;
+	ret->st_mtim = ret->st_ctim = ret->st_atim = text->version.mtime;
+}
+
+void attr_report(struct mount *mount, struct node *node, struct stat *ret)
 {
 	fill(mount, node->ino, S_IFREG, ret);
 	ret->st_mode = S_IFREG | 0444;
@@ -118,6 +148,8 @@ void attr_report(const struct mount *mount, const struct node *node, struct stat
 	if (node->kind == NODE_NEW) {
 		ret->st_mode = S_IFREG | (0666 & ~mount->engine.settings->umask);
 		ret->st_mtim.tv_sec = DIRECTORY_MTIME;
+	} else if (mount->unopened) {
+		unopened_attr(mount, node, ret);
 	}
 }
 
@@ -128,10 +160,7 @@ void attr_entry(const struct mount *mount, const struct node *node, const struct
 	ret->ino = ino_of(mount, node);
 	ret->attr = *attr;
 	ret->attr_timeout = mount_timeout(mount, belief, look);
-	/* Names can be taken back only all at once, and not from every kernel (notify.h). */
-	if (belief == BELIEVE_LONG && !notifier_has_epochs(mount->notifier))
-		belief = BELIEVE_SHORTLY;
-	ret->entry_timeout = mount_timeout(mount, belief, look);
+	ret->entry_timeout = name_timeout(mount, belief, look);
 	nodes_lock(mount->nodes);
 	if (node->kind == NODE_REPORT)
 		ret->attr_timeout = 0;
@@ -164,7 +193,7 @@ void reply_pending(struct mount *mount, fuse_req_t req, struct node *node, const
 static struct file *one_who_knows(const struct node *node, struct file *file)
 {
 	if (!file)
-		file = node->writer;
+		file = node_writer(node);
 	if (file)
 		atomic_fetch_add(&file->refs, 1);
 	return file;
@@ -185,9 +214,9 @@ bool attr_of_open_row(struct mount *mount, struct node *node, struct file *file,
 	oid = node->relation;
 	ino = node->ino;
 	if (node->has_told)
-		version = node->told;
+		version = node_told(node);
 	file = one_who_knows(node, file);
-	open = file || (node->readers && node->has_told);
+	open = file || (node_may_be_read(mount->nodes, node) && node->has_told);
 	nodes_unlock(mount->nodes);
 	if (file) {
 		version.size = file_size(file);

@@ -26,6 +26,7 @@ struct call *call_new(fuse_req_t req, struct node *node, const char *name)
 	call->req = req;
 	call->node = node;
 	call->began_us = clock_monotonic_us();
+	call->timed = timed_take();
 	nodes_lock(call->mount->nodes);
 	call->kind = node->kind;
 	call->relation = node->relation;
@@ -39,6 +40,7 @@ struct call *call_new(fuse_req_t req, struct node *node, const char *name)
 
 void call_free(struct call *call)
 {
+	timed_done(&call->timed);
 	rowref_done(&call->ref);
 	rowref_done(&call->new_ref);
 	backing_unref(call->backing);

@@ -14,6 +14,7 @@
 
 #include "mount.h"
 #include "report.h"
+#include "rowfs/base/clock.h"
 #include "rowfs/engine/removal.h"
 
 struct directory {
@@ -28,6 +29,8 @@ struct directory {
 	bool filling;            /* the kernel keeps what this handle has read from the beginning on */
 	bool named;              /* all of that is in `entries` */
 	bool fed;                /* and was read under a live feed */
+	struct giving giving;
+	int64_t answered_us;     /* when names were given last */
 };
 
 static struct directory *directory_of(const struct fuse_file_info *fi)
@@ -240,7 +243,7 @@ struct reply {
 	struct call *call;
 	struct directory *directory;
 	struct listing_request request;
-	bool plus;
+	bool plus, keeps_texts;
 	char *data;
 	size_t used;
 	uint64_t offset;
@@ -288,10 +291,10 @@ static bool put_extra(struct reply *reply)
 			entries_name(entries, reply->offset));
 }
 
-static bool put_row(struct reply *reply, const struct listing_entry *row)
+static bool put_row(struct reply *reply, uint64_t number, const struct listing_entry *row)
 {
 	struct mount *mount = reply->call->mount;
-	const struct directory *directory = reply->directory;
+	struct directory *directory = reply->directory;
 	uint32_t oid = directory->node->relation;
 	uint64_t ino = ino_of_name(oid, row->name);
 	struct fuse_entry_param entry = {0};
@@ -303,18 +306,25 @@ static bool put_row(struct reply *reply, const struct listing_entry *row)
 	};
 	struct node *node = NULL;
 	enum belief belief = BELIEVE_SHORTLY;
+	_cleanup_text_ struct text *text = NULL;
 
 	/* A name may be hidden; one that has an empty file was listed among the extras. */
 	if (names_state(mount->engine.names, oid, row->name, NULL) != NAME_PLAIN)
+		return true;
+	/* The row was there, but rm has been told since that it is not. */
+	if (names_was_removed(mount->engine.names, oid, row->name, look.began_us / 1000))
 		return true;
 	/* No file can hold it: stat says so, and ls -l what stat says. */
 	if (row->version.size > TEXT_MAX)
 		return put_name(reply, DT_REG, ino, row->name);
 	if (!fits(reply, row->name))
 		return false;
-	if (reply->plus)
+	if (reply->plus && nodes_give(mount->nodes, directory->node, &directory->giving)) {
+		if (reply->keeps_texts)
+			text = listing_take_text(directory->listing, number);
 		node = nodes_get_row(mount->nodes, directory->node, row->name, oid, ino, &row->version,
-				     NULL, &look, &belief);
+				     text, &look, &belief);
+	}
 	attr_row(mount, reply->call->ref.relation, ino, &row->version, &entry.attr);
 	if (node) {
 		struct stat attr = entry.attr;
@@ -327,6 +337,7 @@ static bool put_row(struct reply *reply, const struct listing_entry *row)
 
 static void answer(struct reply *reply)
 {
+	reply->directory->answered_us = clock_monotonic_us();
 	fuse_reply_buf(reply->call->req, reply->data, reply->used);
 	free(reply->data);
 	call_free(reply->call);
@@ -387,7 +398,7 @@ static void proceed_rows(struct reply *reply)
 		}
 		if (ended && !reply->used)
 			end_filling(reply->call->mount, directory, reply->offset);
-		if (!row || !put_row(reply, row))
+		if (!row || !put_row(reply, number, row))
 			break;
 		remember(directory, reply->offset, row->name);
 	}
@@ -429,6 +440,8 @@ static void read_directory(fuse_req_t req, size_t size, off_t offset, struct fus
 	reply->directory = directory;
 	reply->plus = plus;
 	reply->offset = (uint64_t)offset;
+	if (directory->giving.n >= GIVING_BATCH && clock_monotonic_us() - directory->answered_us > GIVING_PAUSE_US)
+		directory->giving = (struct giving){0};
 	if (offset == 0)
 		begin_to_fill(call->mount, directory);
 	if (offset == 0 || !directory->entries)
@@ -440,6 +453,10 @@ static void read_directory(fuse_req_t req, size_t size, off_t offset, struct fus
 		call->ref.relation = schema_relation(call->ref.schema, directory->node->relation);
 		r = call->ref.relation ? 0 : -EIO;
 	}
+	/* The handle may be of a table that was another, or that Redis might know. */
+	reply->keeps_texts = call->ref.relation && directory->listing &&
+			     listing_is_of(directory->listing, call->ref.relation) &&
+			     reader_may_cache(call->mount->engine.reader, call->ref.relation);
 	if (r < 0)
 		fail(reply, r);
 	else

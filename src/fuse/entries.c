@@ -25,35 +25,44 @@ void entries_unref(struct entries *entries)
 		return;
 	buf_done(&entries->names);
 	buf_done(&entries->inos);
-	free(entries->starts);
+	buf_done(&entries->starts);
 	free(entries);
-}
-
-/* Room for one more: the array doubles whenever it is full. */
-static bool grow(struct entries *entries)
-{
-	size_t *grown;
-
-	if (entries->n & (entries->n - 1))
-		return true;
-	grown = realloc(entries->starts, (entries->n ? 2 * entries->n : 1) * sizeof *grown);
-	if (grown)
-		entries->starts = grown;
-	return grown;
 }
 
 int entries_add(struct entries *entries, unsigned char type, const char *name)
 {
-	size_t start = entries->names.len;
+	uint32_t start = (uint32_t)entries->names.len;
 
-	if (!grow(entries))
-		return -ENOMEM;
+	if (entries->n % ENTRIES_STEP == 0)
+		buf_add(&entries->starts, &start, sizeof start);
 	buf_addc(&entries->names, (char)type);
 	buf_add(&entries->names, name, strlen(name) + 1);
-	if (entries->names.failed)
+	if (entries->names.failed || entries->starts.failed)
 		return -ENOMEM;
-	entries->starts[entries->n++] = start;
+	entries->n++;
 	return 0;
+}
+
+static const char *entry(const struct entries *entries, size_t i)
+{
+	const char *at = entries->names.data;
+	uint32_t start;
+
+	memcpy(&start, entries->starts.data + i / ENTRIES_STEP * sizeof start, sizeof start);
+	at += start;
+	for (size_t n = i % ENTRIES_STEP; n > 0; n--)
+		at += strlen(at + 1) + 2;
+	return at;
+}
+
+unsigned char entries_type(const struct entries *entries, size_t i)
+{
+	return (unsigned char)*entry(entries, i);
+}
+
+const char *entries_name(const struct entries *entries, size_t i)
+{
+	return entry(entries, i) + 1;
 }
 
 int entries_add_extra(struct entries *entries, unsigned char type, uint64_t ino, const char *name)
@@ -71,5 +80,5 @@ int entries_add_extra(struct entries *entries, unsigned char type, uint64_t ino,
 
 size_t entries_bytes(const struct entries *entries)
 {
-	return entries->names.cap + entries->inos.cap + 2 * entries->n * sizeof *entries->starts;
+	return entries->names.len + entries->inos.len + entries->starts.len;
 }

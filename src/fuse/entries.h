@@ -12,14 +12,14 @@
 struct entries {
 	_Atomic unsigned refs;
 	struct buf names;   /* a type byte (DT_*), then the name with its NUL, one after the other */
-	size_t *starts;     /* of each in `names` */
+	struct buf starts;  /* of each ENTRIES_STEP-th in `names`, a uint32_t each */
 	size_t n;
 	struct buf inos;    /* of the extras, a uint64_t each */
 	size_t n_extras;    /* the first so many are no rows */
 };
 
-/* Of one listing so many bytes are remembered: about 25,000 names. */
-enum { ENTRIES_BYTES_MAX = 1 << 20 };
+/* Of one listing so many bytes are remembered: a million names and more. */
+enum { ENTRIES_BYTES_MAX = 24 << 20, ENTRIES_STEP = 16 };
 
 struct entries *entries_new(void); /* NULL without memory */
 struct entries *entries_ref(struct entries *entries);
@@ -30,15 +30,8 @@ int entries_add(struct entries *entries, unsigned char type, const char *name) _
 /* The same for one that is no row, and has a number that its name does not tell. */
 int entries_add_extra(struct entries *entries, unsigned char type, uint64_t ino, const char *name) _must_check_;
 
-static inline unsigned char entries_type(const struct entries *entries, size_t i)
-{
-	return (unsigned char)entries->names.data[entries->starts[i]];
-}
-
-static inline const char *entries_name(const struct entries *entries, size_t i)
-{
-	return entries->names.data + entries->starts[i] + 1;
-}
+unsigned char entries_type(const struct entries *entries, size_t i);
+const char *entries_name(const struct entries *entries, size_t i);
 
 /* Of an extra. */
 static inline uint64_t entries_ino(const struct entries *entries, size_t i)
@@ -49,5 +42,5 @@ static inline uint64_t entries_ino(const struct entries *entries, size_t i)
 	return ino;
 }
 
-/* The memory it takes. */
+/* The memory it takes, at least; at most twice that. */
 size_t entries_bytes(const struct entries *entries);

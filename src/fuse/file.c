@@ -303,8 +303,13 @@ static void read_text(fuse_req_t req, const struct backing *backing, size_t size
 
 void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi)
 {
-	struct backing *backing = file_backing(file_of(fi));
+	struct backing *backing;
 
+	if (!fi->fh) {
+		unopened_read(req, ino, size, offset);
+		return;
+	}
+	backing = file_backing(file_of(fi));
 	switch (backing->kind) {
 	case FILE_SCRATCH:
 		read_scratch(req, backing, size, offset);
@@ -367,6 +372,10 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off
 	bool is_complete = false, in_spool;
 	ssize_t n;
 
+	if (!file) { /* mounted read only, and made writable since by mount(8) */
+		fuse_reply_err(req, EROFS);
+		return;
+	}
 	pthread_mutex_lock(&file->lock);
 	in_spool = file->backing->kind == FILE_SCRATCH;
 	n = put_bytes(file, data, size, offset, &is_complete);
@@ -455,14 +464,21 @@ static void sync_file(fuse_req_t req, fuse_ino_t ino, struct file *file, bool fl
 	fuse_reply_err(req, -r);
 }
 
+/* Of a file without a handle nothing was written; the kernel stops asking after ENOSYS. */
 void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	sync_file(req, ino, file_of(fi), true);
+	if (fi->fh)
+		sync_file(req, ino, file_of(fi), true);
+	else
+		fuse_reply_err(req, ENOSYS);
 }
 
 void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
 {
-	sync_file(req, ino, file_of(fi), false);
+	if (fi->fh)
+		sync_file(req, ino, file_of(fi), false);
+	else
+		fuse_reply_err(req, 0);
 }
 
 void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)

@@ -122,6 +122,7 @@ static void getattr(struct call *call)
 	case NODE_REPORT:
 	case NODE_NEW:
 		attr_report(call->mount, node, &attr);
+		belief = BELIEVE_NOT;
 		break;
 	default:
 		attr_directory(call->mount, node, &attr);
@@ -218,14 +219,14 @@ static int set_scratch(const struct node *node, const struct stat *attr, int to_
 	enum { TIMES = FUSE_SET_ATTR_ATIME | FUSE_SET_ATTR_MTIME };
 	char path[40];
 
-	snprintf(path, sizeof path, "/proc/self/fd/%d", node->path_fd);
+	snprintf(path, sizeof path, "/proc/self/fd/%d", node->more->path_fd);
 	if ((to_set & FUSE_SET_ATTR_MODE) && chmod(path, attr->st_mode & 07777) < 0)
 		return -errno;
 	if ((to_set & OWNER) &&
-	    fchownat(node->path_fd, "", to_set & FUSE_SET_ATTR_UID ? attr->st_uid : (uid_t)-1,
+	    fchownat(node->more->path_fd, "", to_set & FUSE_SET_ATTR_UID ? attr->st_uid : (uid_t)-1,
 		     to_set & FUSE_SET_ATTR_GID ? attr->st_gid : (gid_t)-1, AT_EMPTY_PATH) < 0)
 		return -errno;
-	return to_set & TIMES ? set_scratch_times(node->path_fd, attr, to_set) : 0;
+	return to_set & TIMES ? set_scratch_times(node->more->path_fd, attr, to_set) : 0;
 }
 
 /* The spool has no room for the size; ends the call. */
@@ -238,7 +239,7 @@ static void size_full(struct call *call, struct file *file)
 		call_error(call, -ENOSPC);
 		return;
 	}
-	if (!file && fstat(call->node->path_fd, &st) < 0)
+	if (!file && fstat(call->node->more->path_fd, &st) < 0)
 		st.st_size = 0;
 	now = file ? file_size(file) : (uint64_t)st.st_size;
 	spool_full(call, CALL_OTHER, call->size > now ? call->size - now : 0, 0);
@@ -253,7 +254,7 @@ static void set_size(struct call *call)
 	if (file)
 		r = file_truncate(file, call->size);
 	else if (call->kind == NODE_SCRATCH)
-		r = scratch_resize(call->mount->engine.scratch, call->node->path_fd, (off_t)call->size);
+		r = scratch_resize(call->mount->engine.scratch, call->node->more->path_fd, (off_t)call->size);
 	else if (call->kind == NODE_REPORT)
 		r = -EACCES;
 	else if (call->kind == NODE_ROW) {

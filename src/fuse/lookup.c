@@ -65,6 +65,7 @@ static void lookup_too_large(struct call *call)
 		call_error(call, -ENOMEM);
 		return;
 	}
+	nodes_spoil(mount->nodes, node); /* no size is right */
 	attr_row(mount, call->ref.relation, ino, &none, &attr);
 	reply_entry(mount, call->req, node, &attr, BELIEVE_NOT, NULL);
 	call_free(call);
@@ -151,15 +152,17 @@ static bool lookup_known(struct mount *mount, fuse_req_t req, struct node *paren
 	const struct relation *relation = schema_relation(schema, parent->relation);
 	struct version version;
 	struct node *node = NULL;
+	enum belief belief;
 	struct stat attr;
 
 	if (relation && follow_live(mount->engine.follow))
-		node = nodes_get_known(mount->nodes, parent, name, &version);
+		node = nodes_get_known(mount->nodes, parent, name, ino_of_name(parent->relation, name),
+				       fuse_req_ctx(req)->pid, &version, &belief);
 	if (!node)
 		return false;
 	count(memory_lookups);
 	attr_row(mount, relation, node->ino, &version, &attr);
-	reply_entry(mount, req, node, &attr, BELIEVE_LONG, NULL);
+	reply_entry(mount, req, node, &attr, belief, NULL);
 	return true;
 }
 
@@ -224,7 +227,7 @@ static void lookup_kept(struct mount *mount, fuse_req_t req, struct node *parent
 		fuse_reply_err(req, ENOMEM);
 		return;
 	}
-	node->kept_dir = refusals_kept(mount->engine.refusals, place);
+	node->more->kept_dir = refusals_kept(mount->engine.refusals, place);
 	attr_directory(mount, node, &attr);
 	reply_entry(mount, req, node, &attr, BELIEVE_SHORTLY, NULL);
 }
@@ -240,7 +243,7 @@ static void lookup_report(struct mount *mount, fuse_req_t req, struct node *pare
 		fuse_reply_err(req, report ? ENOMEM : ENOENT);
 		return;
 	}
-	node->report = report;
+	node->more->report = report;
 	attr_report(mount, node, &attr);
 	reply_entry(mount, req, node, &attr, BELIEVE_SHORTLY, NULL);
 }

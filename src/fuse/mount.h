@@ -11,10 +11,13 @@
 
 #include "nodes.h"
 #include "notify.h"
+#include "timed.h"
 #include "rowfs/base/process.h"
 #include "rowfs/engine/edit.h"
 #include "rowfs/engine/engine.h"
 #include "rowfs/engine/listing.h"
+
+struct readings;
 
 struct mount {
 	struct engine engine;
@@ -27,6 +30,8 @@ struct mount {
 	struct file *files;   /* [lock] handles with an edit or a scratch file */
 	uint64_t walks;       /* [lock] walks over them that have begun */
 	struct interrupts *interrupts;
+	bool unopened;        /* see unopened.c, */
+	struct readings *readings; /* of a mount that is read only */
 };
 
 /* What the kernel may believe for long, it may until it is told otherwise. Not for ever, so that even a fault would
@@ -57,6 +62,7 @@ struct call {
 	struct fuse_file_info fi;
 	struct backing *backing; /* FLUSH, FSYNC: what is being committed */
 	int64_t began_us;
+	struct timed timed;
 	struct asker asker;   /* its path is made by call_asker() */
 	char *path;
 	unsigned flags;
@@ -138,7 +144,7 @@ void attr_directory(const struct mount *mount, const struct node *node, struct s
 void attr_row(const struct mount *mount, const struct relation *relation, uint64_t ino,
 	      const struct version *version, struct stat *ret);
 int attr_scratch(struct mount *mount, const struct node *node, struct stat *ret);
-void attr_report(const struct mount *mount, const struct node *node, struct stat *ret);
+void attr_report(struct mount *mount, struct node *node, struct stat *ret);
 uint64_t ino_of_name(uint32_t relation, const char *name);
 
 /* The spool's own inode number, in a range that names do not hash to (they have bit 1 set). */
@@ -290,6 +296,18 @@ void spool_full(struct call *call, enum call_kind kind, uint64_t bytes, unsigned
 
 /* A name is gone from there in another way; `st` is what it was. */
 void spool_gone(struct mount *mount, const struct node *parent, const char *name, const struct stat *st);
+
+/* --- Without OPEN (unopened.c) --------------------------------------------------------------- */
+
+/* INIT's answer: does this mount do without, on this kernel? */
+bool unopened_may(const struct mount *mount, const struct fuse_conn_info *conn);
+
+/* READ of a node without a handle. */
+void unopened_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset);
+
+/* What a report says now and for the next second, for its size and the READs that follow; a reference, or NULL without
+ * memory. */
+struct text *unopened_report(struct mount *mount, struct node *node);
 
 /* --- Operations ------------------------------------------------------------------------------ */
 

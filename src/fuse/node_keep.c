@@ -1,72 +1,104 @@
-/* Texts that LOOKUP or OPEN has read, for the OPEN that follows. */
+/* Texts that LOOKUP, OPEN or a listing has read, for the OPEN that follows. */
 #include <pthread.h>
 
 #include "node_table.h"
 
-void node_drop_kept(struct nodes *nodes, struct node *node)
+static void drop_text(struct keep *keep)
 {
-	if (node->kept)
-		nodes->kept_bytes -= node->kept->len;
-	text_unref(node->kept);
-	node->kept = NULL;
+	if (keep->text)
+		keep->ring->bytes -= keep->text->len;
+	text_unref(keep->text);
+	keep->text = NULL;
 }
 
-static void drop_oldest(struct nodes *nodes)
+static void drop_oldest(struct nodes *nodes, struct keep_ring *ring)
 {
-	struct node *node = nodes->keeping[nodes->keep_from++ % KEEPING];
+	struct node *node = ring->nodes[ring->from++ % ring->size];
 
-	node_drop_kept(nodes, node);
-	node->keeping = false;
+	if (node->keep && node->keep->ring == ring) { /* else it has moved to the other */
+		drop_text(node->keep);
+		free(node->keep);
+		node->keep = NULL;
+	}
 	node->refs--;
 	node_maybe_free(nodes, node);
 }
 
 void node_drop_all_kept(struct nodes *nodes)
 {
-	while (nodes->keep_from != nodes->keep_to)
-		drop_oldest(nodes);
+	struct keep_ring *const rings[] = {&nodes->read, &nodes->listed};
+
+	for (size_t i = 0; i < sizeof rings / sizeof *rings; i++)
+		while (rings[i]->from != rings[i]->to)
+			drop_oldest(nodes, rings[i]);
 }
 
 /* One that nobody marks serves the OPEN that belongs to its LOOKUP, and nothing after that. */
 static bool has_expired(const struct node *node, int64_t now_us)
 {
-	return !node->fed && now_us - node->kept_us > CONTENDED_US;
+	return !node->fed && (!node->keep || now_us - node->keep->us > CONTENDED_US);
 }
 
-static void make_room(struct nodes *nodes, size_t bytes, int64_t now_us)
+static void make_room(struct nodes *nodes, struct keep_ring *ring, size_t bytes, int64_t now_us)
 {
-	while (nodes->keep_from != nodes->keep_to &&
-	       (nodes->kept_bytes + bytes > nodes->kept_bytes_max ||
-		nodes->keep_to - nodes->keep_from == KEEPING ||
-		has_expired(nodes->keeping[nodes->keep_from % KEEPING], now_us)))
-		drop_oldest(nodes);
+	while (ring->from != ring->to &&
+	       (ring->bytes + bytes > ring->bytes_max || ring->to - ring->from == ring->size ||
+		has_expired(ring->nodes[ring->from % ring->size], now_us)))
+		drop_oldest(nodes, ring);
+}
+
+/* Most mounts are never walked through. */
+static bool has_places(struct keep_ring *ring)
+{
+	if (!ring->nodes)
+		ring->nodes = calloc(ring->size, sizeof *ring->nodes);
+	return ring->nodes;
+}
+
+/* Puts the node into the ring, from the other if it is there, with one reference more. */
+static struct keep *enter(struct keep_ring *ring, struct node *node)
+{
+	if (!node->keep)
+		node->keep = calloc(1, sizeof *node->keep);
+	if (!node->keep || node->keep->ring == ring)
+		return node->keep;
+	node->keep->ring = ring;
+	node->refs++;
+	ring->nodes[ring->to++ % ring->size] = node;
+	return node->keep;
 }
 
 void node_keep(struct nodes *nodes, struct node *node, struct text *text, pid_t pid)
 {
+	struct keep_ring *ring = text->listed ? &nodes->listed : &nodes->read;
 	int64_t now = clock_monotonic_us();
+	struct keep *keep;
 
-	node_drop_kept(nodes, node);
-	if (text->len > KEPT_TEXT_MAX)
+	if (text->listed && node->keep && node->keep->text) /* of the same version; somebody may have read it */
 		return;
-	node->refs++; /* for the ring; and it stays alive while room is made */
-	make_room(nodes, text->len, now);
-	node->kept = text_ref(text);
-	node->kept_for = pid;
-	node->kept_us = now;
-	nodes->kept_bytes += text->len;
-	if (node->keeping) {
-		node->refs--;
+	if (node->keep)
+		drop_text(node->keep);
+	if (text->len > KEPT_TEXT_MAX || text->len > ring->bytes_max || !has_places(ring))
 		return;
+	node->refs++; /* it stays alive while room is made */
+	make_room(nodes, ring, text->len, now);
+	keep = enter(ring, node);
+	if (keep) {
+		keep->text = text_ref(text);
+		keep->pid = pid;
+		keep->us = text->listed ? 0 : now; /* nobody has looked */
+		ring->bytes += text->len;
 	}
-	node->keeping = true;
-	nodes->keeping[nodes->keep_to++ % KEEPING] = node;
+	node->refs--;
 }
 
 void nodes_keep(struct nodes *nodes, struct node *node, struct text *text)
 {
+	struct version told;
+
 	nodes_lock(nodes);
-	if (node_is_known(nodes, node) && version_equal(&node->told, &text->version))
+	told = node_told(node);
+	if (node_is_known(nodes, node) && version_equal(&told, &text->version))
 		node_keep(nodes, node, text, 0);
 	nodes_unlock(nodes);
 }
@@ -86,8 +118,8 @@ static bool looked_up_by(const struct nodes *nodes, const struct node *node, pid
 	int64_t sent_us = node_refused_us(nodes, node->ino, pid);
 
 	if (sent_us)
-		return node->kept_us >= sent_us;
-	return pid && node->kept_for == pid && clock_monotonic_us() - node->kept_us <= KEPT_US &&
+		return node->keep->us >= sent_us;
+	return pid && node->keep->pid == pid && clock_monotonic_us() - node->keep->us <= KEPT_US &&
 	       node->current && !node_touched(nodes, node);
 }
 
@@ -97,13 +129,37 @@ struct text *nodes_kept(struct nodes *nodes, struct node *node, bool live, pid_t
 	struct text *text = NULL;
 
 	nodes_lock(nodes);
-	if (node->kept && looked_up_by(nodes, node, pid)) {
-		text = text_ref(node->kept);
+	if (node->keep && node->keep->text && looked_up_by(nodes, node, pid)) {
+		text = text_ref(node->keep->text);
 		*ret_mark = MARK_LOOKED_UP;
-	} else if (node->kept && live && node_is_known(nodes, node)) {
-		text = text_ref(node->kept);
+	} else if (node->keep && node->keep->text && live && node_is_known(nodes, node)) {
+		text = text_ref(node->keep->text);
 		*ret_mark = node->mark;
 	}
 	nodes_unlock(nodes);
 	return text;
+}
+
+struct text *nodes_held(struct nodes *nodes, struct node *node)
+{
+	struct text *text;
+
+	nodes_lock(nodes);
+	text = node->keep && node->keep->text ? text_ref(node->keep->text) : NULL;
+	nodes_unlock(nodes);
+	return text;
+}
+
+bool nodes_hold_text(struct nodes *nodes, struct node *node, struct text *text)
+{
+	struct version told;
+	bool same;
+
+	nodes_lock(nodes);
+	told = node_told(node);
+	same = node->has_told && !node->spoiled && version_equal(&told, &text->version);
+	if (same)
+		node_keep(nodes, node, text, 0);
+	nodes_unlock(nodes);
+	return same;
 }

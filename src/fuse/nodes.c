@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-#include <utlist.h>
 
 void nodes_lock(struct nodes *nodes)
 {
@@ -25,7 +24,7 @@ struct node *nodes_root(struct nodes *nodes)
 
 const char *node_name(const struct node *node)
 {
-	return node->key + sizeof node->parent;
+	return node->more && node->more->name ? node->more->name : node->name;
 }
 
 void nodes_name(struct nodes *nodes, const struct node *node, char ret[NODE_NAME_SIZE],
@@ -40,46 +39,35 @@ void nodes_name(struct nodes *nodes, const struct node *node, char ret[NODE_NAME
 
 /* --- Birth and death; all with the lock held ------------------------------------------------- */
 
-static int set_key(struct node *node, const struct node *parent, const char *name)
+struct node_more *node_need_more(struct node *node)
 {
-	size_t len = strlen(name);
-	char *key = malloc(sizeof parent + len + 1);
-
-	if (!key)
-		return -ENOMEM;
-	memcpy(key, &parent, sizeof parent);
-	memcpy(key + sizeof parent, name, len + 1);
-	free(node->key);
-	node->key = key;
-	node->key_len = sizeof parent + len;
-	return 0;
+	if (!node->more) {
+		node->more = calloc(1, sizeof *node->more);
+		if (node->more)
+			node->more->path_fd = -1;
+	}
+	return node->more;
 }
 
 static void list(struct nodes *nodes, struct node *node)
 {
-	unsigned before = HASH_COUNT(nodes->names);
-
-	HASH_ADD_KEYPTR(hh, nodes->names, node->key, node->key_len, node);
-	node->current = HASH_COUNT(nodes->names) > before;
+	node_index_remove(&nodes->index, node);
+	node->current = true;
+	node_index_add(&nodes->index, node);
 }
 
 void node_unlist(struct nodes *nodes, struct node *node)
 {
-	if (node->current)
-		HASH_DEL(nodes->names, node);
+	if (!node->current)
+		return;
+	node_index_remove(&nodes->index, node);
 	node->current = false;
+	node_index_add(&nodes->index, node);
 }
 
 struct node *node_find(struct nodes *nodes, const struct node *parent, const char *name)
 {
-	char key[sizeof parent + 256];
-	size_t len = strnlen(name, 256);
-	struct node *node;
-
-	memcpy(key, &parent, sizeof parent);
-	memcpy(key + sizeof parent, name, len);
-	HASH_FIND(hh, nodes->names, key, sizeof parent + len, node);
-	return node;
+	return node_index_find(&nodes->index, parent, name);
 }
 
 static void list_table(struct nodes *nodes, struct node *node)
@@ -111,22 +99,22 @@ static void unlist_table(struct nodes *nodes, const struct node *node)
 struct node *node_new(struct nodes *nodes, struct node *parent, const char *name,
 			     enum node_kind kind, uint32_t relation, uint64_t ino)
 {
-	struct node *node = calloc(1, sizeof *node);
+	size_t size = strlen(name) + 1;
+	struct node *node = calloc(1, offsetof(struct node, name) + size);
 
-	if (!node || set_key(node, parent, name) < 0) {
+	if (!node || (kind != NODE_ROW && !node_need_more(node))) {
 		free(node);
 		return NULL;
 	}
-	node->magic = NODE_MAGIC;
+	memcpy(node->name, name, size);
 	node->kind = kind;
 	node->relation = relation;
 	node->ino = ino;
-	node->path_fd = -1;
 	node->parent = parent;
 	if (parent)
 		parent->refs++;
-	DL_APPEND(nodes->all, node);
-	list(nodes, node);
+	node->current = true;
+	node_index_add(&nodes->index, node);
 	if (kind == NODE_TABLE)
 		list_table(nodes, node);
 	return node;
@@ -134,10 +122,22 @@ struct node *node_new(struct nodes *nodes, struct node *parent, const char *name
 
 static void drop_listing(struct nodes *nodes, struct node *node)
 {
-	if (node->listing)
-		nodes->listing_bytes -= entries_bytes(node->listing);
-	entries_unref(node->listing);
-	node->listing = NULL;
+	if (node->more->listing)
+		nodes->listing_bytes -= entries_bytes(node->more->listing);
+	entries_unref(node->more->listing);
+	node->more->listing = NULL;
+}
+
+static void free_more(struct nodes *nodes, struct node *node)
+{
+	if (!node->more)
+		return;
+	drop_listing(nodes, node);
+	if (node->more->path_fd >= 0)
+		close(node->more->path_fd);
+	text_unref(node->more->report_text);
+	free(node->more->name);
+	free(node->more);
 }
 
 void node_maybe_free(struct nodes *nodes, struct node *node)
@@ -145,16 +145,10 @@ void node_maybe_free(struct nodes *nodes, struct node *node)
 	while (node && node->lookups == 0 && node->refs == 0) {
 		struct node *parent = node->parent;
 
-		node_unlist(nodes, node);
-		DL_DELETE(nodes->all, node);
+		node_index_remove(&nodes->index, node);
 		if (node->kind == NODE_TABLE)
 			unlist_table(nodes, node);
-		node_drop_kept(nodes, node);
-		drop_listing(nodes, node);
-		if (node->path_fd >= 0)
-			close(node->path_fd);
-		free(node->key);
-		node->magic = 0;
+		free_more(nodes, node);
 		free(node);
 		if (parent)
 			parent->refs--;
@@ -167,7 +161,7 @@ static void shed(void *arg)
 	nodes_drop_kept(arg);
 }
 
-int nodes_new(struct marks *marks, size_t kept_bytes, struct nodes **ret)
+int nodes_new(struct marks *marks, size_t read_bytes, size_t listed_bytes, struct nodes **ret)
 {
 	struct nodes *nodes = calloc(1, sizeof *nodes);
 
@@ -175,9 +169,12 @@ int nodes_new(struct marks *marks, size_t kept_bytes, struct nodes **ret)
 		return -ENOMEM;
 	pthread_mutex_init(&nodes->lock, NULL);
 	nodes->marks = marks;
-	nodes->kept_bytes_max = kept_bytes;
-	nodes->root = node_new(nodes, NULL, "", NODE_ROOT, 0, 1);
+	nodes->read = (struct keep_ring){.size = READ_KEPT, .bytes_max = read_bytes};
+	nodes->listed = (struct keep_ring){.size = LISTED_KEPT, .bytes_max = listed_bytes};
+	if (node_index_new(&nodes->index) == 0)
+		nodes->root = node_new(nodes, NULL, "", NODE_ROOT, 0, 1);
 	if (!nodes->root) {
+		node_index_done(&nodes->index);
 		free(nodes);
 		return -ENOMEM;
 	}
@@ -189,20 +186,22 @@ int nodes_new(struct marks *marks, size_t kept_bytes, struct nodes **ret)
 
 void nodes_free(struct nodes *nodes)
 {
-	struct node *node;
-
 	if (!nodes)
 		return;
 	text_remove_shed(nodes);
 	node_drop_all_kept(nodes);
 	/* The kernel sends no FORGETs for what it knew when the connection ended. */
-	DL_FOREACH(nodes->all, node) {
-		node->parent = NULL;
-		node->lookups = 0;
-		node->refs = 0;
-	}
-	while (nodes->all)
-		node_maybe_free(nodes, nodes->all);
+	for (size_t i = 0; i < nodes->index.size; i++)
+		for (struct node *node = nodes->index.buckets[i], *next; node; node = next) {
+			next = node->next;
+			if (node->kind == NODE_TABLE)
+				unlist_table(nodes, node);
+			free_more(nodes, node);
+			free(node);
+		}
+	node_index_done(&nodes->index);
+	free(nodes->read.nodes);
+	free(nodes->listed.nodes);
 	pthread_mutex_destroy(&nodes->lock);
 	free(nodes);
 }
@@ -242,7 +241,7 @@ struct node *nodes_create(struct nodes *nodes, struct node *parent, const char *
 void nodes_forget(struct nodes *nodes, struct node *node, uint64_t count)
 {
 	nodes_lock(nodes);
-	assert(node->magic == NODE_MAGIC && node->lookups >= count);
+	assert(node->lookups >= count);
 	node->lookups -= count;
 	node_maybe_free(nodes, node);
 	nodes_unlock(nodes);
@@ -268,9 +267,14 @@ void nodes_release(struct nodes *nodes, struct node *node)
 static void name_anew(struct nodes *nodes, struct node *node, struct node *parent, const char *name)
 {
 	struct node *before = node->parent;
+	char *copy = strdup(name);
 
-	if (set_key(node, parent, name) < 0)
+	if (!copy || !node_need_more(node)) {
+		free(copy);
 		return;
+	}
+	free(node->more->name);
+	node->more->name = copy;
 	parent->refs++;
 	before->refs--;
 	node->parent = parent;
@@ -285,8 +289,7 @@ void nodes_rename(struct nodes *nodes, struct node *node, struct node *parent, c
 	nodes_lock(nodes);
 	other = node_find(nodes, parent, name);
 	if (other && other != node) {
-		if (other->contended_until_us > node->contended_until_us)
-			node->contended_until_us = other->contended_until_us;
+		node_contend_until(node, other->more ? other->more->contended_until_us : 0);
 		node_unlist(nodes, other);
 	}
 	node_unlist(nodes, node);
@@ -353,15 +356,28 @@ struct node *nodes_find_row(struct nodes *nodes, uint32_t relation, const char *
 
 /* --- Tables' listings ------------------------------------------------------------------------ */
 
+bool nodes_give(struct nodes *nodes, struct node *table, struct giving *giving)
+{
+	bool give;
+
+	nodes_lock(nodes);
+	if (giving->uses != table->more->uses)
+		*giving = (struct giving){.uses = table->more->uses};
+	give = giving->n < GIVEN_MAX;
+	giving->n += give;
+	nodes_unlock(nodes);
+	return give;
+}
+
 bool nodes_hold_listing(struct nodes *nodes, struct node *node, struct entries **ret, bool *ret_drop)
 {
 	bool held;
 
 	nodes_lock(nodes);
-	held = node->listing_held;
-	node->listing_held = true;
-	*ret = !held && node->listing ? entries_ref(node->listing) : NULL;
-	*ret_drop = !held && !node->listing && node->listing_copy == COPY_WHOLE;
+	held = node->more->listing_held;
+	node->more->listing_held = true;
+	*ret = !held && node->more->listing ? entries_ref(node->more->listing) : NULL;
+	*ret_drop = !held && !node->more->listing && node->more->listing_copy == COPY_WHOLE;
 	nodes_unlock(nodes);
 	return !held;
 }
@@ -369,15 +385,15 @@ bool nodes_hold_listing(struct nodes *nodes, struct node *node, struct entries *
 void nodes_release_listing(struct nodes *nodes, struct node *node)
 {
 	nodes_lock(nodes);
-	node->listing_held = false;
+	node->more->listing_held = false;
 	nodes_unlock(nodes);
 }
 
 void nodes_fill_listing(struct nodes *nodes, struct node *node)
 {
 	nodes_lock(nodes);
-	node->listing_changed = node->listing_copy == COPY_BEGUN;
-	node->listing_copy = COPY_BEGUN;
+	node->more->listing_changed = node->more->listing_copy == COPY_BEGUN;
+	node->more->listing_copy = COPY_BEGUN;
 	drop_listing(nodes, node);
 	nodes_unlock(nodes);
 }
@@ -388,10 +404,10 @@ bool nodes_keep_listing(struct nodes *nodes, struct node *node, struct entries *
 
 	nodes_lock(nodes);
 	drop_listing(nodes, node);
-	valid = !node->listing_changed;
-	node->listing_copy = valid ? COPY_WHOLE : COPY_NONE;
+	valid = !node->more->listing_changed;
+	node->more->listing_copy = valid ? COPY_WHOLE : COPY_NONE;
 	if (valid && names && nodes->listing_bytes + entries_bytes(names) <= LISTINGS_BYTES_MAX) {
-		node->listing = entries_ref(names);
+		node->more->listing = entries_ref(names);
 		nodes->listing_bytes += entries_bytes(names);
 	}
 	nodes_unlock(nodes);
@@ -400,16 +416,16 @@ bool nodes_keep_listing(struct nodes *nodes, struct node *node, struct entries *
 
 bool nodes_change_listing(struct nodes *nodes, struct node *node)
 {
-	bool begun;
+	bool whole;
 
 	nodes_lock(nodes);
-	node->listing_changed = true;
+	node->more->listing_changed = true;
 	drop_listing(nodes, node);
-	begun = node->listing_copy == COPY_BEGUN;
-	if (!begun)
-		node->listing_copy = COPY_NONE;
+	whole = node->more->listing_copy == COPY_WHOLE;
+	if (whole)
+		node->more->listing_copy = COPY_NONE;
 	nodes_unlock(nodes);
-	return !begun;
+	return whole;
 }
 
 struct node *nodes_find_table(struct nodes *nodes, uint32_t relation)

@@ -11,6 +11,7 @@
 #include "rowfs/base/counters.h"
 #include "rowfs/base/log.h"
 #include "rowfs/base/periodic.h"
+#include "rowfs/base/timings.h"
 
 /* From linux/fuse.h of protocol 7.44; Debian 12's is older. */
 enum { NOTIFY_INC_EPOCH = 8 };
@@ -93,8 +94,11 @@ static fuse_ino_t ino_of_node(const struct notifier *notifier, const struct node
 /* ENOENT: the kernel does not hold it. Anything else: it asks again after the timeout. */
 void notify_inode(struct notifier *notifier, const struct node *node, off_t offset)
 {
+	int64_t began_ns = timing_now_ns();
+
 	count(kernel_invalidations);
 	fuse_lowlevel_notify_inval_inode(notifier->session, ino_of_node(notifier, node), offset, 0);
+	timing_add(TIMING_NOTICE, began_ns);
 }
 
 /* libfuse 3.14 has no call for it; a notification is a reply to request 0, whose error is its code. */
@@ -102,6 +106,7 @@ static void send_epoch(struct notifier *notifier)
 {
 	struct fuse_out_header header = {.len = sizeof header, .error = NOTIFY_INC_EPOCH};
 	struct iovec message = {&header, sizeof header};
+	int64_t began_ns = timing_now_ns();
 
 	if (!notifier_has_epochs(notifier))
 		return;
@@ -110,6 +115,7 @@ static void send_epoch(struct notifier *notifier)
 		log_warning("the kernel refuses to forget names at once; they are believed for a second from now on");
 		notifier_set_epochs(notifier, false);
 	}
+	timing_add(TIMING_NOTICE, began_ns);
 }
 
 /* --- Again ----------------------------------------------------------------------------------- */
@@ -172,21 +178,27 @@ void notify_row(struct notifier *notifier, struct node *node)
 {
 	bool recent;
 
-	/* By path it must be seen as it is now, and who has it open is told what he opened. */
-	bool open = nodes_is_told(notifier->nodes, node, clock_monotonic_us() - AGAIN_LATE_US, &recent);
-
-	if (open)
+	switch (nodes_notice(notifier->nodes, node, AGAIN_LATE_US, &recent)) {
+	case NOTICE_NAMES:
 		send_epoch(notifier);
-	else
+		break;
+	case NOTICE_ATTRIBUTES:
 		notify_inode(notifier, node, ATTRIBUTES_ONLY);
-	if (!open && recent && !enqueue(notifier, node))
-		send_epoch(notifier);
+		if (recent && !enqueue(notifier, node))
+			send_epoch(notifier);
+		break;
+	case NOTICE_NONE:
+		break;
+	}
 }
 
-void notify_listing(struct notifier *notifier, struct node *node)
+bool notify_listing(struct notifier *notifier, struct node *node)
 {
-	if (nodes_change_listing(notifier->nodes, node))
+	bool drop = nodes_change_listing(notifier->nodes, node);
+
+	if (drop)
 		notify_inode(notifier, node, 0);
+	return drop;
 }
 
 /* Open nodes are left alone: their attributes are those of the version that is open. */
@@ -197,7 +209,8 @@ void notify_everything(struct notifier *notifier)
 
 	send_epoch(notifier);
 	for (size_t i = 0; tables && i < n; i++) {
-		notify_listing(notifier, tables[i]);
+		if (!notify_listing(notifier, tables[i]))
+			notify_inode(notifier, tables[i], ATTRIBUTES_ONLY);
 		nodes_release(notifier->nodes, tables[i]);
 	}
 	free(tables);

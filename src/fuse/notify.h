@@ -34,5 +34,6 @@ bool notifier_has_epochs(const struct notifier *notifier);
 enum { ATTRIBUTES_ONLY = -1 };
 void notify_inode(struct notifier *notifier, const struct node *node, off_t offset);
 void notify_row(struct notifier *notifier, struct node *node);
-void notify_listing(struct notifier *notifier, struct node *node);
+/* False: there was nothing to drop, so its attributes were not either. */
+bool notify_listing(struct notifier *notifier, struct node *node);
 void notify_everything(struct notifier *notifier);

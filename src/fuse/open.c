@@ -26,6 +26,8 @@ static bool reads_what_is_there(const struct fuse_file_info *fi)
 static void reply_open(struct call *call, struct file *file)
 {
 	call->fi.fh = (uint64_t)(uintptr_t)file;
+	/* What was not written has nothing to commit when it is closed. */
+	call->fi.noflush = !wants_write(&call->fi);
 	if (fuse_reply_open(call->req, &call->fi) < 0)
 		file_close(file);
 	call_free(call);
@@ -112,6 +114,17 @@ static void note_read(struct call *call, struct text *row, enum tier tier)
 	access_note(engine->access, program, call->relation, call->row_name, tier, row->len);
 }
 
+/* No handle came about. Memory is refused by its bound, and that is worth a line. */
+static void open_failed(struct call *call, int r)
+{
+	if (r == -ENOMEM) {
+		r = text_no_room(&call->error);
+		call_refuse(call, CALL_OTHER, r, NULL);
+	} else {
+		call_error(call, r);
+	}
+}
+
 /* Enter a handle at its node and answer. `version`: what the kernel must have been told; NULL: nothing. `row`: what its
  * program will take the row to be, and where that came from; NULL: nothing. */
 static void admit(struct call *call, struct file *file, struct text *row, enum tier tier,
@@ -127,6 +140,11 @@ static void admit(struct call *call, struct file *file, struct text *row, enum t
 		call_error(call, -ESTALE);
 		return;
 	}
+	if (admission == ADMIT_NO_MEMORY) {
+		file_unref(file);
+		open_failed(call, -ENOMEM);
+		return;
+	}
 	if (row)
 		note_read(call, row, tier);
 	call->fi.direct_io = admission == ADMIT_DIRECT;
@@ -135,17 +153,6 @@ static void admit(struct call *call, struct file *file, struct text *row, enum t
 		reply_listed(call, file);
 	else
 		reply_open(call, file);
-}
-
-/* No handle came about. Memory is refused by its bound, and that is worth a line. */
-static void open_failed(struct call *call, int r)
-{
-	if (r == -ENOMEM) {
-		r = text_no_room(&call->error);
-		call_refuse(call, CALL_OTHER, r, NULL);
-	} else {
-		call_error(call, r);
-	}
 }
 
 /* Open a row whose text is known. */
@@ -203,6 +210,18 @@ static void open_pending(struct call *call, struct text *base, struct name_hold 
 		call_error(call, r);
 }
 
+/* What was listed is for who walks through the table; what anybody else reads goes its usual way, so that Redis has what is
+ * wanted again. */
+static bool may_show(struct call *call, const struct text *kept)
+{
+	struct engine *engine = &call->mount->engine;
+
+	if (!kept->listed)
+		return true;
+	return access_passes(engine->access, process_group(call->asker.pid), call->relation, call->row_name) &&
+	       reader_shows(engine->reader, &call->ref, kept->xid);
+}
+
 static void open_row(struct call *call)
 {
 	struct mount *mount = call->mount;
@@ -230,7 +249,7 @@ static void open_row(struct call *call)
 	}
 	live = follow_live(mount->engine.follow);
 	kept = nodes_kept(mount->nodes, call->node, live, call->asker.pid, &look.mark);
-	if (!kept) {
+	if (!kept || !may_show(call, kept)) {
 		call_read(call, open_row_done);
 		return;
 	}
@@ -246,7 +265,7 @@ static void open_row(struct call *call)
  * known before. */
 static void open_report(struct call *call)
 {
-	const struct report *report = call->node->report;
+	const struct report *report = call->node->more->report;
 	struct version version;
 	struct file *file;
 
@@ -331,8 +350,8 @@ static void open_scratch(struct call *call)
 		call_error(call, -ESTALE);
 		return;
 	}
-	cut = (call->fi.flags & O_TRUNC) && !is_kept(call) && fstat(call->node->path_fd, &st) == 0;
-	fd = open_in_spool(call->node->path_fd, call->fi.flags);
+	cut = (call->fi.flags & O_TRUNC) && !is_kept(call) && fstat(call->node->more->path_fd, &st) == 0;
+	fd = open_in_spool(call->node->more->path_fd, call->fi.flags);
 	if (fd < 0) {
 		call_error(call, -errno);
 		return;
@@ -350,8 +369,13 @@ static void open_scratch(struct call *call)
 
 void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	struct call *call = call_new(req, node_of(mount_of(req), ino), NULL);
+	struct call *call;
 
+	if (mount_of(req)->unopened) {
+		fuse_reply_err(req, ENOSYS); /* the kernel does not ask again */
+		return;
+	}
+	call = call_new(req, node_of(mount_of(req), ino), NULL);
 	if (!call)
 		return;
 	call->fi = *fi;
@@ -486,7 +510,11 @@ static void create_row(struct call *call)
 		uncreate_row(call, node, r);
 		return;
 	}
-	(void)nodes_admit(mount->nodes, node, file, NULL, &(struct look){.pid = call->asker.pid});
+	if (nodes_admit(mount->nodes, node, file, NULL, &(struct look){.pid = call->asker.pid}) == ADMIT_NO_MEMORY) {
+		file_unref(file);
+		uncreate_row(call, node, -ENOMEM);
+		return;
+	}
 	attr_row(mount, call->ref.relation, ino, &empty, &attr);
 	attr.st_size = 0;
 	reply_create(call, file, &attr, true);

@@ -4,55 +4,104 @@
 #include "ops.h"
 
 #include "mount.h"
+#include "timed.h"
+
+/* The operation `name`, timed as `what`. */
+#define TIMED(name, what, parameters, ...)  \
+	static void timed_##name parameters \
+	{                                   \
+		timed_begin(TIMING_##what); \
+		op_##name(__VA_ARGS__);     \
+		timed_end();                \
+	}
+
+TIMED(lookup, LOOKUP, (fuse_req_t req, fuse_ino_t parent, const char *name), req, parent, name)
+TIMED(forget, FORGET, (fuse_req_t req, fuse_ino_t ino, uint64_t nlookup), req, ino, nlookup)
+TIMED(forget_multi, FORGET, (fuse_req_t req, size_t count, struct fuse_forget_data *forgets), req, count, forgets)
+TIMED(getattr, GETATTR, (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi), req, ino, fi)
+TIMED(setattr, SETATTR, (fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
+      struct fuse_file_info *fi), req, ino, attr, to_set, fi)
+TIMED(opendir, OPENDIR, (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi), req, ino, fi)
+TIMED(readdir, READDIR, (fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi),
+      req, ino, size, offset, fi)
+TIMED(readdirplus, READDIRPLUS, (fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
+      struct fuse_file_info *fi), req, ino, size, offset, fi)
+TIMED(releasedir, RELEASEDIR, (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi), req, ino, fi)
+TIMED(fsyncdir, OTHER, (fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi), req, ino,
+      datasync, fi)
+TIMED(open, OPEN, (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi), req, ino, fi)
+TIMED(create, CREATE, (fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
+      struct fuse_file_info *fi), req, parent, name, mode, fi)
+TIMED(read, READ, (fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi), req,
+      ino, size, offset, fi)
+TIMED(write, WRITE, (fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off_t offset,
+      struct fuse_file_info *fi), req, ino, data, size, offset, fi)
+TIMED(flush, FLUSH, (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi), req, ino, fi)
+TIMED(fsync, FSYNC, (fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi), req, ino, datasync, fi)
+TIMED(release, RELEASE, (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi), req, ino, fi)
+TIMED(unlink, UNLINK, (fuse_req_t req, fuse_ino_t parent, const char *name), req, parent, name)
+TIMED(rename, RENAME, (fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t new_parent,
+      const char *new_name, unsigned flags), req, parent, name, new_parent, new_name, flags)
+TIMED(mkdir, OTHER, (fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode), req, parent, name, mode)
+TIMED(rmdir, OTHER, (fuse_req_t req, fuse_ino_t parent, const char *name), req, parent, name)
+TIMED(symlink, OTHER, (fuse_req_t req, const char *link, fuse_ino_t parent, const char *name), req, link, parent, name)
+TIMED(readlink, OTHER, (fuse_req_t req, fuse_ino_t ino), req, ino)
+TIMED(mknod, OTHER, (fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev), req,
+      parent, name, mode, rdev)
+TIMED(link, OTHER, (fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char *name), req, ino, parent, name)
+TIMED(statfs, OTHER, (fuse_req_t req, fuse_ino_t ino), req, ino)
+TIMED(ioctl, OTHER, (fuse_req_t req, fuse_ino_t ino, unsigned int command, void *arg,
+      struct fuse_file_info *fi, unsigned flags, const void *in, size_t in_size, size_t out_size),
+      req, ino, command, arg, fi, flags, in, in_size, out_size)
 
 const struct fuse_lowlevel_ops operations = {
 	.init = op_init,
 
 	/* lookup.c */
-	.lookup = op_lookup,
-	.forget = op_forget,
-	.forget_multi = op_forget_multi,
+	.lookup = timed_lookup,
+	.forget = timed_forget,
+	.forget_multi = timed_forget_multi,
 
 	/* getattr.c */
-	.getattr = op_getattr,
-	.setattr = op_setattr,
+	.getattr = timed_getattr,
+	.setattr = timed_setattr,
 
 	/* directory.c */
-	.opendir = op_opendir,
-	.readdir = op_readdir,
-	.readdirplus = op_readdirplus,
-	.releasedir = op_releasedir,
-	.fsyncdir = op_fsyncdir,
+	.opendir = timed_opendir,
+	.readdir = timed_readdir,
+	.readdirplus = timed_readdirplus,
+	.releasedir = timed_releasedir,
+	.fsyncdir = timed_fsyncdir,
 
 	/* open.c */
-	.open = op_open,
-	.create = op_create,
+	.open = timed_open,
+	.create = timed_create,
 
 	/* file.c */
-	.read = op_read,
-	.write = op_write,
-	.flush = op_flush,
-	.fsync = op_fsync,
-	.release = op_release,
+	.read = timed_read,
+	.write = timed_write,
+	.flush = timed_flush,
+	.fsync = timed_fsync,
+	.release = timed_release,
 
 	/* unlink.c */
-	.unlink = op_unlink,
+	.unlink = timed_unlink,
 
 	/* rename.c */
-	.rename = op_rename,
+	.rename = timed_rename,
 
 	/* scratch_ops.c */
-	.mkdir = op_mkdir,
-	.rmdir = op_rmdir,
-	.symlink = op_symlink,
-	.readlink = op_readlink,
-	.mknod = op_mknod,
-	.link = op_link,
+	.mkdir = timed_mkdir,
+	.rmdir = timed_rmdir,
+	.symlink = timed_symlink,
+	.readlink = timed_readlink,
+	.mknod = timed_mknod,
+	.link = timed_link,
 
-	.statfs = op_statfs,
+	.statfs = timed_statfs,
 
 	/* where.c */
-	.ioctl = op_ioctl,
+	.ioctl = timed_ioctl,
 };
 
 /* FUSE 7.44: the kernel forgets all names at one message. */
@@ -69,6 +118,9 @@ void op_init(void *userdata, struct fuse_conn_info *conn)
 	conn->want &= ~(unsigned)FUSE_CAP_READDIRPLUS_AUTO;
 	conn->time_gran = 1;
 	notifier_set_epochs(mount->notifier, conn->proto_minor >= PROTOCOL_WITH_EPOCHS);
+	mount->unopened = unopened_may(mount, conn);
+	if (mount->unopened)
+		nodes_set_unopened(mount->nodes);
 	if (mount->ready)
 		mount->ready(mount->ready_arg);
 }

@@ -29,7 +29,7 @@ void rename_failed(struct call *call, int err, const struct kept_text *text)
 		call_error(call, -EEXIST);
 	} else if (call->kind == NODE_KEPT && text) {
 		(void)error_ensure(&call->error, err);
-		refusals_add_again(call->mount->engine.refusals, call_asker(call), &call->error, call->node->kept_dir,
+		refusals_add_again(call->mount->engine.refusals, call_asker(call), &call->error, call->node->more->kept_dir,
 				   call->name, text->theirs);
 		call_error(call, -call_errno(CALL_PATH, -err));
 	} else {
@@ -116,7 +116,7 @@ static void settle_rename(struct call *call, const struct stat *replaced)
 	if (call->node->kind == NODE_KEPT)
 		spool_gone(mount, call->node, call->name, NULL);
 	if (call->target->kind == NODE_KEPT)
-		kept_came(call->target->kept_dir, call->new_name);
+		kept_came(call->target->more->kept_dir, call->new_name);
 }
 
 static void rename_in_spool(struct call *call)

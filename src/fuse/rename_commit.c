@@ -47,7 +47,7 @@ static void scratch_is_row(struct call *call, struct text *now)
 		spool_remove(mount, call->node, dir, call->name, 0);
 	}
 	if (call->kind == NODE_KEPT)
-		kept_settled(call->node->kept_dir, call->name);
+		kept_settled(call->node->more->kept_dir, call->name);
 	rename_reply(call, node);
 }
 
@@ -155,7 +155,7 @@ static void commit_kept_held(struct call *call, enum name_state state)
 {
 	struct kept_origin origin = {0};
 	_cleanup_text_ struct text *now = NULL;
-	int r = kept_origin(call->node->kept_dir, call->name, call_asker(call)->path, &origin);
+	int r = kept_origin(call->node->more->kept_dir, call->name, call_asker(call)->path, &origin);
 
 	if (r == 0 && (!origin.known || (call->flags & RENAME_NOREPLACE))) {
 		kept_origin_done(&origin);

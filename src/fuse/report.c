@@ -38,8 +38,8 @@ static void print_hot(struct engine *engine, uid_t reader, struct buf *out)
 const struct report reports[] = {
 	{"status", print_status},
 	{"metrics", print_metrics},
-	{"last-error", print_last_error},
-	{"errors", print_errors},
+	{"last-error", print_last_error, .personal = true},
+	{"errors", print_errors, .personal = true},
 	{"hot", print_hot},
 	{"last-insert", print_last_insert},
 	{NULL, NULL},

@@ -13,6 +13,7 @@
 struct report {
 	const char *name;
 	void (*print)(struct engine *engine, uid_t reader, struct buf *out);
+	bool personal; /* each reader is shown his own */
 };
 
 const struct report *report_find(const char *name);

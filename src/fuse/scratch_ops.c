@@ -17,9 +17,9 @@ int spool_dir(struct mount *mount, struct node *node, bool create)
 	if (node->kind == NODE_TABLE)
 		return scratch_table(mount->engine.scratch, node->relation, create);
 	if (node->kind == NODE_KEPT)
-		fd = fcntl(kept_dir(node->kept_dir), F_DUPFD_CLOEXEC, 0);
+		fd = fcntl(kept_dir(node->more->kept_dir), F_DUPFD_CLOEXEC, 0);
 	else if (node->kind == NODE_SCRATCH)
-		fd = fcntl(node->path_fd, F_DUPFD_CLOEXEC, 0); /* needs no permission on it */
+		fd = fcntl(node->more->path_fd, F_DUPFD_CLOEXEC, 0); /* needs no permission on it */
 	else
 		return -EPERM;
 	return fd < 0 ? -errno : fd;
@@ -88,8 +88,8 @@ struct node *spool_node(struct mount *mount, struct node *parent, const char *na
 		return NULL;
 	}
 	nodes_lock(mount->nodes);
-	if (node->path_fd < 0) {
-		node->path_fd = fd;
+	if (node->more->path_fd < 0) {
+		node->more->path_fd = fd;
 		fd = -1;
 	}
 	nodes_unlock(mount->nodes);
@@ -101,7 +101,7 @@ struct node *spool_node(struct mount *mount, struct node *parent, const char *na
 void spool_gone(struct mount *mount, const struct node *parent, const char *name, const struct stat *st)
 {
 	if (parent->kind == NODE_KEPT)
-		kept_taken(parent->kept_dir, name);
+		kept_taken(parent->more->kept_dir, name);
 	else
 		scratch_removed(mount->engine.scratch, st);
 }
@@ -265,7 +265,7 @@ void op_readlink(fuse_req_t req, fuse_ino_t ino)
 {
 	struct node *node = node_of(mount_of(req), ino);
 	char target[4096];
-	ssize_t n = readlinkat(node->path_fd, "", target, sizeof target - 1);
+	ssize_t n = readlinkat(node->more->path_fd, "", target, sizeof target - 1);
 
 	if (n < 0) {
 		fuse_reply_err(req, errno);

@@ -9,11 +9,12 @@
 
 #include "mount.h"
 #include "ops.h"
+#include "readings.h"
 #include "rowfs/base/log.h"
 #include "rowfs/engine/kernel.h"
 
-/* This part of memory_max may be texts of rows that were read lately. */
-enum { KEPT_PART = 4 };
+/* These parts of memory_max may be texts of rows that were read lately, and of rows that were listed. */
+enum { READ_PART = 4, LISTED_PART = 8 };
 
 struct volume {
 	struct mount mount;
@@ -112,7 +113,10 @@ static int volume_open(struct volume *volume, const struct settings *settings, s
 
 	if (r < 0)
 		return r;
-	if (nodes_new(mount->engine.marks, settings->memory_max / KEPT_PART, &mount->nodes) < 0)
+	if (nodes_new(mount->engine.marks, settings->memory_max / READ_PART, settings->memory_max / LISTED_PART,
+		      &mount->nodes) < 0)
+		return error_set(e, ENOMEM, "out of memory");
+	if (settings->ro && readings_new(mount->nodes, &mount->readings) < 0)
 		return error_set(e, ENOMEM, "out of memory");
 	r = make_session(volume, settings, store);
 	if (r < 0)
@@ -223,6 +227,7 @@ void volume_end(struct volume *volume)
 		fuse_session_unmount(mount->session);
 	if (mount->session)
 		fuse_session_destroy(mount->session);
+	readings_free(mount->readings);
 	nodes_free(mount->nodes);
 	engine_close(&mount->engine);
 	pthread_mutex_destroy(&mount->lock);

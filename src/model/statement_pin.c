@@ -1,4 +1,4 @@
-/* pin_page, pin_rows */
+/* pin_keys, pin_page, pin_check, pin_rows */
 #include "statement_build.h"
 
 #include <errno.h>
@@ -15,7 +15,24 @@ static void add_predicate(struct build *b, const char *hot)
 	build_sql(b, "\n)");
 }
 
-int statement_pin_page(const struct relation *relation, const char *hot, const struct cells *after, unsigned limit,
+/* After what is selected: which rows, in which order. */
+static int finish_page(struct build *b, const struct relation *relation, const char *hot, const struct cells *after,
+                       unsigned limit, struct statement *ret)
+{
+	if (after || hot)
+		build_sql(b, " WHERE ");
+	if (after)
+		build_after(b, relation, after);
+	if (after && hot)
+		build_sql(b, " AND ");
+	if (hot)
+		add_predicate(b, hot);
+	build_order(b, relation);
+	build_limit(b, limit);
+	return build_finish(b, ret);
+}
+
+int statement_pin_keys(const struct relation *relation, const char *hot, const struct cells *after, unsigned limit,
                        struct statement *ret)
 {
 	_cleanup_build_ struct build b = {0};
@@ -27,17 +44,17 @@ int statement_pin_page(const struct relation *relation, const char *hot, const s
 	}
 	build_sql(&b, " FROM ");
 	build_relation(&b, relation);
-	if (after || hot)
-		build_sql(&b, " WHERE ");
-	if (after)
-		build_after(&b, relation, after);
-	if (after && hot)
-		build_sql(&b, " AND ");
-	if (hot)
-		add_predicate(&b, hot);
-	build_order(&b, relation);
-	build_limit(&b, limit);
-	return build_finish(&b, ret);
+	return finish_page(&b, relation, hot, after, limit, ret);
+}
+
+int statement_pin_page(const struct schema *schema, const struct relation *relation, const char *hot,
+                       const struct cells *after, unsigned limit, struct statement *ret)
+{
+	_cleanup_build_ struct build b = {0};
+
+	build_sql(&b, "SELECT ");
+	build_select(&b, schema, relation);
+	return finish_page(&b, relation, hot, after, limit, ret);
 }
 
 void statement_print_check(const char *table, const char *hot, struct buf *out)

@@ -233,7 +233,7 @@ void answer_one_line(const char *message, char *ret, size_t size)
 		between = "; ";
 		message += len;
 	}
-	error_copy_text(ret, size, line.failed || !line.len ? "" : line.data);
+	error_copy_text(ret, size, line.failed || !line.len ? "libpq does not say why" : line.data);
 }
 
 void answer_clear(PGresult **result)

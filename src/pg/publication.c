@@ -39,20 +39,38 @@ static int run(PGconn *pg, const struct buf *sql, struct error *e)
 	                   : direct_query(pg, sql->data, 0, NULL, NULL, e);
 }
 
+/* Somebody else has made it before us (42710), or at the very same time (23505); or a lock is in the way, his perhaps (55P03). */
+static bool is_made(const struct error *e)
+{
+	static const char *const codes[] = {"42710", "23505", "55P03"};
+
+	for (size_t i = 0; i < sizeof(codes) / sizeof(*codes); i++)
+		if (strcmp(e->sqlstate, codes[i]) == 0)
+			return true;
+	return false;
+}
+
+/* How often somebody is waited for, each time for lock_timeout (direct.c). */
+enum { MAKING_TRIES = 50 };
+
 int publication_open(PGconn *pg, const char *name, struct publication *ret, struct error *e)
 {
 	struct publication publication = {.name = name};
-	_cleanup_buf_ struct buf sql = {0};
-	int r = find(pg, &publication, e);
+	int r = find(pg, &publication, e), made = 0;
 
-	if (r == 0 && !publication.exists) {
+	for (int tries = 0; r == 0 && !publication.exists && tries < MAKING_TRIES; tries++) {
+		_cleanup_buf_ struct buf sql = {0};
+
 		begin(pg, "CREATE", &publication, &sql);
 		buf_adds(&sql, " WITH (publish_via_partition_root = true)");
-		r = run(pg, &sql, e);
-		/* 42710: somebody else was faster. */
-		if (r == 0 || strcmp(e->sqlstate, "42710") == 0)
+		made = run(pg, &sql, e);
+		if (made == 0 || is_made(e))
 			r = find(pg, &publication, e);
+		else
+			r = made;
 	}
+	if (r == 0 && !publication.exists)
+		r = made;
 	if (r < 0)
 		return r;
 	*ret = publication;

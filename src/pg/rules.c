@@ -84,14 +84,14 @@ static enum outcome ask(struct session *session, const char *sql, PGresult **ret
 }
 
 /* Each statement is to see what is there after it has waited. */
-static enum outcome begin(struct session *session, struct error *e)
+static enum outcome begin(struct session *session, int statement_timeout_ms, struct error *e)
 {
 	char sql[512];
 
 	snprintf(sql, sizeof sql,
 	         "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY; SET LOCAL lock_timeout TO %d;"
 	         " SET LOCAL statement_timeout TO %d; SET LOCAL row_security TO off; " SESSION_NO_VIEWS,
-	         RULES_LOCK_TIMEOUT_MS, RULES_STATEMENT_TIMEOUT_MS);
+	         RULES_LOCK_TIMEOUT_MS, statement_timeout_ms);
 	return session_say(session, sql, e);
 }
 
@@ -198,6 +198,7 @@ static bool keep(struct rules *rules, struct ruleset *ret)
 		return false;
 	ruleset_done(&rules->last);
 	rules->last = kept;
+	rules->known = true;
 	return true;
 }
 
@@ -226,10 +227,20 @@ static bool settle(struct rules *rules, bool read, struct ruleset *ret, const st
 	return done;
 }
 
+static int patience_ms(struct rules *rules)
+{
+	bool known;
+
+	pthread_mutex_lock(&rules->lock);
+	known = rules->known;
+	pthread_mutex_unlock(&rules->lock);
+	return known ? RULES_STATEMENT_TIMEOUT_MS : RULES_FIRST_STATEMENT_TIMEOUT_MS;
+}
+
 enum outcome rules_load(struct rules *rules, struct session *session, struct ruleset *ret, struct error *e)
 {
 	struct error late = {0};
-	enum outcome outcome = begin(session, e), back;
+	enum outcome outcome = begin(session, patience_ms(rules), e), back;
 
 	if (outcome != RUN_DONE)
 		return outcome;
@@ -262,7 +273,7 @@ enum outcome rules_look(struct rules *rules, struct session *session, uint64_t *
 {
 	struct ruleset found = {0};
 	struct error late = {0};
-	enum outcome outcome = begin(session, e), back;
+	enum outcome outcome = begin(session, patience_ms(rules), e), back;
 	bool counts;
 
 	if (outcome != RUN_DONE)

@@ -13,8 +13,9 @@
 /* More rules are not read, nor longer ones, in bytes. A name has two parts of 63 bytes. */
 enum { RULES_MAX = 10000, RULES_NAME_BYTES = 127, RULES_TEXT_BYTES = 8192 };
 
-/* How long to wait for the table, and for the answer. Reading is no part of anything that may not be late. */
-enum { RULES_LOCK_TIMEOUT_MS = 100, RULES_STATEMENT_TIMEOUT_MS = 1000 };
+/* How long to wait for the table, and for an answer. Reading is no part of anything that may not be late. Before anything
+ * was read there is nothing to fall back on: a server that has a slow second is then given time. */
+enum { RULES_LOCK_TIMEOUT_MS = 100, RULES_STATEMENT_TIMEOUT_MS = 1000, RULES_FIRST_STATEMENT_TIMEOUT_MS = 10000 };
 
 /* One reading. */
 struct ruleset {
@@ -28,6 +29,7 @@ struct ruleset {
 struct rules {
 	pthread_mutex_t lock;
 	struct ruleset last; /* [lock] */
+	bool known;          /* [lock] `last` was read */
 	bool troubled;       /* [lock] the last reading failed */
 };
 

@@ -6,6 +6,7 @@
 
 #include "rowfs/base/clock.h"
 #include "rowfs/base/counters.h"
+#include "rowfs/base/timings.h"
 #include "store.h"
 
 /* How often a statement is tried again after each outcome. A stale plan can be stale twice when DDL
@@ -150,8 +151,10 @@ int store_run(struct store *store, enum store_set set, const struct statement *s
 	_cleanup_(taker_done) struct taker taker = {.sink.take = take_row, .line = line, .arg = arg};
 	_cleanup_result_ PGresult *result = NULL;
 	struct error failure = {0};
+	int64_t began_ns = timing_now_ns();
 	int r = run(store, set, statement, &taker, &result, &failure);
 
+	timing_add(statement->writes ? TIMING_STORE_WRITE : TIMING_STORE_READ, began_ns);
 	if (r == 0 && taker.sink.stopped)
 		r = taker.sink.stopped;
 	else if (r == 0 && line && !statement->streamed)

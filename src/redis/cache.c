@@ -10,6 +10,7 @@
 #include "call.h"
 #include "rowfs/base/counters.h"
 #include "rowfs/base/switches.h"
+#include "rowfs/engine/pinner.h"
 
 static int make_prefix(struct cache *cache, const struct settings *settings, const char *identity,
                        struct error *e)
@@ -187,7 +188,7 @@ static int lease_replacing(struct call *call, const struct buf *replace, const c
 		struct command command = {0};
 		int r;
 
-		call_add_script(call, &command, SCRIPT_LEASE);
+		call_add_script(call, &command, SCRIPT_LEASE, NULL);
 		command_adds(&command, token);
 		command_adds(&command, px);
 		if (replace)
@@ -240,11 +241,11 @@ bool cache_lease(struct cache *cache, const char *key, size_t key_len, const str
 	return taken;
 }
 
-/* Sent, with what the script has beside the key: the lease, the value, how long it may be used, the lease's life. */
-static void send_fill(struct call *call, const char *token, const void *value, size_t len, int64_t px)
+/* Sent, with what the script has beside the keys: the lease, the value, how long it may be used, the lease's life. */
+static void send_fill(struct call *call, uint32_t relation, const char *token, const void *value, size_t len, int64_t px)
 {
+	char life[32], lease[16], name[16], whole[KEY_MAX];
 	struct command command = {0};
-	char life[32], lease[16];
 
 	snprintf(life, sizeof(life), "%lld", (long long)px);
 	snprintf(lease, sizeof(lease), "%d", CACHE_LEASE_MS);
@@ -255,7 +256,9 @@ static void send_fill(struct call *call, const char *token, const void *value, s
 		command_adds(&command, "PX");
 		command_adds(&command, life);
 	} else {
-		call_add_script(call, &command, SCRIPT_FILL);
+		snprintf(name, sizeof(name), PINNER_RELATION_LEASE, relation);
+		cache_key(call->cache, name, whole);
+		call_add_script(call, &command, SCRIPT_FILL, whole);
 		command_adds(&command, token);
 		command_add(&command, value, len);
 		command_adds(&command, life);
@@ -264,13 +267,13 @@ static void send_fill(struct call *call, const char *token, const void *value, s
 	call_end(call, connection_send(call->connection, &command, call->deadline_us));
 }
 
-void cache_fill(struct cache *cache, const char *key, size_t key_len, const char *token,
+void cache_fill(struct cache *cache, uint32_t relation, const char *key, size_t key_len, const char *token,
                 const void *value, size_t len, int64_t px)
 {
 	struct call call;
 
 	if (px > 0 && len <= CACHE_VALUE_MAX && call_begin(&call, cache, key, key_len))
-		send_fill(&call, token, value, len, px);
+		send_fill(&call, relation, token, value, len, px);
 }
 
 void cache_release(struct cache *cache, const char *key, size_t key_len, const char *token)
@@ -278,7 +281,7 @@ void cache_release(struct cache *cache, const char *key, size_t key_len, const c
 	struct call call;
 
 	if (!SWITCHED_OFF("lease") && call_begin(&call, cache, key, key_len))
-		send_fill(&call, token, "", 0, 0);
+		send_fill(&call, 0, token, "", 0, 0);
 }
 
 void cache_put(struct cache *cache, const char *key, const void *value, size_t len, int64_t px)

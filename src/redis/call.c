@@ -8,6 +8,7 @@
 
 #include "rowfs/base/clock.h"
 #include "rowfs/base/counters.h"
+#include "rowfs/base/timings.h"
 
 static const char *const script_text[SCRIPT_COUNT] = {
         /* KEYS[1], ARGV: the lease, its life, a value that it may replace, how those begin that it
@@ -27,12 +28,14 @@ static const char *const script_text[SCRIPT_COUNT] = {
                 "redis.call('PTTL', key) == -1 then return false end "
                 "local set = redis.call('SET', key, ARGV[1], 'PX', ARGV[2]) "
                 "return garbage and redis.status_reply('GARBAGE') or set",
-        /* KEYS[1], ARGV: the lease, the value, how long after the lease it may be used, the lease's
-         * life. The lease stood before the row was read, so its age by Redis' own clock is at least
-         * the copy's, however long the fill was on its way. One that comes too late, or is none, ends the lease. */
+        /* KEYS[1] and the lease on its relation, which ends by it; ARGV: the lease, the value, how long after the
+         * lease it may be used, the lease's life. The lease stood before the row was read, so its age by Redis' own
+         * clock is at least the copy's, however long the fill was on its way. One that comes too late, or is none,
+         * ends the lease. */
         [SCRIPT_FILL] = "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return false end "
                         "local life = ARGV[3] - (ARGV[4] - redis.call('PTTL', KEYS[1])) "
                         "if life <= 0 then redis.call('UNLINK', KEYS[1]) return false end "
+                        "redis.call('UNLINK', KEYS[2]) "
                         "return redis.call('SET', KEYS[1], ARGV[2], 'PX', life)",
 };
 
@@ -110,25 +113,29 @@ void call_add_key(struct call *call, struct command *command)
 int call_ask(struct call *call, const struct command *command, redisReply **ret)
 {
 	struct connection *connection = call->connection;
+	int64_t began_ns = timing_now_ns();
 	int r = connection_send(connection, command, call->deadline_us);
 
 	if (!r)
 		r = connection_settle(connection, 1, call->deadline_us, call_owed, call->cache);
 	if (!r)
 		r = connection_reply(connection, call->deadline_us, ret);
+	timing_add(TIMING_REDIS, began_ns);
 	return r;
 }
 
 /* A script goes whole the first time on a connection, by its hash after that; a Redis that restarts
  * and forgets it has ended the connection too. */
-void call_add_script(struct call *call, struct command *command, enum script script)
+void call_add_script(struct call *call, struct command *command, enum script script, const char *second)
 {
 	bool known = call->connection->scripts & (1u << script);
 
 	command_adds(command, known ? "EVALSHA" : "EVAL");
 	command_adds(command, known ? call->cache->script_sha[script] : script_text[script]);
-	command_adds(command, "1");
+	command_adds(command, second ? "2" : "1");
 	call_add_key(call, command);
+	if (second)
+		command_adds(command, second);
 	call->connection->scripts |= 1u << script;
 }
 

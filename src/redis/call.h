@@ -62,8 +62,8 @@ void call_add_key(struct call *call, struct command *command);
 /* Send, skip what earlier commands are owed, and wait for this one's reply. */
 int call_ask(struct call *call, const struct command *command, redisReply **ret) _must_check_;
 
-/* Begin a command that runs a script on the key; its arguments are to be added. */
-void call_add_script(struct call *call, struct command *command, enum script script);
+/* Begin a command that runs a script on the key, and on a second one or NULL; its arguments are to be added. */
+void call_add_script(struct call *call, struct command *command, enum script script, const char *second);
 
 /* Count an error reply, and remember it for status. */
 void call_note_error(struct call *call, const redisReply *reply);

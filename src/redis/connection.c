@@ -1,5 +1,6 @@
 #include "connection.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,6 +9,7 @@
 
 void command_add(struct command *command, const void *bytes, size_t len)
 {
+	assert(command->argc < COMMAND_WORDS);
 	command->argv[command->argc] = bytes;
 	command->len[command->argc++] = len;
 }

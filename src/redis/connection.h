@@ -40,9 +40,11 @@ struct connection {
 typedef void owed_fn(void *arg, const redisReply *reply);
 
 /* A short command; see sweep.h for those over many keys. */
+enum { COMMAND_WORDS = 12 };
+
 struct command {
-	const char *argv[8];
-	size_t len[8];
+	const char *argv[COMMAND_WORDS];
+	size_t len[COMMAND_WORDS];
 	int argc;
 };
 

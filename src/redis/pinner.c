@@ -9,7 +9,6 @@
 
 #include "call.h"
 #include "proof.h"
-#include "rowfs/base/clock.h"
 
 /* KEYS; ARGV: the lease, how copies begin that count. What expires is replaced, so that what does not is always what a
  * worker has put there after it had found that the row is to be pinned. */
@@ -25,83 +24,23 @@ static const char script_lease[] =
         "if #set > 0 then redis.call('MSET', unpack(set)) end "
         "return table.concat(out)";
 
-/* KEYS: the set of names, the rows; ARGV: the lease, what to do, where names begin in keys, the values of those that are
- * filled. A command over all keys costs a tenth of what one for each does. */
+/* KEYS: the set of names, the lease on the relation, the rows; ARGV: the lease, what to do, where names begin in keys, the
+ * values of those that are filled. A command over all keys costs a tenth of what one for each does. */
 static const char script_settle[] =
-        "local own, todo, at, set, filled, gone = ARGV[1], ARGV[2], 3, {}, 0, {} "
-        "local held = redis.call('MGET', unpack(KEYS, 2)) "
-        "for i = 1, #held do local fill = string.byte(todo, i) == 83 "
-        "if fill then at = at + 1 end "
+        "local own, todo, at, set, filled, free, gone = ARGV[1], ARGV[2], 3, {}, 0, {}, {} "
+        "local held = redis.call('MGET', unpack(KEYS, 3)) "
+        "for i = 1, #held do local key, action = KEYS[i + 2], string.sub(todo, i, i) "
+        "if action == 'S' then at = at + 1 end "
         "if held[i] == own then "
-        "if fill then filled = filled + 2 set[filled - 1] = KEYS[i + 1] set[filled] = ARGV[at] "
-        "else gone[#gone + 1] = KEYS[i + 1] end end end "
-        "if #gone > 0 then redis.call('UNLINK', unpack(gone)) "
-        "for i = 1, #gone do gone[i] = string.sub(gone[i], ARGV[3]) end "
-        "redis.call('SREM', KEYS[1], unpack(gone)) end "
-        "if filled > 0 then redis.call('MSET', unpack(set)) end "
+        "if action == 'S' then filled = filled + 2 set[filled - 1] = key set[filled] = ARGV[at] "
+        "else free[#free + 1] = key "
+        "if action == 'R' then gone[#gone + 1] = string.sub(key, ARGV[3]) end end end end "
+        "if #free > 0 then redis.call('UNLINK', unpack(free)) end "
+        "if #gone > 0 then redis.call('SREM', KEYS[1], unpack(gone)) end "
+        "if filled > 0 then redis.call('UNLINK', KEYS[2]) redis.call('MSET', unpack(set)) end "
         "return filled / 2";
 
-/* Replies to the leases of a piece: to MULTI, SADD, MSETNX, EXEC. */
-enum { PIECE_REPLIES = 4 };
-
-/* What a key and its name take beside their bytes. */
-enum { KEY_COST = 200 };
-
-/* --- Sending ---------------------------------------------------------------------------------- */
-
-static int64_t deadline(void)
-{
-	return clock_monotonic_us() + PINNER_TIMEOUT_MS * INT64_C(1000);
-}
-
-static const struct address *where(const struct pinner *pinner)
-{
-	return &pinner->cache->pool.address;
-}
-
-int pinner_fail(struct pinner *pinner, int r, struct error *e)
-{
-	pinner->connection = connection_close(pinner->connection);
-	return connection_error(where(pinner), r, PINNER_TIMEOUT_MS, e);
-}
-
-/* `$270\r\n`. Each of a hundred thousand rows has several, for which printf() would take a while. */
-static void add_number(struct buf *out, char kind, size_t n)
-{
-	char text[24], *at = text + sizeof(text);
-
-	*--at = '\n';
-	*--at = '\r';
-	do
-		*--at = (char)('0' + n % 10);
-	while (n /= 10);
-	*--at = kind;
-	buf_add(out, at, (size_t)(text + sizeof(text) - at));
-}
-
-/* An argument, in two parts. */
-void pinner_add(struct pinner *pinner, const char *head, size_t head_len, const char *tail, size_t tail_len)
-{
-	add_number(&pinner->message, '$', head_len + tail_len);
-	buf_add(&pinner->message, head, head_len);
-	buf_add(&pinner->message, tail, tail_len);
-	buf_add(&pinner->message, "\r\n", 2);
-}
-
-void pinner_adds(struct pinner *pinner, const char *text)
-{
-	pinner_add(pinner, text, strlen(text), "", 0);
-}
-
-void pinner_add_key(struct pinner *pinner, const char *name, size_t len)
-{
-	pinner_add(pinner, pinner->cache->prefix, pinner->cache->prefix_len, name, len);
-}
-
-void pinner_begin(struct pinner *pinner, size_t arguments)
-{
-	add_number(&pinner->message, '*', arguments);
-}
+/* --- Pieces ----------------------------------------------------------------------------------- */
 
 /* Some of the keys that are leased together. */
 struct piece {
@@ -120,10 +59,9 @@ static bool next_piece(const struct pinner_keys *keys, struct piece *piece)
 	return piece->begin < piece->end;
 }
 
-/* A script over the keys for which `actions` (NULL: all) has something, with one more in front (or NULL); its arguments
- * are to be added. */
+/* A script over the keys for which `actions` (NULL: all) has something, with others in front; its arguments are to be added. */
 static void begin_script(struct pinner *pinner, const char *script, const struct piece *piece, const char *actions,
-                         const char *first, size_t arguments)
+                         const char *const *first, size_t n_first, size_t arguments)
 {
 	const char *name = piece->names;
 	size_t found = 0;
@@ -131,14 +69,14 @@ static void begin_script(struct pinner *pinner, const char *script, const struct
 
 	for (size_t i = piece->begin; i < piece->end; i++)
 		found += !actions || actions[i] != PIN_NONE;
-	found += first != NULL;
+	found += n_first;
 	pinner_begin(pinner, 3 + found + arguments);
 	pinner_adds(pinner, "EVAL");
 	pinner_adds(pinner, script);
 	snprintf(n, sizeof(n), "%zu", found);
 	pinner_adds(pinner, n);
-	if (first)
-		pinner_add_key(pinner, first, strlen(first));
+	for (size_t i = 0; i < n_first; i++)
+		pinner_add_key(pinner, first[i], strlen(first[i]));
 	for (size_t i = piece->begin; i < piece->end; i++) {
 		size_t len = strlen(name);
 
@@ -146,58 +84,6 @@ static void begin_script(struct pinner *pinner, const char *script, const struct
 			pinner_add_key(pinner, name, len);
 		name += len + 1;
 	}
-}
-
-/* `owes`: how many replies. */
-int pinner_send(struct pinner *pinner, unsigned owes, struct error *e)
-{
-	int r;
-
-	if (!pinner->connection)
-		return error_set(e, ENOTCONN, "Redis at %s: an earlier command has failed", where(pinner)->label);
-	r = pinner->message.failed ? -ENOMEM
-	                           : connection_send_printed(pinner->connection, &pinner->message, deadline());
-	buf_reset(&pinner->message);
-	if (r < 0)
-		return pinner_fail(pinner, r, e);
-	pinner->connection->owed += owes - 1;
-	return 0;
-}
-
-int pinner_read(struct pinner *pinner, redisReply **ret, struct error *e)
-{
-	int r;
-
-	if (!pinner->connection)
-		return error_set(e, ENOTCONN, "Redis at %s: an earlier command has failed", where(pinner)->label);
-	r = connection_reply(pinner->connection, deadline(), ret);
-	return r < 0 ? pinner_fail(pinner, r, e) : 0;
-}
-
-/* An error reply ends a connection, too: what else was sent may have been refused as well. */
-static int refuse(struct pinner *pinner, int r)
-{
-	pinner->connection = connection_close(pinner->connection);
-	return r;
-}
-
-/* One of this type; another, an error too, is a failure. But a Redis that is full is none: -ENOSPC. */
-int pinner_read_as(struct pinner *pinner, int type, redisReply **ret, struct error *e)
-{
-	_cleanup_reply_ redisReply *reply = NULL;
-	int r = pinner_read(pinner, &reply, e);
-
-	if (r < 0)
-		return r;
-	if (reply->type == REDIS_REPLY_ERROR) {
-		r = reply_error(reply, where(pinner), e);
-		return r == -ENOSPC ? r : refuse(pinner, r);
-	}
-	if (reply->type != type)
-		return pinner_fail(pinner, -EPROTO, e);
-	*ret = reply;
-	reply = NULL;
-	return 0;
 }
 
 /* --- Opening ---------------------------------------------------------------------------------- */
@@ -238,7 +124,7 @@ uint64_t pinner_pinned(const struct pinner *pinner)
 
 /* --- Leases ----------------------------------------------------------------------------------- */
 
-static int make_token(char ret[CACHE_TOKEN_SIZE], struct error *e)
+int pinner_make_token(char ret[CACHE_TOKEN_SIZE], struct error *e)
 {
 	unsigned char random[16];
 
@@ -248,12 +134,6 @@ static int make_token(char ret[CACHE_TOKEN_SIZE], struct error *e)
 	for (size_t i = 0; i < sizeof(random); i++)
 		sprintf(ret + strlen(LEASE_PIN_MARK) + 2 * i, "%02x", random[i]);
 	return 0;
-}
-
-static void add_word(struct pinner *pinner, const char *word)
-{
-	pinner_begin(pinner, 1);
-	pinner_adds(pinner, word);
 }
 
 static void note_out(struct pinner *pinner, struct request request)
@@ -273,20 +153,18 @@ static size_t row_prefix(uint32_t relation)
 	return (size_t)snprintf(NULL, 0, "r:%" PRIu32 ":", relation);
 }
 
-/* The names. */
-static void add_names(struct pinner *pinner, const struct pinner_keys *keys, const struct piece *piece)
+void pinner_add_names(struct pinner *pinner, uint32_t relation, const char *names, size_t n)
 {
-	const char *name = piece->names;
-	size_t prefix = row_prefix(keys->relation);
+	size_t prefix = row_prefix(relation);
 	char set[PINNER_SET_KEY];
 
-	pinner_set_key(keys->relation, set);
-	pinner_begin(pinner, 2 + piece->end - piece->begin);
+	pinner_set_key(relation, set);
+	pinner_begin(pinner, 2 + n);
 	pinner_adds(pinner, "SADD");
 	pinner_add_key(pinner, set, strlen(set));
-	for (size_t i = piece->begin; i < piece->end; i++) {
-		pinner_adds(pinner, name + prefix);
-		name += strlen(name) + 1;
+	for (size_t i = 0; i < n; i++) {
+		pinner_adds(pinner, names + prefix);
+		names += strlen(names) + 1;
 	}
 }
 
@@ -306,64 +184,43 @@ static void add_leases(struct pinner *pinner, const struct pinner_keys *keys, co
 	}
 }
 
-/* The epochs come first, so they are of before the lease. */
-int pinner_lease(struct pinner *pinner, struct pinner_keys *keys, struct error *e)
+void pinner_add_epochs(struct pinner *pinner, uint32_t relation)
 {
-	struct piece piece = {0};
-	unsigned replies = 2;
 	char table[16];
-	int r = make_token(keys->token, e);
 
-	if (r < 0)
-		return r;
-	assert(keys->n && keys->n <= PINNER_KEYS);
-	snprintf(table, sizeof(table), "t:%" PRIu32, keys->relation);
+	snprintf(table, sizeof(table), "t:%" PRIu32, relation);
 	pinner_begin(pinner, 4);
 	pinner_adds(pinner, "MGET");
 	pinner_add_key(pinner, "hb", 2);
 	pinner_add_key(pinner, "epoch", 5);
 	pinner_add_key(pinner, table, strlen(table));
 	pinner_add_info(pinner, "memory");
+}
+
+/* The epochs come first, so they are of before the lease. */
+int pinner_lease(struct pinner *pinner, struct pinner_keys *keys, struct error *e)
+{
+	struct piece piece = {0};
+	unsigned replies = PINNER_EPOCHS_REPLIES;
+	int r = pinner_make_token(keys->token, e);
+
+	if (r < 0)
+		return r;
+	assert(keys->n && keys->n <= PINNER_KEYS);
+	pinner_add_epochs(pinner, keys->relation);
 	/* Both or none: a lease whose name is not in the set would be found by no sweep. */
-	for (; next_piece(keys, &piece); replies += PIECE_REPLIES) {
-		add_word(pinner, "MULTI");
-		add_names(pinner, keys, &piece);
+	for (; next_piece(keys, &piece); replies += PINNER_TRANSACTION_REPLIES) {
+		pinner_add_word(pinner, "MULTI");
+		pinner_add_names(pinner, keys->relation, piece.names, piece.end - piece.begin);
 		add_leases(pinner, keys, &piece);
-		add_word(pinner, "EXEC");
+		pinner_add_word(pinner, "EXEC");
 	}
 	r = pinner_send(pinner, replies, e);
 	if (r < 0)
 		return r;
 	note_out(pinner, (struct request){.kind = REQUEST_LEASE, .keys = keys->n, .sent_before = pinner->sent});
-	pinner->sent += keys->n * KEY_COST + 3 * keys->names->len;
+	pinner->sent += keys->n * PINNER_KEY_COST + 3 * keys->names->len;
 	return 0;
-}
-
-/* Every command of it answers, also when an earlier one was refused; the first refusal is why. */
-static int read_transaction(struct pinner *pinner, redisReply **ret, struct error *e)
-{
-	static const int types[] = {REDIS_REPLY_STATUS, REDIS_REPLY_STATUS, REDIS_REPLY_STATUS, REDIS_REPLY_ARRAY};
-	int why = 0;
-
-	for (size_t i = 0; i < sizeof(types) / sizeof(*types); i++) {
-		_cleanup_reply_ redisReply *reply = NULL;
-		int r = pinner_read(pinner, &reply, e);
-
-		if (r < 0)
-			return r;
-		if (reply->type != REDIS_REPLY_ERROR && reply->type != types[i])
-			return pinner_fail(pinner, -EPROTO, e);
-		/* EXEC says why in its own words, where the memory has become short only then. */
-		if (reply->type == REDIS_REPLY_ERROR && !why)
-			why = strstr(reply->str, "OOM")
-			              ? error_set(e, ENOSPC, "Redis at %s: %s", where(pinner)->label, reply->str)
-			              : reply_error(reply, where(pinner), e);
-		if (reply->type == REDIS_REPLY_ARRAY) {
-			*ret = reply;
-			reply = NULL;
-		}
-	}
-	return why && why != -ENOSPC ? refuse(pinner, why) : why;
 }
 
 static int read_piece(struct pinner *pinner, size_t i, struct error *e)
@@ -371,7 +228,7 @@ static int read_piece(struct pinner *pinner, size_t i, struct error *e)
 	_cleanup_reply_ redisReply *done = NULL;
 	struct answer *answer = &pinner->answer;
 	struct error failure = {0};
-	int r = read_transaction(pinner, &done, &failure);
+	int r = pinner_read_transaction(pinner, &done, &failure);
 
 	if (r == -ENOSPC) {
 		answer->full = failure;
@@ -381,29 +238,37 @@ static int read_piece(struct pinner *pinner, size_t i, struct error *e)
 		*e = failure;
 		return r;
 	}
-	if (done->elements != 2 || done->element[1]->type != REDIS_REPLY_INTEGER)
+	if (!done || done->elements != 2 || done->element[1]->type != REDIS_REPLY_INTEGER)
 		return pinner_fail(pinner, -EPROTO, e);
 	answer->leased[i] = done->element[1]->integer == 1;
 	return 0;
 }
 
-static int read_lease(struct pinner *pinner, const struct request *request, struct error *e)
+int pinner_read_epochs(struct pinner *pinner, struct cache_proof *ret, struct pinner_room *ret_room, struct error *e)
 {
 	_cleanup_reply_ redisReply *epochs = NULL;
 	_cleanup_reply_ redisReply *info = NULL;
-	struct answer *answer = &pinner->answer;
 	int r = pinner_read_as(pinner, REDIS_REPLY_ARRAY, &epochs, e);
 
-	assert(!answer->there);
-	*answer = (struct answer){.there = true, .sent_before = request->sent_before};
 	if (r == 0 && epochs->elements != 3)
 		r = pinner_fail(pinner, -EPROTO, e);
 	if (r == 0)
 		r = pinner_read_as(pinner, REDIS_REPLY_STRING, &info, e);
 	if (r < 0)
 		return r;
-	proof_of_reply(epochs, &answer->proof);
-	pinner_read_room(info->str, &answer->room);
+	proof_of_reply(epochs, ret);
+	pinner_read_room(info->str, ret_room);
+	return 0;
+}
+
+static int read_lease(struct pinner *pinner, const struct request *request, struct error *e)
+{
+	struct answer *answer = &pinner->answer;
+	int r;
+
+	assert(!answer->there);
+	*answer = (struct answer){.there = true, .sent_before = request->sent_before};
+	r = pinner_read_epochs(pinner, &answer->proof, &answer->room, e);
 	for (size_t i = 0; r == 0 && i * PINNER_PIECE < request->keys; i++)
 		r = read_piece(pinner, i, e);
 	return r;
@@ -451,7 +316,7 @@ static int look_closer(struct pinner *pinner, const struct pinner_keys *keys, co
 	_cleanup_reply_ redisReply *found = NULL;
 	int r;
 
-	begin_script(pinner, script_lease, piece, NULL, NULL, 2);
+	begin_script(pinner, script_lease, piece, NULL, NULL, 0, 2);
 	pinner_adds(pinner, keys->token);
 	pinner_adds(pinner, keys->valid);
 	r = pinner_send(pinner, 1, e);
@@ -488,8 +353,7 @@ int pinner_await(struct pinner *pinner, const struct pinner_keys *keys, struct c
 	full = pinner->answer.full;
 	memcpy(leased, pinner->answer.leased, sizeof(leased));
 	*ret_proof = pinner->answer.proof;
-	pinner->room = pinner->answer.room;
-	pinner->room_before = pinner->answer.sent_before;
+	pinner_note_room(pinner, &pinner->answer.room, pinner->answer.sent_before);
 	memset(ret_found, PIN_LEASED, keys->n);
 	for (size_t i = 0; r == 0 && next_piece(keys, &piece); i++) {
 		if (!leased[i] && !full.err)
@@ -536,7 +400,7 @@ static int settle(struct pinner *pinner, const struct pinner_keys *keys, const s
                   const struct pin_value *values, const struct buf *bytes, struct error *e)
 {
 	_cleanup_buf_ struct buf todo = {0};
-	char set[PINNER_SET_KEY], from[24];
+	char set[PINNER_SET_KEY], lease[PINNER_SET_KEY], from[24];
 	size_t fills = 0;
 	uint64_t filled = 0;
 	int r = 0;
@@ -557,7 +421,8 @@ static int settle(struct pinner *pinner, const struct pinner_keys *keys, const s
 		return r;
 	pinner_set_key(keys->relation, set);
 	snprintf(from, sizeof(from), "%zu", pinner->cache->prefix_len + row_prefix(keys->relation) + 1);
-	begin_script(pinner, script_settle, piece, actions, set, 3 + fills);
+	pinner_lease_key(keys->relation, lease);
+	begin_script(pinner, script_settle, piece, actions, (const char *const[]){set, lease}, 2, 3 + fills);
 	pinner_adds(pinner, keys->token);
 	pinner_adds(pinner, todo.data);
 	pinner_adds(pinner, from);

@@ -4,6 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "rowfs/base/clock.h"
+
+/* Others use Redis' memory, too. */
+enum { ROOM_LIFE_MS = 50 };
+
 void pinner_add_info(struct pinner *pinner, const char *section)
 {
 	pinner_begin(pinner, 2);
@@ -61,9 +66,22 @@ int pinner_room(struct pinner *pinner, struct pinner_room *ret, struct error *e)
 		return r;
 	pinner_read_room(memory->str, ret);
 	ret->evictable = evictable(info_value(memory->str, "\nmaxmemory_policy:"), keyspace->str, ret->used);
-	pinner->room = *ret;
-	pinner->room_before = pinner->sent;
+	pinner_note_room(pinner, ret, pinner->sent);
 	return 0;
+}
+
+void pinner_note_room(struct pinner *pinner, const struct pinner_room *room, uint64_t sent_before)
+{
+	pinner->room = *room;
+	pinner->room_before = sent_before;
+	pinner->room_ms = clock_monotonic_ms();
+}
+
+int pinner_look_at_room(struct pinner *pinner, struct error *e)
+{
+	struct pinner_room room;
+
+	return clock_monotonic_ms() - pinner->room_ms < ROOM_LIFE_MS ? 0 : pinner_room(pinner, &room, e);
 }
 
 struct pinner_room pinner_room_left(const struct pinner *pinner)

@@ -180,7 +180,9 @@ int pinner_sweep(struct pinner *pinner, uint32_t relation, const char *valid, ui
 	int r;
 
 	pinner_set_key(relation, set);
-	r = scan(pinner, set, *cursor, &found, e);
+	r = *cursor ? 0 : pinner_leave(pinner, relation, e);
+	if (r == 0)
+		r = scan(pinner, set, *cursor, &found, e);
 	if (r < 0)
 		return r;
 	*cursor = strtoull(found->element[0]->str, NULL, 10);

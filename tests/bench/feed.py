@@ -5,45 +5,24 @@
 PLACE/a and PLACE/b are mounts of the database that PG* names; one of their processes is the sync worker.
 """
 
-import glob
 import os
 import subprocess
 import sys
 import tempfile
 import time
 
+from mounted import of_process, process_of, sql, status
+
 PLACE = sys.argv[1]
 BULK_ROWS = 1_000_000
-
-
-def sql(query):
-    return subprocess.run(["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-c", query], check=True,
-                          stdout=subprocess.PIPE, text=True).stdout.strip()
-
-
-def status(mount):
-    with open(f"{PLACE}/{mount}/.rowfs/status", encoding="utf-8") as f:
-        return dict(line.rstrip("\n").split(": ", 1) for line in f if ": " in line)
 
 
 def worker():
     """The mount whose process is the worker, and that process's id."""
     for mount in "ab":
-        if status(mount)["worker_here"] == "leading":
-            for path in glob.glob("/proc/[0-9]*/cmdline"):
-                try:
-                    with open(path, "rb") as f:
-                        words = f.read().split(b"\0")
-                except OSError:
-                    continue
-                if words[0].endswith(b"rowfs") and f"{PLACE}/{mount}".encode() in words:
-                    return mount, int(path.split("/")[2])
+        if status(f"{PLACE}/{mount}")["worker_here"] == "leading":
+            return mount, process_of(f"{PLACE}/{mount}")
     raise SystemExit("no mount is the worker")
-
-
-def of_process(pid, name):
-    with open(f"/proc/{pid}/status", encoding="ascii") as f:
-        return next(int(line.split()[1]) for line in f if line.startswith(name + ":"))
 
 
 def cpu_seconds(pid):
@@ -54,8 +33,8 @@ def cpu_seconds(pid):
 
 def wait_caught_up(mount):
     """Until a heartbeat covers what is committed now: one that was begun after this moment."""
-    begun = int(status(mount)["sync_beats"])
-    while int(status(mount)["sync_beats"]) < begun + 2:
+    begun = int(status(f"{PLACE}/{mount}")["sync_beats"])
+    while int(status(f"{PLACE}/{mount}")["sync_beats"]) < begun + 2:
         time.sleep(0.005)
 
 
@@ -157,16 +136,16 @@ def steady():
         script.write("\\set id random(10, 10009)\nUPDATE rows SET v = v + 1 WHERE id = :id;\n")
         script.flush()
         os.chmod(script.name, 0o644)
-        before, changes = cpu_seconds(pid), int(status(mount)["sync_changes"])
+        before, changes = cpu_seconds(pid), int(status(f"{PLACE}/{mount}")["sync_changes"])
         bench = subprocess.Popen(["pgbench", "-n", "-c", "4", "-T", "20", "-M", "prepared", "-f", script.name],
                                  stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         lags = []
         began = time.perf_counter()
         while bench.poll() is None:
             time.sleep(0.1)
-            lags.append(float(status(mount)["worker_lag_ms"]))
+            lags.append(float(status(f"{PLACE}/{mount}")["worker_lag_ms"]))
         seconds = time.perf_counter() - began
-    rate = (int(status(mount)["sync_changes"]) - changes) / seconds
+    rate = (int(status(f"{PLACE}/{mount}")["sync_changes"]) - changes) / seconds
     used = (cpu_seconds(pid) - before) / seconds
     print_distribution("steady load: age of the newest heartbeat when it was set", lags)
     print(f"  {rate:.0f} changes/s handled; its process used {100 * used:.0f} % of one core, "

@@ -1,21 +1,26 @@
 #include "cluster.h"
 
+#include <check.h>
 #include <libpq-fe.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "rowfs/base/buf.h"
 
 static char directory[64];
+static pid_t suite;
 
-/* Check's own assertions work inside tests only. */
+/* Check's own assertions, which name the reason, work inside tests only: each is a process of its own. */
 static void require(bool holds, const char *what, const char *why)
 {
 	if (holds)
 		return;
+	if (getpid() != suite)
+		ck_abort_msg("%s: %s", what, why);
 	fprintf(stderr, "%s\n%s\n", what, why);
 	abort();
 }
@@ -37,6 +42,7 @@ int cluster_begin(void)
 		puts("1..0 # SKIP no PostgreSQL server here");
 		return 77;
 	}
+	suite = getpid();
 	snprintf(directory, sizeof(directory), "%s/rowfs.XXXXXX", parent ? parent : P_tmpdir);
 	if (!mkdtemp(directory) || call("cluster_create", "") != 0 ||
 	    call("cluster_start", "") != 0)

@@ -14,9 +14,7 @@ teardown_file() {
 }
 
 setup() {
-	database_new
-	redis FLUSHALL >/dev/null
-	redis CONFIG SET maxmemory 0 >/dev/null
+	servers_reset
 	sql "CREATE TABLE docs (id int PRIMARY KEY, stock int NOT NULL, body text NOT NULL, \"Kind of\" text);
 		CREATE FUNCTION noise(n int) RETURNS text LANGUAGE sql VOLATILE AS
 			\$\$ SELECT string_agg(md5(random()::text), '') FROM generate_series(1, n / 32) \$\$;
@@ -25,10 +23,6 @@ setup() {
 
 teardown() {
 	feed_teardown
-}
-
-place() {
-	"$ROWFS" place "$(source_string)" "$@"
 }
 
 keys_of() {

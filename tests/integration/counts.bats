@@ -174,3 +174,60 @@ twenty_readers() {
 	assert_equal "$(sql "SELECT price FROM shop.products WHERE sku = 'TENT-003'")" 5.00
 	assert_equal "$(redis_calls_all)" "$commands"
 }
+
+# calls_of WHAT: so often, by the last profile; 0 if it does not name it.
+calls_of() {
+	awk -v what="$1" 'index($0, what " ") == 1 { sub(what, ""); found = $1 } END { print found + 0 }' "$BATS_TEST_TMPDIR/profile"
+}
+
+is_held() {
+	[[ $(sql "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(0.6)%' AND wait_event = 'PgSleep'") == 1 ]]
+}
+
+@test "rowfs profile says what the kernel asked, how long that took, and what was waited for" {
+	local profile n=0
+
+	"$ROWFS" profile "$HARNESS/first" 6 >"$BATS_TEST_TMPDIR/profile" &
+	profile=$!
+	sleep 0.5
+	for ((; n < 20; n++)); do cat "$HARNESS/first/$ROW" >/dev/null; done
+	cat "$HARNESS/first"/shop/customers/*.json >/dev/null
+	sed -i 's/"price": .*,$/"price": 198.00,/' "$HARNESS/first/$ROW"
+	# A save waits for a row that somebody holds, and the profile says for how long.
+	sql "BEGIN; SELECT FROM shop.products WHERE sku = 'TENT-003' FOR UPDATE; SELECT pg_sleep(0.6)" >/dev/null 3>&- &
+	wait_until 5 is_held
+	sed -i 's/"price": .*,$/"price": 197.00,/' "$HARNESS/first/$ROW"
+	wait "$profile"
+	cat "$BATS_TEST_TMPDIR/profile"
+	grep -qx '6\.[0-9] seconds' "$BATS_TEST_TMPDIR/profile"
+	(($(calls_of OPEN) >= 21 && $(calls_of RELEASE) >= 21 && $(calls_of READ) >= 1))
+	(($(calls_of "PostgreSQL, reading") >= 2 && $(calls_of Redis) >= 1))
+	assert_equal "$(calls_of "PostgreSQL, writing")" 2
+	assert_equal "$(calls_of UNLINK)" 0
+	grep -Eq '^PostgreSQL, writing +2 .* ([1-9][0-9]{2} ms|[0-9.]+ s ) +[0-9]+ %$' "$BATS_TEST_TMPDIR/profile"
+}
+
+@test "rowfs profile ends early when it is interrupted, and says what it was not given" {
+	local profile
+
+	# Background jobs of a shell without job control ignore SIGINT, unless somebody sees to it.
+	python3 - "$ROWFS" "$HARNESS/first" >"$BATS_TEST_TMPDIR/profile" 3>&- <<-'END'
+		import signal, subprocess, sys, time
+		began = time.monotonic()
+		profile = subprocess.Popen([sys.argv[1], "profile", sys.argv[2], "60"])
+		time.sleep(1)
+		profile.send_signal(signal.SIGINT)
+		assert profile.wait(10) == 0 and time.monotonic() - began < 10
+	END
+	grep -q ' seconds$' "$BATS_TEST_TMPDIR/profile"
+	for seconds in 0 -1 x 1x 86401 ""; do
+		fails_with "usage: rowfs profile MOUNTPOINT [SECONDS]" "$ROWFS" profile "$HARNESS/first" "$seconds"
+	done
+	fails_with "usage: rowfs profile MOUNTPOINT [SECONDS]" "$ROWFS" profile
+	fails_with "no rowfs is mounted there" "$ROWFS" profile "$HARNESS" 1
+}
+
+@test "whoever traces the program meets a probe when something was timed" {
+	[[ -e /usr/include/sys/sdt.h || -n $(find /usr/include -path '*/sys/sdt.h') ]] || skip "no systemtap-sdt-dev"
+	readelf -n "$ROWFS" | grep -A1 'Provider: rowfs' | grep -q 'Name: took'
+}

@@ -161,7 +161,7 @@ settled() {
 	assert_equal "$(requests_of stat "$HARNESS/a/public/pages/5.json")" ""
 	assert_equal "$(requests_of stat "$HARNESS/a/public/pages/5.json")" ""
 	# The pages are the kernel's, too.
-	assert_equal "$(requests_of cat "$HARNESS/a/public/pages/5.json")" "FLUSH:1 OPEN:1 RELEASE:1"
+	assert_equal "$(requests_of cat "$HARNESS/a/public/pages/5.json")" "OPEN:1 RELEASE:1"
 	# And a foreign change is seen all the same.
 	sql "INSERT INTO pages VALUES (77, 7)"
 	listed_by "1.json 2.json 3.json 4.json 5.json 6.json 7.json 77.json 8.json" a b
@@ -214,20 +214,34 @@ settled() {
 @test "the metrics are valid Prometheus text, and count what happens" {
 	python3 - "$HARNESS/a/.rowfs/metrics" <<-'END'
 		import re, sys
-		helped, typed, values = set(), {}, {}
+		helped, typed, values, histograms = set(), {}, {}, {}
 		for line in open(sys.argv[1]):
 		    assert line.endswith("\n"), line
 		    line = line[:-1]
 		    if m := re.fullmatch(r"# HELP ([a-z_:][a-z0-9_:]*) (\S.*)", line):
 		        assert m[1] not in helped, line
 		        helped.add(m[1])
-		    elif m := re.fullmatch(r"# TYPE ([a-z_:][a-z0-9_:]*) (counter|gauge)", line):
+		    elif m := re.fullmatch(r"# TYPE ([a-z_:][a-z0-9_:]*) (counter|gauge|histogram)", line):
 		        assert m[1] in helped and m[1] not in typed, line
 		        typed[m[1]] = m[2]
 		    else:
 		        m = re.fullmatch(r"([a-z_:][a-z0-9_:]*)(\{[^}]*\})? (-?[0-9.e+-]+)", line)
-		        assert m and m[1] in typed, line
-		        values[m[1]] = float(m[3])
+		        assert m, line
+		        name, part = m[1], None
+		        if name not in typed:
+		            name, part = re.fullmatch(r"(.*)_(bucket|sum|count)", name).groups()
+		            assert typed[name] == "histogram", line
+		            what = re.search(r'what="([^"]+)"', m[2])[1]
+		            histograms.setdefault((name, what), []).append((part, m[2], float(m[3])))
+		        values[name] = float(m[3])
+		for (name, what), lines in histograms.items():
+		    bounds = [float(re.search('le="(.*?)"', labels)[1]) for part, labels, _ in lines if part == "bucket"]
+		    counts = [value for part, _, value in lines if part == "bucket"]
+		    assert bounds == sorted(bounds) and bounds[-1] == float("inf") and len(set(bounds)) == len(bounds), what
+		    assert counts == sorted(counts) and lines[-1][0] == "count" and lines[-1][2] == counts[-1] > 0, what
+		    assert lines[-2][0] == "sum" and 0 < lines[-2][2], what
+		assert {what for name, what in histograms if name.endswith("request_seconds")} >= {"LOOKUP", "OPEN", "READ"}
+		assert {what for name, what in histograms if name.endswith("wait_seconds")} >= {"PostgreSQL, reading", "Redis"}
 		assert set(values) == set(typed) == helped
 		assert all(n.endswith("_total") == (t == "counter") for n, t in typed.items())
 		assert values["rowfs_feed_live"] == 1 and values["rowfs_postgresql_up"] == 1 and values["rowfs_redis_up"] == 1

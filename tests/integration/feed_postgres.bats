@@ -36,6 +36,8 @@ restart() {
 	fails_with "Input/output error" cat "$HARNESS/b/public/pages/1.json"
 	wait_until 10 feed_is a postgresql unreachable
 	feed_is a feed "no heartbeat"
+	# Whatever the log says of it, it says why.
+	if grep -E ': *$' "$HARNESS"/mounts/[ab].log; then return 1; fi
 	cluster_start "$HARNESS/postgres"
 	wait_new_epoch a "$epoch"
 	feed_live a b

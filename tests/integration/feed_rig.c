@@ -52,8 +52,20 @@ static const char *as_local(const char *database, const char *sql)
 	return value;
 }
 
+/* A session that was closed, or whose process has ended, may be at work still; its slot keeps the database. */
+static void await_no_slots(void)
+{
+	int64_t deadline = clock_monotonic_ms() + 20000;
+
+	while (strcmp(as_local("postgres", "SELECT count(*) FROM pg_replication_slots"), "0") != 0) {
+		ck_assert_msg(clock_monotonic_ms() < deadline, "a slot of an earlier test is still there");
+		nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+	}
+}
+
 void rig_setup(void)
 {
+	await_no_slots();
 	as_local("postgres", "ALTER SYSTEM RESET synchronous_standby_names");
 	as_local("postgres", "SELECT pg_reload_conf()");
 	as_local("postgres", "DROP DATABASE IF EXISTS feed WITH (FORCE)");

@@ -110,6 +110,24 @@ kill_mount() {
 	witness_no_errors
 }
 
+@test "rowfs sync and another begin at the very same time, and the other one makes the publication" {
+	psql -XAtqc "BEGIN; CREATE PUBLICATION rowfs WITH (publish_via_partition_root = true); SELECT pg_sleep(0.6); COMMIT" \
+		3>&- >/dev/null &
+	wait_until 5 publication_waits
+	rowfs_background sync sync "$(source_string)" -o "redis=unix:$HARNESS/redis/redis.sock"
+	wait $!
+	feed_mount a noworker
+	sql "UPDATE pages SET n = 5 WHERE id = 1"
+	seen_by public/pages/1.json n 5 a
+	kill -TERM "$(rowfs_pid sync)"
+	wait_until 20 test -s "$HARNESS/mounts/sync.exit"
+	rm -f "$HARNESS/mounts/sync".*
+}
+
+publication_waits() {
+	[[ $(sql "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'") == 1 ]]
+}
+
 @test "two mounts and rowfs sync at once: one of them is the worker, and takes over in turn" {
 	two_mounts
 	rowfs_background sync sync "$(source_string)" -o "redis=unix:$HARNESS/redis/redis.sock"

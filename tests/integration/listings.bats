@@ -119,10 +119,10 @@ $(cat)"
 }
 
 @test "a listing that is too long to be remembered is read anew, and whole" {
-	sql "CREATE TABLE wide (id text PRIMARY KEY); INSERT INTO wide SELECT repeat('x', 120) || i FROM generate_series(1, 9000) i"
+	sql "CREATE TABLE wide (id text PRIMARY KEY); INSERT INTO wide SELECT repeat('x', 235) || i FROM generate_series(1, 110000) i"
 	wait_until 5 test -d "$HARNESS/a/public/wide"
 	for _ in 1 2; do
-		[[ $(find "$HARNESS/a/public/wide" -name 'x*.json' | sort -u | wc -l) == 9000 ]]
+		[[ $(find "$HARNESS/a/public/wide" -name 'x*.json' | sort -u | wc -l) == 110000 ]]
 	done
 	# Names that are cut, with a hash: which row they are, only PostgreSQL can tell.
 	sql "CREATE TABLE cut (id text PRIMARY KEY); INSERT INTO cut SELECT repeat('x', 500) || i FROM generate_series(1, 200) i"

@@ -14,10 +14,7 @@ teardown_file() {
 }
 
 setup() {
-	database_new
-	redis FLUSHALL >/dev/null
-	redis CONFIG SET maxmemory 0 >/dev/null
-	redis CONFIG SET maxmemory-policy noeviction >/dev/null
+	servers_reset
 	goods_new
 }
 
@@ -101,17 +98,122 @@ pinner_waits() {
 	held_is 28 '"note": "x"'
 }
 
+# A table of which a page is being put: 2000 rows are there, some hundred are read, and the rest is waited for until
+# release. Its rows are read along the key, so they come in its order.
+page_begin() {
+	gate_new
+	sql "CREATE TABLE many (id int PRIMARY KEY, note text NOT NULL); INSERT INTO many SELECT i, 'first' FROM generate_series(1, 3000) i;
+		ALTER DATABASE $PGDATABASE SET enable_seqscan = off; ALTER DATABASE $PGDATABASE SET enable_bitmapscan = off;
+		ALTER DATABASE $PGDATABASE SET enable_sort = off"
+	place public.many 'hot=id <> 2500 OR public.gate()'
+	hold "SELECT pg_advisory_xact_lock(7)"
+	feed_mount a
+	wait_until 20 many_pinned many 2000
+	relation_leased
+}
+
+relation_leased() {
+	[[ $(held "l:$(oid many)") == L:P:* ]]
+}
+
+relation_free() {
+	[[ -z $(held "l:$(oid many)") ]]
+}
+
+@test "rows that change while their page is being put are pinned as they are then" {
+	page_begin
+	# One that is there, one that was read, one that will be, as it was.
+	sql "UPDATE many SET note = 'second' WHERE id IN (1100, 2100, 2600)"
+	wait_until 10 relation_free
+	wait_until 10 held_is_nothing 1100 many
+	release
+	wait_until 20 feed_says a pins "public.many: 3000 rows pinned"
+	many_pinned many 3000
+	for id in 1100 2100 2600; do
+		held_is $id '"note": "second"' many
+	done
+	held_is 2101 '"note": "first"' many
+	relation_free
+	# And what the connection watched is of no account any more.
+	sql "UPDATE many SET note = 'third' WHERE id = 1100"
+	wait_until 10 held_is 1100 '"note": "third"' many
+}
+
+@test "who reads a row while its page is being put has his copy, and the rest of the page comes row by row" {
+	page_begin
+	feed_mount b
+	grep -q first "$MNT"/public/many/2700.json
+	wait_until 10 held_is 2700 '"note": "first"' many
+	relation_free
+	release
+	wait_until 20 many_pinned many 3000
+	relation_free
+}
+
+@test "a page is put while others fill Redis: when there is no room any more it ends, and evicts nothing" {
+	page_begin
+	redis CONFIG SET maxmemory-policy volatile-lru >/dev/null
+	redis EVAL 'for i = 1, 480 do redis.call("SET", "foreign:" .. i, string.rep("x", 10000), "EX", 1000) end' 0 >/dev/null
+	redis CONFIG SET maxmemory $(($(redis_used) + 40000)) >/dev/null
+	assert_equal "$(evicted)" 0
+	release
+	wait_until 20 feed_says a pins "public.many: "
+	sleep 1
+	assert_equal "$(evicted)" 0
+	assert_equal "$(foreign)" 480
+}
+
+@test "the worker is killed while a page is being put: the next one ends its lease" {
+	page_begin
+	place public.many --drop
+	kill -KILL "$(rowfs_pid a)"
+	fusermount3 -q -u -z "$HARNESS/a"
+	rm -f "$HARNESS"/mounts/a.*
+	relation_leased
+	release
+	feed_mount b
+	wait_until 20 relation_free
+	wait_until 20 many_pinned many 0
+}
+
+@test "the connection breaks while a page is being put: it is put again" {
+	page_begin
+	assert_equal "$(redis CLIENT KILL ID "$(redis CLIENT LIST | sed -n 's/^id=\([0-9]*\) .* cmd=get .*/\1/p' | head -n 1)")" 1
+	release
+	wait_until 20 feed_says a pins "public.many: 3000 rows pinned"
+	many_pinned many 3000
+	wait_until 10 relation_free
+}
+
 peak_kb() {
 	sed -n 's/^VmHWM:[^0-9]*\([0-9]*\) kB/\1/p' "/proc/$(rowfs_pid "$1")/status"
 }
 
+@test "a key that is there twice, in an index that is broken, holds nothing up" {
+	sql "CREATE TABLE a_twice (id int PRIMARY KEY, note text); INSERT INTO a_twice SELECT i, 'first' FROM generate_series(1, 100) i;
+		UPDATE pg_index SET indisready = false WHERE indexrelid = 'a_twice_pkey'::regclass"
+	sql "INSERT INTO a_twice VALUES (26, 'twice')"
+	sql "UPDATE pg_index SET indisready = true WHERE indexrelid = 'a_twice_pkey'::regclass;
+		ALTER DATABASE $PGDATABASE SET enable_indexscan = off"
+	place public.a_twice hash=1/1
+	place public.goods 'hot=stock > 5'
+	feed_mount a
+	wait_until 20 many_pinned a_twice 100
+	pins_become "stock > 5"
+}
+
 @test "rows of 900 kB, after small ones: memory has some of them at a time" {
 	[[ -z ${ROWFS_SANITIZED:-} ]] || skip "a sanitizer keeps what was freed"
+	local mark
+
 	sql "CREATE TABLE wide (id int PRIMARY KEY, pad text); INSERT INTO wide SELECT i, '' FROM generate_series(1, 1000) i;
 		INSERT INTO wide SELECT i, repeat('0123456789', 90000) FROM generate_series(1001, 1700) i"
 	place public.wide hash=1/1
+	mark=$(log_mark)
 	feed_mount a
 	wait_until 60 feed_says a pins "public.wide: 1700 rows pinned"
+	# Whoever else waits has his turn between pages.
+	(($(statements_since "$mark" | grep -c 'FROM ONLY "public"."wide" .* ORDER BY') >= 8))
 	(($(peak_kb a) < 200000)) || {
 		peak_kb a >&2
 		false

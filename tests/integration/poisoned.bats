@@ -83,3 +83,20 @@ assert_replaced() {
 		unmount_rowfs other
 	done
 }
+
+@test "whatever lies where a lease on the whole relation would be keeps no row out, and ends with the next fill" {
+	local whole
+
+	whole=${KEY/:r:/:l:}
+	whole=${whole%:1}
+	for make in 'SET KEY garbage' 'SET KEY L:P:0123456789abcdef0123456789abcdef' 'RPUSH KEY a b'; do
+		redis DEL "$KEY" >/dev/null
+		redis ${make/KEY/"$whole"} >/dev/null
+		mount_rowfs other admit=first
+		feed_live other
+		assert_equal "$(jq -c . "$HARNESS/other/public/pages/1.json")" '{"id":1,"n":0}'
+		wait_until "$PATIENCE" holds_copy
+		assert_equal "$(redis EXISTS "$whole")" 0
+		unmount_rowfs other
+	done
+}

@@ -232,7 +232,7 @@ bool lease(const char *key, char token[CACHE_TOKEN_SIZE])
 
 void fill(const char *key, const char *token, const char *value)
 {
-	cache_fill(cache, key, strlen(key), token, value, strlen(value), 60000);
+	cache_fill(cache, 0, key, strlen(key), token, value, strlen(value), 60000);
 }
 
 void drop(const char *key)

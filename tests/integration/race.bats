@@ -21,6 +21,10 @@ load ../lib/rowfs
 	grep -Eq '^m[0-9].* cache_joined [1-9]' "$BATS_TEST_TMPDIR/out"
 }
 
+@test "the same with a mount that is read only, of which the kernel says nothing when a row is opened" {
+	run_race --seconds 25 --read-only
+}
+
 run_race() {
 	local race status=0
 

@@ -194,6 +194,14 @@ somebody_waits() {
 	fails_with "lock timeout" held_place
 }
 
+@test "a server that is slow when the mount begins: its rules count from the start" {
+	place public.goods place=off
+	sql "SET allow_system_table_mods = on; DO \$\$ BEGIN EXECUTE 'CREATE OR REPLACE VIEW pg_catalog.pg_roles AS '
+		|| replace(pg_get_viewdef('pg_roles'::regclass), 'FROM (pg_authid', 'FROM pg_sleep(1.1) AS slow, (pg_authid'); END \$\$"
+	mount_rowfs a noworker
+	where_is a 1 rule "off (place=off)"
+}
+
 has_more() {
 	grep -q '"more": 5' "$HARNESS/a/public/goods/1.json"
 }

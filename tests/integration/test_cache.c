@@ -50,7 +50,7 @@ START_TEST(keys_and_values_are_any_bytes)
 	char token[CACHE_TOKEN_SIZE];
 
 	ck_assert(cache_lease(cache, key, sizeof(key), NULL, NULL, token));
-	cache_fill(cache, key, sizeof(key), token, value, sizeof(value), 60000);
+	cache_fill(cache, 0, key, sizeof(key), token, value, sizeof(value), 60000);
 	ck_assert_int_eq(cache_get(cache, key, sizeof(key), &got), CACHE_HIT);
 	ck_assert_uint_eq(got.len, sizeof(value));
 	ck_assert_mem_eq(got.data, value, sizeof(value));
@@ -149,9 +149,9 @@ START_TEST(the_largest_value)
 
 	memset(value, 'x', len + 1);
 	ck_assert(lease("k", token));
-	cache_fill(cache, "k", 1, token, value, len + 1, 60000);
+	cache_fill(cache, 0, "k", 1, token, value, len + 1, 60000);
 	ck_assert_int_eq(get("k", &got), CACHE_BUSY);
-	cache_fill(cache, "k", 1, token, value, len, 60000);
+	cache_fill(cache, 0, "k", 1, token, value, len, 60000);
 	while (get("k", &got) != CACHE_HIT)
 		becomes_reachable();
 	ck_assert_uint_eq(got.len, len);

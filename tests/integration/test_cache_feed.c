@@ -172,7 +172,7 @@ START_TEST(a_row_of_a_megabyte)
 	for (size_t i = 0; i < len; i++)
 		value[i] = (char)(i * 31);
 	ck_assert(lease_if_not(EPOCH, token));
-	cache_fill(cache, "k", 1, token, value, len, 60000);
+	cache_fill(cache, 0, "k", 1, token, value, len, 60000);
 	while ((answer = read_row(&got)) == CACHE_DOWN)
 		becomes_reachable();
 	ck_assert_int_eq(answer, CACHE_HIT);

@@ -87,11 +87,11 @@ START_TEST(a_fill_that_comes_late_lives_no_longer)
 
 	put("warm", "v");
 	ck_assert(lease("short", token));
-	cache_fill(cache, "short", 5, token, "v", 1, 60000);
+	cache_fill(cache, 0, "short", 5, token, "v", 1, 60000);
 	ck_assert(lease("k", token));
 	holds("short", "v");
 	kill(server, SIGSTOP);
-	cache_fill(cache, "k", 1, token, "v", 1, 1000);
+	cache_fill(cache, 0, "k", 1, token, "v", 1, 1000);
 	poll(NULL, 0, 1200);
 	kill(server, SIGCONT);
 	ask("PING");
@@ -102,7 +102,7 @@ START_TEST(a_fill_that_comes_late_lives_no_longer)
 	drop("k");
 	ck_assert(lease("k", token));
 	kill(server, SIGSTOP);
-	cache_fill(cache, "k", 1, token, "v", 1, 2500);
+	cache_fill(cache, 0, "k", 1, token, "v", 1, 2500);
 	poll(NULL, 0, 500);
 	kill(server, SIGCONT);
 	ask("PING");

@@ -474,10 +474,12 @@ class Model:
         several = [handle for handle in self.handles.values() if handle.file is file]
         for handle in several:
             handle.loose |= len(several) > 1    # each has its own text of the row now, and the kernel one size for all
-        for handle in self.handles.values():
-            if handle.file is file and handle.writes():
-                handle.file, handle.edit = None, Edit(name, now, believed=True, text=bytearray(text))
-                file.written = True
+        for handle in [handle for handle in self.handles.values() if handle.file is file]:
+            handle.name, handle.file = name, None
+            if handle.writes():
+                handle.edit, file.written = Edit(name, now, believed=True, text=bytearray(text)), True
+            else:
+                handle.text = text
         for handle in self.handles.values():
             if handle.aside is file and file.written:
                 handle.text = None

@@ -1,5 +1,13 @@
 # What the tests of placement rules share. Loaded after feed.bash.
 
+# A fresh database, and a Redis that is empty and has no bound.
+servers_reset() {
+	database_new
+	redis FLUSHALL >/dev/null
+	redis CONFIG SET maxmemory 0 >/dev/null
+	redis CONFIG SET maxmemory-policy noeviction >/dev/null
+}
+
 # The table of most of them.
 goods_new() {
 	sql "CREATE TABLE goods (id int PRIMARY KEY, stock int NOT NULL, note text NOT NULL);
@@ -82,13 +90,18 @@ pins_say() {
 	[[ $(feed_get a pins) == "$1" ]]
 }
 
-# held_is ID VALUE: that is in Redis for the row: how its copy or a lease begins, or holds.
+# held KEY: what is in Redis under a key, whose prefix is added.
+held() {
+	redis GET "$(redis --scan --pattern 'rf:*:epoch' | sed 's/epoch$//')$1"
+}
+
+# held_is ID VALUE [TABLE]: that is in Redis for the row: how its copy or a lease begins, or holds.
 held_is() {
-	[[ $(redis GET "$(redis --scan --pattern 'rf:*:epoch' | sed 's/epoch$//')r:$(oid):$1") == *"$2"* ]]
+	[[ $(held "r:$(oid "${3:-goods}"):$1") == *"$2"* ]]
 }
 
 held_is_nothing() {
-	[[ -z $(redis GET "$(redis --scan --pattern 'rf:*:epoch' | sed 's/epoch$//')r:$(oid):$1") ]]
+	[[ -z $(held "r:$(oid "${2:-goods}"):$1") ]]
 }
 
 waiting_at_gate() {

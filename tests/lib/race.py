@@ -3,7 +3,7 @@
 
     race.py [--seconds 60] [--mounts 3] [--writers 8] [--readers 16] [--seed N]
             [--schedule NAME] [--faults LIST|all|none] [--mount-options OPTIONS] [--rules]
-            [--columns]
+            [--columns] [--read-only]
 
 ROWFS is the program under test. What is promised of each read and write is race_history.py; the rows are
 race_rows.py; who reads and writes how, race_traffic.py; what goes wrong, race_faults.py. At the end, two seconds
@@ -17,6 +17,7 @@ Faults and choices follow the seed; when things happen does not, so a seed repea
 """
 
 import argparse
+import errno
 import glob
 import multiprocessing
 import random
@@ -62,6 +63,7 @@ def arguments():
     parser.add_argument("--pace", type=float, help="pauses between reads, as a factor")
     parser.add_argument("--rules", action="store_true", help="pin rows, by placement rules that change")
     parser.add_argument("--columns", action="store_true", help="the same, by rules that keep some columns of a row")
+    parser.add_argument("--read-only", action="store_true", help="the last mount is; its writers use psql")
     parser.add_argument("--keep", action="store_true", help="leave the folder with logs and records")
     return parser.parse_args()
 
@@ -77,17 +79,25 @@ class Race:
         self.world = World(args, schedule["links"], lambda n: ",".join(filter(None, [
             # What a protection is for needs copies in Redis; one mount puts them there as users' mounts do.
             "admit=first" if n != 1 else "", args.mount_options, f"max_staleness={args.bound}",
-            "noworker" if n in schedule["noworker"] else ""])), schedule["saves"],
-            schedule["listings"])
+            "noworker" if n in schedule["noworker"] else "", "ro" if self.is_read_only(n) else ""])), schedule["saves"],
+            schedule["listings"], self.is_read_only)
         names = {None: schedule["faults"], "all": GENERAL, "none": []}.get(args.faults)
         self.faults = Faults(self.world, names if names is not None else args.faults.split(","), args.seed,
                              args.fault_gap or schedule["gap"], schedule["sizes"])
-        self.history = History(args.bound + SLACK, self.faults.allows, self.faults.spares)
+        self.history = History(args.bound + SLACK, self.allows, self.faults.spares)
         self.chance, self.rules = random.Random(args.seed), 0
         self.processes = []
         self.offsets = {}           # file → how much of it has been judged
         self.waiting = []           # reads that ended too recently
         self.marks = [(0.0, 0)]     # when the journal was read, and its last number then
+
+    def is_read_only(self, number):
+        return self.args.read_only and number == self.args.mounts - 1
+
+    def allows(self, read):
+        """On a mount that is read only the row may change between the open, of which nobody is told, and the read."""
+        return (self.is_read_only(read.mount) and read.errno == errno.ESTALE and read.kind == race_history.CONTENT) or \
+            self.faults.allows(read)
 
     # Running
 

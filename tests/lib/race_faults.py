@@ -134,6 +134,10 @@ class Faults:
     # Mounts
 
     def stop_mount(self, name, mount, chance, most):
+        # What its kernel holds that goes on to show.
+        if self.world.is_read_only(mount.number):
+            return
+
         def fault():
             mount.signal(signal.SIGSTOP)
             try:

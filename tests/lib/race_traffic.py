@@ -321,5 +321,9 @@ def readers_of(race):
 
 def writers_of(race):
     """Every second one writes through a mount, unless they are not wanted."""
-    return [MountWriter(race, 1 + n, n // 2 % race.mounts_wanted) if n % 2 and race.saves else SqlWriter(race, 1 + n)
-            for n in range(race.writers_wanted)]
+    def writer(n):
+        mount = n // 2 % race.mounts_wanted
+        through = n % 2 and race.saves and not race.is_read_only(mount)
+        return MountWriter(race, 1 + n, mount) if through else SqlWriter(race, 1 + n)
+
+    return [writer(n) for n in range(race.writers_wanted)]

@@ -131,8 +131,9 @@ def is_mounted(place):
 class World:
     """Everything that must be ended. Handed to readers and writers, too, which are forked from here."""
 
-    def __init__(self, args, links, options, saves, listings):
+    def __init__(self, args, links, options, saves, listings, is_read_only):
         self.saves = saves          # do writers write through mounts, too?
+        self.is_read_only = is_read_only    # not through this one
         self.listings = listings    # their share of the reads
         self.program = os.environ.get("ROWFS", os.path.join(HERE, "../../build/rowfs"))
         if not os.access(self.program, os.X_OK):

@@ -200,7 +200,7 @@ mount_rowfs() {
 	local name=${1:-mnt} options=${2:-} from=${3:-}
 
 	MNT=$HARNESS/$name
-	mkdir -p "$MNT" "$HARNESS/mounts"
+	mkdir -p "$MNT"
 	rowfs_background "$name" "${from:-$(source_string)}" "$MNT" \
 		-o "redis=unix:$HARNESS/redis/redis.sock,state_dir=$HARNESS/state/$name${options:+,$options}"
 	wait_until 30 mount_ready "$name" || {
@@ -219,6 +219,7 @@ rowfs_background() {
 	local file=$HARNESS/mounts/$1
 
 	shift
+	mkdir -p "$HARNESS/mounts"
 	rm -f "$file.exit"
 	(
 		sanitizer_options

@@ -76,7 +76,9 @@ def measure(place, table, zipf, reads):
     TRACE.update(counts)
     best = sum(counts[number] for number, _ in TRACE.most_common(held)) / reads
     law = zipf.until[min(held, len(zipf.until)) - 1] / zipf.until[-1] if held else 0
-    return {"copies": held, "share": round((after["redis"] - before.get("redis", 0)) / reads, 4), "best": round(best, 4),
+    answered = {tier: after[tier] - before.get(tier, 0) for tier in ("redis", "memory")}
+    return {"copies": held, "share": round(sum(answered.values()) / reads, 4),
+            "memory": round(answered["memory"] / reads, 4), "best": round(best, 4),
             "law": round(law, 4), "reads_per_s": round(reads / seconds)}
 
 

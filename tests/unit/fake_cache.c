@@ -142,7 +142,7 @@ bool cache_lease(struct cache *c, const char *key, size_t key_len, const struct 
 	return taken;
 }
 
-void cache_fill(struct cache *c, const char *key, size_t key_len, const char *token,
+void cache_fill(struct cache *c, uint32_t relation, const char *key, size_t key_len, const char *token,
                 const void *value, size_t len, int64_t px)
 {
 	struct fake_slot *slot;

@@ -89,6 +89,20 @@ START_TEST(with_admit_first_all_is_admitted_but_a_walk)
 }
 END_TEST
 
+/* Whoever only lists, or comes back, is somebody else. */
+START_TEST(who_walks_passes_each_row_once)
+{
+	ck_assert(!access_passes(access_, 99, TABLE, "1.json"));
+	access_listed(access_, 99, TABLE);
+	ck_assert(access_passes(access_, 99, TABLE, "1.json"));
+	note(99, "1.json");
+	ck_assert(!access_passes(access_, 99, TABLE, "1.json"));
+	ck_assert(access_passes(access_, 99, TABLE, "2.json"));
+	ck_assert(!access_passes(access_, 98, TABLE, "2.json"));
+	ck_assert(!access_passes(access_, 0, TABLE, "2.json"));
+}
+END_TEST
+
 START_TEST(what_others_read_counts_until_they_read_something_else)
 {
 	struct popularity others = {0}, none = {0};
@@ -228,6 +242,7 @@ int main(void)
 	tcase_add_test(test, the_second_read_is_admitted);
 	tcase_add_test(test, what_was_there_before_is_admitted);
 	tcase_add_test(test, a_walk_is_not_admitted_and_leaves_no_trace);
+	tcase_add_test(test, who_walks_passes_each_row_once);
 	tcase_add_test(test, what_others_read_counts_until_they_read_something_else);
 	tcase_add_test(test, a_summary_says_what_was_read_and_from_where);
 	tcase_add_test(test, counting_a_read_takes_a_few_microseconds_at_most);

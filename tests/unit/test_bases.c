@@ -162,6 +162,9 @@ START_TEST(a_number_that_is_used_again_is_another_program)
 	usleep(100000);
 	again = child_numbered(gone);
 	ck_assert_str_eq(known("1.json", again), "-");
+	/* Nor does it become its own when a handle that the first has left is saved. */
+	save("1.json", gone, "saved");
+	ck_assert_str_eq(known("1.json", again), "-");
 	ck_assert_int_gt(process_began_us(again), process_began_us(getpid()));
 	end(again);
 }

@@ -57,7 +57,7 @@ static struct call *call_begun(void)
 	replied = -1;
 	records = 0;
 	ck_assert_int_eq(marks_new(&marks), 0);
-	ck_assert_int_eq(nodes_new(marks, 0, &mount.nodes), 0);
+	ck_assert_int_eq(nodes_new(marks, 0, 0, &mount.nodes), 0);
 	call = call_new(NULL, nodes_root(mount.nodes), NULL);
 	ck_assert_ptr_nonnull(call);
 	return call;

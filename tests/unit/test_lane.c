@@ -12,6 +12,7 @@ struct job {
 	struct lane *lane;
 	struct latch *started; /* pass it before ending, if not NULL */
 	struct job *inner;     /* run this one from inside */
+	struct job *queues;    /* queue this one, once */
 	bool inner_ended_first;
 	bool late; /* it was told so */
 	pthread_t thread;
@@ -33,6 +34,12 @@ static void run_job(struct lane_task *task)
 		job->inner_ended_first = job->inner->turn != 0;
 	}
 	job->turn = ++turns;
+	if (job->queues) {
+		struct job *next = job->queues;
+
+		job->queues = NULL;
+		lane_queue(job->lane, &next->task);
+	}
 }
 
 static struct job job_in(struct lane *lane)
@@ -113,6 +120,29 @@ START_TEST(a_task_without_a_seat_waits_without_a_thread)
 		ck_assert_uint_eq(waiting[i].turn, i + 2);
 		ck_assert(pthread_equal(waiting[i].thread, thread));
 	}
+	check_load(lane, 0, 0);
+	lane_free(lane);
+}
+END_TEST
+
+/* Who has more to do comes again after those who wait, on whichever thread. */
+START_TEST(a_task_that_queues_itself_lets_others_go_first)
+{
+	struct latch latch = LATCH_INIT;
+	struct lane *lane = lane_of(1);
+	struct job again = job_in(lane), waiting = job_in(lane), alone = job_in(lane);
+	pthread_t thread;
+
+	again.queues = &again;
+	thread = occupy(&again, &latch);
+	lane_run(lane, &waiting.task);
+	latch_open(&latch);
+	pthread_join(thread, NULL);
+	ck_assert_uint_eq(waiting.turn, 2);
+	ck_assert_uint_eq(again.turn, 3);
+	alone.queues = &alone;
+	lane_run(lane, &alone.task);
+	ck_assert_uint_eq(alone.turn, 5);
 	check_load(lane, 0, 0);
 	lane_free(lane);
 }
@@ -345,6 +375,7 @@ int main(void)
 	tcase_set_timeout(test, 30);
 	tcase_add_test(test, a_free_seat_runs_at_once_on_the_callers_thread);
 	tcase_add_test(test, a_task_without_a_seat_waits_without_a_thread);
+	tcase_add_test(test, a_task_that_queues_itself_lets_others_go_first);
 	tcase_add_test(test, every_seat_is_used_before_anybody_waits);
 	tcase_add_test(test, one_group_leaves_a_seat_for_the_others);
 	tcase_add_test(test, a_lane_of_one_seat_has_room_for_a_group);

@@ -3,8 +3,10 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "fake_store.h"
+#include "latch.h"
 #include "rowfs/base/clock.h"
 #include "rowfs/base/counters.h"
 #include "sample_engine.h"
@@ -391,46 +393,6 @@ END_TEST
 
 /* --- Errors ---------------------------------------------------------------------------------- */
 
-static void remove_id(size_t id)
-{
-	const struct asker nobody = {.path = ""};
-	struct version version = version_of("{}", 2, NULL);
-	struct text *base = text_new("{}", 2, &version, 7);
-	char file[32];
-
-	snprintf(file, sizeof(file), "%zu.json", id);
-	ck_assert_int_eq(names_defer(sample.engine.names, ITEMS, file, base, &nobody), NAME_UNLINKED);
-	text_unref(base);
-}
-
-/* The DELETE of the next one is made after the page was asked for that has it. */
-static int serve_and_delete(void *arg, const struct fake_call *call)
-{
-	struct removed removed;
-
-	if (names_take(sample.engine.names, ITEMS, true, &removed)) {
-		names_event(sample.engine.names, ITEMS, removed.name, NAME_DELETED, NULL);
-		removed_done(&removed);
-	}
-	return serve_page(arg, call);
-}
-
-/* Whole pages of them, and one whose DELETE is made meanwhile. */
-START_TEST(rows_that_were_removed_are_in_no_page)
-{
-	struct listing *listing;
-
-	sample.settings.delete_grace_ms = 1000;
-	put_ids(1, 2000);
-	for (size_t id = 1; id <= 1200; id++)
-		remove_id(id);
-	fake_store_on(_i ? serve_and_delete : serve_page, NULL);
-	listing = open_listing(ITEMS);
-	ck_assert_uint_eq(read_all(listing, 0, 1201), 800);
-	listing_free(listing);
-}
-END_TEST
-
 START_TEST(an_error_is_never_a_short_listing)
 {
 	static const int errs[] = {EIO, ETIMEDOUT, EPROTO};
@@ -491,7 +453,9 @@ START_TEST(a_page_of_unexpectedly_large_rows_is_broken_off)
 	ck_assert_int_eq(seek_to(listing, 0), 0);
 	ck_assert_int_eq(seek_to(listing, LISTING_FIRST_ROWS), 0);
 	ck_assert_uint_eq(limits[1], LISTING_PAGE_ROWS);
-	ck_assert_uint_eq(served, LISTING_FIRST_ROWS + 5 + 2);
+	/* The page after it is read ahead, and knows how large they are. */
+	ck_assert_uint_eq(limits[2], 3);
+	ck_assert_uint_eq(served, LISTING_FIRST_ROWS + 5 + 2 + 2);
 	ck_assert(!listing_ended(listing, LISTING_FIRST_ROWS + 5 + 2));
 	ck_assert_uint_eq(read_all(listing, 0, 0), 200);
 	listing_free(listing);
@@ -544,6 +508,259 @@ START_TEST(it_tells_when_its_page_was_asked_for)
 	ck_assert_int_eq(seek_to(listing, 80), 0);
 	ck_assert_int_ge(listing_began_us(listing), before);
 	listing_free(listing);
+}
+END_TEST
+
+/* --- Reading ahead --------------------------------------------------------------------------- */
+
+enum { SECOND = LISTING_FIRST_ROWS, THIRD = SECOND + LISTING_PAGE_ROWS, FOURTH = THIRD + LISTING_PAGE_ROWS };
+
+/* Somebody has come to the second page, so the third is there. */
+static struct listing *read_two_pages(void)
+{
+	struct listing *listing = open_listing(ITEMS);
+
+	put_ids(0, IDS_MAX);
+	ck_assert_int_eq(seek_to(listing, 0), 0);
+	ck_assert_uint_eq(pages, 1);
+	ck_assert_int_eq(seek_to(listing, SECOND), 0);
+	ck_assert_uint_eq(id_of(listing_at(listing, SECOND)), SECOND);
+	return listing;
+}
+
+START_TEST(who_reads_on_finds_the_next_page_read)
+{
+	struct listing *listing = read_two_pages();
+
+	ck_assert_uint_eq(pages, 3);
+	memset(there + THIRD, false, 1000);
+	ck_assert_int_eq(seek_to(listing, THIRD), 0);
+	ck_assert_uint_eq(id_of(listing_at(listing, THIRD)), THIRD);
+	ck_assert_uint_eq(pages, 4);
+	ck_assert_int_eq(seek_to(listing, FOURTH), 0);
+	ck_assert_uint_eq(id_of(listing_at(listing, FOURTH)), FOURTH);
+	ck_assert(listing_ended(listing, IDS_MAX));
+	ck_assert_uint_eq(pages, 4);
+	listing_free(listing);
+}
+END_TEST
+
+START_TEST(who_goes_elsewhere_is_not_given_what_was_read_ahead)
+{
+	struct listing *listing = read_two_pages();
+
+	ck_assert_int_eq(seek_to(listing, 0), 0);
+	memset(there + THIRD, false, 1000);
+	ck_assert_int_eq(seek_to(listing, THIRD), 0);
+	ck_assert_uint_eq(id_of(listing_at(listing, THIRD)), THIRD + 1000);
+	listing_free(listing);
+}
+END_TEST
+
+START_TEST(a_rewound_listing_is_read_anew)
+{
+	struct listing *listing = read_two_pages();
+
+	memset(there + THIRD, false, 1000);
+	ck_assert_int_eq(listing_start(listing, 0, NULL), 0);
+	ck_assert_uint_eq(read_all(listing, 0, 0), IDS_MAX - 1000);
+	listing_free(listing);
+}
+END_TEST
+
+/* Other commits must be seen by then. */
+START_TEST(what_was_read_ahead_too_long_ago_is_read_anew)
+{
+	struct listing *listing;
+
+	sample.settings.max_staleness = 0.1;
+	listing = read_two_pages();
+	ck_assert_uint_eq(pages, 3);
+	memset(there + THIRD, false, 1000);
+	usleep(110000);
+	ck_assert_int_eq(seek_to(listing, THIRD), 0);
+	ck_assert_uint_eq(id_of(listing_at(listing, THIRD)), THIRD + 1000);
+	listing_free(listing);
+}
+END_TEST
+
+/* Its rows are so large that a page has as many of them as a first page. */
+START_TEST(who_begins_anew_where_the_next_page_begins_reads_anew)
+{
+	struct listing *listing = open_listing(ITEMS);
+	struct cell key = {"128", 3};
+	char *bytes = long_name(16200);
+
+	large_from = 1;
+	large_name = bytes;
+	put_ids(1, 300);
+	ck_assert_int_eq(seek_to(listing, 0), 0);
+	ck_assert_int_eq(seek_to(listing, 64), 0);
+	ck_assert_uint_eq(pages, 3);
+	ck_assert_uint_eq(limits[2], LISTING_FIRST_ROWS);
+	memset(there + 129, false, 10);
+	ck_assert_int_eq(listing_start(listing, 128, &(struct cells){1, &key}), 0);
+	ck_assert_int_eq(seek_to(listing, 128), 0);
+	ck_assert_uint_eq(id_of(listing_at(listing, 128)), 139);
+	listing_free(listing);
+	free(bytes);
+}
+END_TEST
+
+START_TEST(where_every_read_asks_nothing_is_read_ahead)
+{
+	sample.settings.strong = true;
+	listing_free(read_two_pages());
+	ck_assert_uint_eq(pages, 2);
+}
+END_TEST
+
+START_TEST(a_page_ahead_that_fails_is_tried_again_when_it_is_wanted)
+{
+	struct listing *listing;
+
+	fail_id = THIRD;
+	fail_err = EIO;
+	listing = read_two_pages();
+	ck_assert_uint_eq(pages, 3);
+	ck_assert_int_eq(seek_to(listing, THIRD), -EIO);
+	fail_id = 0;
+	ck_assert_int_eq(seek_to(listing, THIRD), 0);
+	ck_assert_uint_eq(id_of(listing_at(listing, THIRD)), THIRD);
+	listing_free(listing);
+}
+END_TEST
+
+static struct latch third_page;
+
+/* The third page takes as long as the test likes. */
+static int serve_slowly(void *arg, const struct fake_call *call)
+{
+	if (pages == 2 && latch_arrived(&third_page) == 0)
+		latch_pass(&third_page);
+	return serve_page(arg, call);
+}
+
+static void *seek_second(void *arg)
+{
+	struct listing *listing = arg;
+
+	ck_assert_int_eq(seek_to(listing, 0), 0);
+	ck_assert_int_eq(seek_to(listing, SECOND), 0);
+	return NULL;
+}
+
+static struct listing *begin_third(pthread_t *ret_thread)
+{
+	struct listing *listing = open_listing(ITEMS);
+
+	third_page = (struct latch)LATCH_INIT;
+	put_ids(0, IDS_MAX);
+	fake_store_on(serve_slowly, NULL);
+	ck_assert_int_eq(pthread_create(ret_thread, NULL, seek_second, listing), 0);
+	latch_await(&third_page, 1);
+	return listing;
+}
+
+START_TEST(who_wants_the_page_that_is_being_read_gets_it)
+{
+	struct seek seek = {.request.done = take_page};
+	pthread_t thread;
+	struct listing *listing = begin_third(&thread);
+
+	listing_seek(listing, THIRD, &seek.request);
+	ck_assert_uint_eq(seek.done, 0);
+	latch_open(&third_page);
+	pthread_join(thread, NULL);
+	ck_assert_uint_eq(seek.done, 1);
+	ck_assert_int_eq(seek.e.err, 0);
+	ck_assert_uint_eq(id_of(listing_at(listing, THIRD)), THIRD);
+	ck_assert_uint_eq(pages, 4); /* and the one after it was read ahead in turn */
+	listing_free(listing);
+}
+END_TEST
+
+START_TEST(who_rewinds_while_a_page_is_read_reads_anew)
+{
+	pthread_t thread;
+	struct listing *listing = begin_third(&thread);
+
+	ck_assert_int_eq(listing_start(listing, 0, NULL), 0);
+	ck_assert_int_eq(seek_to(listing, 0), 0);
+	latch_open(&third_page);
+	pthread_join(thread, NULL);
+	memset(there + THIRD, false, 1000);
+	ck_assert_uint_eq(read_all(listing, 0, 0), IDS_MAX - 1000);
+	listing_free(listing);
+}
+END_TEST
+
+START_TEST(who_begins_anew_where_the_page_begins_that_is_being_read_reads_anew)
+{
+	struct cell key = {"127", 3};
+	char *bytes = long_name(16200);
+	pthread_t thread;
+	struct listing *listing;
+
+	name = bytes;
+	listing = begin_third(&thread);
+	ck_assert_int_eq(listing_start(listing, 128, &(struct cells){1, &key}), 0);
+	ck_assert_int_eq(seek_to(listing, 128), 0);
+	ck_assert_uint_eq(id_of(listing_at(listing, 128)), 128);
+	latch_open(&third_page);
+	pthread_join(thread, NULL);
+	listing_free(listing);
+	free(bytes);
+}
+END_TEST
+
+START_TEST(nobody_waits_for_a_page_that_is_read_for_too_long)
+{
+	pthread_t thread;
+	struct listing *listing;
+
+	sample.settings.max_staleness = 0.1;
+	listing = begin_third(&thread);
+	usleep(110000);
+	ck_assert_int_eq(seek_to(listing, THIRD), 0);
+	ck_assert_uint_eq(id_of(listing_at(listing, THIRD)), THIRD);
+	latch_open(&third_page);
+	pthread_join(thread, NULL);
+	listing_free(listing);
+}
+END_TEST
+
+struct last_seek {
+	struct listing_request request;
+	struct listing *listing;
+};
+
+static void close_handle(struct listing_request *request, const struct error *e)
+{
+	ck_assert_int_eq(e->err, 0);
+	listing_free(container_of(request, struct last_seek, request)->listing);
+}
+
+/* The answer is there before the next page is asked for. */
+START_TEST(for_a_listing_that_was_freed_nothing_is_read_ahead)
+{
+	struct last_seek last = {{.done = close_handle}, open_listing(ITEMS)};
+
+	put_ids(0, IDS_MAX);
+	ck_assert_int_eq(seek_to(last.listing, 0), 0);
+	listing_seek(last.listing, SECOND, &last.request);
+	ck_assert_uint_eq(pages, 2);
+}
+END_TEST
+
+START_TEST(a_listing_may_be_freed_while_a_page_is_read)
+{
+	pthread_t thread;
+	struct listing *listing = begin_third(&thread);
+
+	listing_free(listing);
+	latch_open(&third_page);
+	pthread_join(thread, NULL);
 }
 END_TEST
 
@@ -603,7 +820,6 @@ int main(void)
 	tcase_add_test(test, rewinding_shows_the_table_as_it_is_then);
 	tcase_add_test(test, what_moved_over_a_pages_edge_is_neither_missed_nor_repeated);
 	tcase_add_test(test, a_table_that_changes_is_never_cut_short);
-	tcase_add_loop_test(test, rows_that_were_removed_are_in_no_page, 0, 2);
 	tcase_add_loop_test(test, an_error_is_never_a_short_listing, 0, 3);
 	tcase_add_test(test, an_error_that_lasts_is_told);
 	tcase_add_test(test, a_page_of_unexpectedly_large_rows_is_broken_off);
@@ -611,6 +827,19 @@ int main(void)
 	tcase_add_test(test, a_table_that_is_gone_is_told);
 	tcase_add_test(test, it_tells_when_its_page_was_asked_for);
 	tcase_add_test(test, rows_of_one_name_are_one_entry);
+	tcase_add_test(test, who_reads_on_finds_the_next_page_read);
+	tcase_add_test(test, who_goes_elsewhere_is_not_given_what_was_read_ahead);
+	tcase_add_test(test, a_rewound_listing_is_read_anew);
+	tcase_add_test(test, what_was_read_ahead_too_long_ago_is_read_anew);
+	tcase_add_test(test, who_begins_anew_where_the_next_page_begins_reads_anew);
+	tcase_add_test(test, where_every_read_asks_nothing_is_read_ahead);
+	tcase_add_test(test, a_page_ahead_that_fails_is_tried_again_when_it_is_wanted);
+	tcase_add_test(test, who_wants_the_page_that_is_being_read_gets_it);
+	tcase_add_test(test, who_rewinds_while_a_page_is_read_reads_anew);
+	tcase_add_test(test, who_begins_anew_where_the_page_begins_that_is_being_read_reads_anew);
+	tcase_add_test(test, nobody_waits_for_a_page_that_is_read_for_too_long);
+	tcase_add_test(test, for_a_listing_that_was_freed_nothing_is_read_ahead);
+	tcase_add_test(test, a_listing_may_be_freed_while_a_page_is_read);
 	suite_add_tcase(suite, test);
 	return suite_run(suite);
 }

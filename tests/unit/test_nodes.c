@@ -1,5 +1,6 @@
 /* Which open is given the text that a look has read; which node a name has. */
 #include <string.h>
+#include <unistd.h>
 
 #include "../../src/fuse/nodes.h"
 #include "rowfs/base/clock.h"
@@ -14,7 +15,7 @@ static struct node *table;
 static void setup(void)
 {
 	ck_assert_int_eq(marks_new(&marks), 0);
-	ck_assert_int_eq(nodes_new(marks, 1 << 20, &nodes), 0);
+	ck_assert_int_eq(nodes_new(marks, 1 << 20, 1 << 20, &nodes), 0);
 	table = nodes_get(nodes, nodes_root(nodes), "rows", NODE_TABLE, TABLE, 1);
 	ck_assert_ptr_nonnull(table);
 }
@@ -58,6 +59,28 @@ static const char *opened(struct node *node, pid_t pid)
 	return data;
 }
 
+/* A listing, under a feed or not, finds the row of a name to be `data`. */
+static struct node *list_row(const char *name, const char *data, bool fed)
+{
+	struct look look = {.began_us = clock_monotonic_us(), .mark = marks_now(marks), .fed = fed, .listing = true};
+	struct version version = version_of(data, strlen(data), NULL);
+	_cleanup_text_ struct text *text = text_new_listed(data, strlen(data), &version, 0);
+	enum belief belief;
+	struct node *node = nodes_get_row(nodes, table, name, TABLE, INO, &version, text, &look, &belief);
+
+	ck_assert_ptr_nonnull(node);
+	return node;
+}
+
+/* Is an OPEN given a text without asking, while the feed is live or not? */
+static bool is_kept(struct node *node, bool live)
+{
+	uint64_t mark;
+	_cleanup_text_ struct text *text = nodes_kept(nodes, node, live, PID, &mark);
+
+	return text != NULL;
+}
+
 /* OPEN finds that the row has become `data`. */
 static enum admission admitted(struct node *node, const char *data, pid_t pid)
 {
@@ -73,6 +96,42 @@ START_TEST(an_open_is_given_what_its_lookup_read)
 
 	ck_assert_str_eq(opened(node, PID), "one");
 	ck_assert_str_eq(opened(node, OTHER), "");
+}
+END_TEST
+
+START_TEST(whoever_opens_what_was_listed_is_given_that_while_the_feed_is_live)
+{
+	struct node *fed = list_row("1.json", "one", true), *unfed = list_row("2.json", "two", false);
+
+	ck_assert(is_kept(fed, true));
+	ck_assert(!is_kept(fed, false));
+	ck_assert(!is_kept(unfed, true));
+	marks_row(marks, TABLE, "1.json");
+	ck_assert(!is_kept(fed, true));
+	/* Until it is listed, or read, again. */
+	fed = list_row("1.json", "other", true);
+	ck_assert(is_kept(fed, true));
+}
+END_TEST
+
+/* Rows that are listed push out others that were, but not those that were read, before or after they were listed. */
+START_TEST(what_was_listed_first_goes_first)
+{
+	struct node *read = list_row("1.json", "read", true), *first, *last = NULL;
+	char name[32], data[10001];
+
+	memset(data, 'x', sizeof data - 1);
+	data[sizeof data - 1] = '\0';
+	ck_assert_ptr_eq(look_up("read", PID), read);
+	ck_assert_ptr_eq(list_row("1.json", "read", true), read);
+	first = list_row("first.json", data, true);
+	for (int i = 0; i < 200; i++) {
+		snprintf(name, sizeof name, "%d.row.json", i);
+		last = list_row(name, data, true);
+	}
+	ck_assert(!is_kept(first, true));
+	ck_assert(is_kept(last, true));
+	ck_assert_str_eq(opened(read, PID), "read");
 }
 END_TEST
 
@@ -203,6 +262,296 @@ START_TEST(names_exchange_their_nodes)
 }
 END_TEST
 
+/* --- Who was sent back ----------------------------------------------------------------------- */
+
+/* LOOKUP as the program does it, under a live feed: from memory if it may. */
+static struct node *walk(const char *data, pid_t pid)
+{
+	struct look look = {.began_us = clock_monotonic_us(), .mark = marks_now(marks), .fed = true, .pid = pid};
+	_cleanup_text_ struct text *text = text_of(data);
+	struct version version;
+	enum belief belief;
+	struct node *node = nodes_get_known(nodes, table, "1.json", INO, pid, &version, &belief);
+
+	if (!node)
+		node = nodes_get_row(nodes, table, "1.json", TABLE, INO, &text->version, text, &look, &belief);
+	ck_assert_ptr_nonnull(node);
+	return node;
+}
+
+/* What becomes of an OPEN that finds the row to be `data`. */
+static enum admission open_row(struct node *node, const char *data, pid_t pid, void *writer)
+{
+	struct look look = {.began_us = clock_monotonic_us(), .mark = marks_now(marks), .fed = true, .pid = pid};
+	struct version version = version_of(data, strlen(data), NULL);
+
+	return nodes_admit(nodes, node, writer, &version, &look);
+}
+
+static bool is_contended(struct node *node)
+{
+	bool contended;
+
+	nodes_lock(nodes);
+	contended = node_contended(node);
+	nodes_unlock(nodes);
+	return contended;
+}
+
+/* The row was "one", and is "two" by now. */
+static struct node *changed_row(void)
+{
+	struct node *node = walk("one", PID);
+
+	marks_row(marks, TABLE, "1.json");
+	return node;
+}
+
+START_TEST(nobody_contends_for_a_row_that_had_only_changed)
+{
+	struct node *before = changed_row(), *now;
+
+	ck_assert_int_eq(open_row(before, "two", PID, NULL), ADMIT_STALE);
+	ck_assert(is_contended(before));
+	now = walk("two", PID);
+	ck_assert_ptr_ne(now, before);
+	ck_assert(is_contended(now));
+	ck_assert_int_eq(open_row(now, "two", PID, NULL), ADMIT_KEEP);
+	ck_assert(!is_contended(now));
+	ck_assert_ptr_eq(walk("two", OTHER), now);
+}
+END_TEST
+
+START_TEST(who_is_sent_back_by_a_writer_contends)
+{
+	int writer;
+	struct node *node = walk("one", PID), *now;
+
+	ck_assert_int_eq(open_row(node, "one", PID, &writer), ADMIT);
+	ck_assert_int_eq(open_row(node, "one", OTHER, NULL), ADMIT_STALE);
+	now = walk("one", OTHER);
+	ck_assert_int_eq(open_row(now, "one", OTHER, NULL), ADMIT_KEEP);
+	ck_assert(is_contended(now));
+}
+END_TEST
+
+/* Two are on their way back, a reader and a writer: neither meets the other, whoever comes first. */
+START_TEST(one_who_comes_back_does_not_end_it_for_the_other)
+{
+	int writer;
+	struct node *before = changed_row(), *now, *other;
+
+	ck_assert_int_eq(open_row(before, "two", PID, NULL), ADMIT_STALE);
+	ck_assert_int_eq(open_row(before, "two", OTHER, &writer), ADMIT_STALE);
+	now = walk("two", PID);
+	ck_assert_int_eq(open_row(now, "two", PID, NULL), ADMIT_KEEP);
+	ck_assert(is_contended(now));
+	other = walk("two", OTHER);
+	ck_assert_ptr_ne(other, now);
+	ck_assert_int_eq(open_row(other, "two", OTHER, &writer), ADMIT);
+}
+END_TEST
+
+/* A reader is let in while another is on his way, who takes his time: he is given a text of his own, whatever is known by
+ * then. */
+START_TEST(who_was_sent_back_is_never_answered_from_memory)
+{
+	struct node *before = changed_row(), *now, *own;
+	uint64_t mark;
+
+	ck_assert_int_eq(open_row(before, "two", PID, NULL), ADMIT_STALE);
+	now = walk("two", PID);
+	ck_assert_int_eq(open_row(before, "two", OTHER, NULL), ADMIT_STALE);
+	ck_assert_int_eq(open_row(now, "two", PID, NULL), ADMIT_KEEP);
+	usleep(CONTENDED_US + 10000);
+	own = walk("two", OTHER);
+	ck_assert_ptr_ne(own, now);
+	marks_row(marks, TABLE, "1.json"); /* it changes again */
+	_cleanup_text_ struct text *text = nodes_kept(nodes, own, true, OTHER, &mark);
+	ck_assert_ptr_nonnull(text);
+	ck_assert_uint_eq(mark, MARK_LOOKED_UP);
+}
+END_TEST
+
+/* More than are remembered. */
+START_TEST(who_is_forgotten_on_his_way_back_is_protected_by_contention)
+{
+	struct node *before = changed_row(), *now;
+
+	for (pid_t pid = 1; pid <= 100; pid++)
+		ck_assert_int_eq(open_row(before, "two", pid, NULL), ADMIT_STALE);
+	for (pid_t pid = 100; pid > 0; pid--) {
+		now = walk("two", pid);
+		ck_assert_int_eq(open_row(now, "two", pid, NULL), ADMIT_KEEP);
+		ck_assert(is_contended(now));
+	}
+}
+END_TEST
+
+/* --- What the kernel is told ----------------------------------------------------------------- */
+
+START_TEST(what_was_told_a_moment_ago_is_told_again)
+{
+	struct node *node = walk("one", PID);
+	bool recent;
+
+	ck_assert_int_eq(nodes_notice(nodes, node, 1000000, &recent), NOTICE_ATTRIBUTES);
+	ck_assert(recent);
+	usleep(30000);
+	ck_assert_int_eq(nodes_notice(nodes, node, 10000, &recent), NOTICE_ATTRIBUTES);
+	ck_assert(!recent);
+	ck_assert_int_eq(open_row(node, "one", PID, NULL), ADMIT_KEEP);
+	ck_assert_int_eq(nodes_notice(nodes, node, 10000, &recent), NOTICE_NAMES);
+}
+END_TEST
+
+/* --- Without OPEN ---------------------------------------------------------------------------- */
+
+static enum belief known_belief(const char *name)
+{
+	struct version version;
+	enum belief belief;
+
+	ck_assert_ptr_nonnull(nodes_get_known(nodes, table, name, INO, PID, &version, &belief));
+	return belief;
+}
+
+static enum belief listed_belief(const char *name)
+{
+	struct look look = {.began_us = clock_monotonic_us(), .mark = marks_now(marks), .fed = true, .listing = true};
+	struct version version = version_of("two", 3, NULL);
+	enum belief belief;
+
+	ck_assert_ptr_nonnull(nodes_get_row(nodes, table, name, TABLE, INO, &version, NULL, &look, &belief));
+	return belief;
+}
+
+/* All names at once are taken back when something changes after a while; until it is quiet again they are believed shortly. */
+START_TEST(names_are_believed_for_long_while_it_is_quiet)
+{
+	struct node *node = walk("one", PID);
+	bool recent;
+
+	ck_assert_int_eq(known_belief("1.json"), BELIEVE_LONG);
+	ck_assert_int_eq(listed_belief("2.json"), BELIEVE_LONG);
+	nodes_set_unopened(nodes);
+	ck_assert_int_eq(known_belief("1.json"), BELIEVE_LONG);
+	ck_assert_int_eq(listed_belief("3.json"), BELIEVE_CONTENT);
+	ck_assert_int_eq(nodes_notice(nodes, node, 1000000, &recent), NOTICE_NAMES);
+	ck_assert_int_eq(known_belief("1.json"), BELIEVE_CONTENT);
+	ck_assert_int_eq(nodes_notice(nodes, node, 1000000, &recent), NOTICE_NONE);
+	usleep(NAMES_QUIET_US / 2);
+	ck_assert_int_eq(nodes_notice(nodes, node, 1000000, &recent), NOTICE_NONE);
+	usleep(NAMES_QUIET_US * 3 / 4);
+	ck_assert_int_eq(known_belief("1.json"), BELIEVE_CONTENT); /* from the last change on */
+	usleep(NAMES_QUIET_US / 3);
+	ck_assert_int_eq(known_belief("1.json"), BELIEVE_LONG);
+	ck_assert_int_eq(nodes_notice(nodes, node, 1000000, &recent), NOTICE_NAMES);
+}
+END_TEST
+
+START_TEST(a_read_is_given_what_its_node_was_told)
+{
+	struct node *node = walk("one", PID);
+	_cleanup_text_ struct text *one = text_of("one"), *two = text_of("two"), *held = NULL;
+
+	nodes_set_unopened(nodes);
+	marks_row(marks, TABLE, "1.json"); /* whatever the row is by now */
+	held = nodes_held(nodes, node);
+	ck_assert_ptr_nonnull(held);
+	ck_assert_str_eq(held->data, "one");
+	nodes_drop_kept(nodes);
+	ck_assert_ptr_null(nodes_held(nodes, node));
+	ck_assert(!nodes_hold_text(nodes, node, two));
+	ck_assert_ptr_null(nodes_held(nodes, node));
+	ck_assert(nodes_hold_text(nodes, node, one));
+	text_unref(held);
+	held = nodes_held(nodes, node);
+	ck_assert_ptr_eq(held, one);
+	nodes_spoil(nodes, node);
+	ck_assert(!nodes_hold_text(nodes, node, one));
+}
+END_TEST
+
+START_TEST(only_a_whole_listing_is_dropped)
+{
+	struct entries *names;
+	bool drop;
+
+	ck_assert(!nodes_change_listing(nodes, table)); /* none */
+	ck_assert(nodes_hold_listing(nodes, table, &names, &drop));
+	nodes_fill_listing(nodes, table);
+	ck_assert(!nodes_change_listing(nodes, table)); /* not whole: its end will tell */
+	ck_assert(!nodes_keep_listing(nodes, table, NULL));
+	nodes_fill_listing(nodes, table);
+	ck_assert(nodes_keep_listing(nodes, table, NULL));
+	ck_assert(nodes_change_listing(nodes, table));
+	ck_assert(!nodes_change_listing(nodes, table));
+	nodes_release_listing(nodes, table);
+}
+END_TEST
+
+/* --- Names ----------------------------------------------------------------------------------- */
+
+static struct node *found(struct node *directory, const char *format, int i)
+{
+	char name[32];
+	struct node *node;
+
+	snprintf(name, sizeof name, format, i);
+	node = nodes_find(nodes, directory, name);
+	if (node)
+		nodes_release(nodes, node);
+	return node;
+}
+
+START_TEST(ten_thousand_nodes_keep_their_names_and_lose_them)
+{
+	enum { N = 10000 };
+	struct node *all[N], *other = nodes_get(nodes, nodes_root(nodes), "other", NODE_TABLE, TABLE + 1, 2);
+	char name[32];
+
+	for (int i = 0; i < N; i++) {
+		snprintf(name, sizeof name, "%d.json", i);
+		all[i] = nodes_get(nodes, table, name, NODE_ROW, TABLE, (uint64_t)i);
+		ck_assert_ptr_nonnull(all[i]);
+		if (i % 3 == 1)
+			nodes_unname(nodes, table, name);
+		if (i % 3 == 2) {
+			snprintf(name, sizeof name, "moved-%d.json", i);
+			nodes_rename(nodes, all[i], i % 2 ? table : other, name);
+		}
+	}
+	for (int i = 0; i < N; i++) {
+		ck_assert_ptr_eq(found(table, "%d.json", i), i % 3 ? NULL : all[i]);
+		ck_assert_ptr_eq(found(table, "moved-%d.json", i), i % 3 == 2 && i % 2 ? all[i] : NULL);
+		ck_assert_ptr_eq(found(other, "moved-%d.json", i), i % 3 == 2 && !(i % 2) ? all[i] : NULL);
+	}
+	for (int i = 0; i < N; i += 2)
+		nodes_forget(nodes, all[i], 1);
+	for (int i = 0; i < N; i++)
+		ck_assert_ptr_eq(found(table, "%d.json", i), i % 3 || i % 2 == 0 ? NULL : all[i]);
+}
+END_TEST
+
+/* Who only lists is given so many nodes, and more when somebody asks for a row. */
+START_TEST(nodes_are_given_while_somebody_uses_them)
+{
+	struct giving giving = {0}, other = {0};
+
+	for (int i = 0; i < GIVEN_MAX; i++)
+		ck_assert(nodes_give(nodes, table, &giving));
+	ck_assert(!nodes_give(nodes, table, &giving));
+	list_row("2.json", "listed", true); /* that is no use */
+	ck_assert(!nodes_give(nodes, table, &giving));
+	ck_assert(nodes_give(nodes, table, &other));
+	look_up("one", PID);
+	for (int i = 0; i < GIVEN_MAX; i++)
+		ck_assert(nodes_give(nodes, table, &giving));
+	ck_assert(!nodes_give(nodes, table, &giving));
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("nodes");
@@ -210,6 +559,8 @@ int main(void)
 
 	tcase_add_checked_fixture(test, setup, teardown);
 	tcase_add_test(test, an_open_is_given_what_its_lookup_read);
+	tcase_add_test(test, whoever_opens_what_was_listed_is_given_that_while_the_feed_is_live);
+	tcase_add_test(test, what_was_listed_first_goes_first);
 	tcase_add_test(test, who_had_walked_to_a_row_is_not_given_the_file_it_was_moved_to);
 	tcase_add_test(test, nobody_is_sent_back_twice_however_many_come);
 	tcase_add_test(test, a_node_that_lost_its_name_gives_no_old_text);
@@ -219,6 +570,18 @@ int main(void)
 	tcase_add_test(test, after_an_open_was_sent_back_each_lookup_needs_the_text);
 	tcase_add_test(test, a_temporary_name_that_is_another_file_has_another_node);
 	tcase_add_test(test, names_exchange_their_nodes);
+	tcase_add_test(test, nobody_contends_for_a_row_that_had_only_changed);
+	tcase_add_test(test, who_is_sent_back_by_a_writer_contends);
+	tcase_add_test(test, one_who_comes_back_does_not_end_it_for_the_other);
+	tcase_add_test(test, who_was_sent_back_is_never_answered_from_memory);
+	tcase_add_test(test, who_is_forgotten_on_his_way_back_is_protected_by_contention);
+	tcase_add_test(test, what_was_told_a_moment_ago_is_told_again);
+	tcase_add_test(test, names_are_believed_for_long_while_it_is_quiet);
+	tcase_add_test(test, a_read_is_given_what_its_node_was_told);
+	tcase_set_timeout(test, 30);
+	tcase_add_test(test, only_a_whole_listing_is_dropped);
+	tcase_add_test(test, ten_thousand_nodes_keep_their_names_and_lose_them);
+	tcase_add_test(test, nodes_are_given_while_somebody_uses_them);
 	suite_add_tcase(suite, test);
 	return suite_run(suite);
 }

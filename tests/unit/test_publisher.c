@@ -231,6 +231,23 @@ START_TEST(changes_are_dropped_then_announced)
 }
 END_TEST
 
+/* What is put under it must not come after the row's own drop. */
+START_TEST(the_lease_on_a_relation_is_dropped_before_its_rows)
+{
+	static const char keys[] = "l:1001\0r:1001:42\0r:1001:43\0l:1002\0r:1002:42\0l:1001\0r:1001:44";
+
+	heard();
+	add(ITEMS, BATCH_UPDATE, "42.json");
+	add(ITEMS, BATCH_UPDATE, "43.json");
+	add(OTHERS, BATCH_UPDATE, "42.json");
+	add(ITEMS, BATCH_UPDATE, "44.json");
+	fake_redis_put("l:1001", "lease", 5);
+	publisher_apply(&publisher, feed, &batch);
+	ck_assert(buf_equal(&publisher.keys, keys, sizeof keys));
+	ck_assert_str_eq(held("l:1001"), "");
+}
+END_TEST
+
 START_TEST(a_table_that_is_covered_gets_another_epoch_and_nothing_is_unlinked)
 {
 	char before[EPOCH_SIZE], other[EPOCH_SIZE];
@@ -591,6 +608,7 @@ int main(void)
 	test = fixed(suite, "ready", begin_all);
 	tcase_add_test(test, nothing_is_done_while_an_epoch_is_due);
 	tcase_add_test(test, changes_are_dropped_then_announced);
+	tcase_add_test(test, the_lease_on_a_relation_is_dropped_before_its_rows);
 	tcase_add_test(test, a_table_that_is_covered_gets_another_epoch_and_nothing_is_unlinked);
 	tcase_add_test(test, a_table_that_is_not_covered_any_more_loses_its_epoch);
 	tcase_add_test(test, tables_and_rows_of_one_batch_are_all_done_before_any_is_announced);

@@ -348,14 +348,56 @@ START_TEST(after_a_save_only_its_own_copy_is_used)
 	put_good(&old_row);
 	fake_store_put(&new_row);
 	reader_saved(sample.engine.reader, &ref, 900);
-	check_events("drop");
-	ck_assert(!holds("", "Zelt"));
-	put_good(&old_row); /* somebody's late fill */
+	check_events(""); /* the worker drops it */
+	ck_assert(holds("", "Zelt"));
 	ck_assert_int_eq(get(&ref), 900);
 	check_events("read fetch");
 	put_good(&new_row);
 	ck_assert_int_eq(get(&ref), 900);
 	check_events("read");
+}
+END_TEST
+
+START_TEST(what_no_worker_drops_the_saver_does)
+{
+	put_good(&old_row);
+	reader_saved(sample.engine.reader, &ref, 0); /* refused, perhaps because of what it says */
+	check_events("drop");
+	ck_assert(!holds("", "Zelt"));
+	put_good(&old_row);
+	fake_publish(EPOCH " 2\ne\n");
+	fake_publish_settle(); /* not live */
+	check_events("all");
+	reader_saved(sample.engine.reader, &ref, 900);
+	check_events("drop");
+	ck_assert(!holds("", "Zelt"));
+}
+END_TEST
+
+START_TEST(after_a_row_was_shown_only_a_copy_of_that_is_used)
+{
+	put_good(&old_row);
+	fake_store_put(&new_row);
+	ck_assert(reader_shows(sample.engine.reader, &ref, 900));
+	ck_assert_int_eq(get(&ref), 900);
+	check_events("read fetch");
+	put_good(&new_row);
+	ck_assert_int_eq(get(&ref), 900);
+	check_events("read");
+}
+END_TEST
+
+/* A listing that is read slowly, of a row that others have looked at meanwhile. */
+START_TEST(nobody_is_shown_what_was_before_a_read)
+{
+	fake_store_put(&new_row);
+	ck_assert_int_eq(get(&ref), 900);
+	ck_assert(!reader_shows(sample.engine.reader, &ref, 7421));
+	ck_assert(reader_shows(sample.engine.reader, &ref, 900));
+	fake_store_remove("42");
+	prove(EPOCH, NULL, TABLE);
+	ck_assert_int_eq(get(&ref), -ENOENT);
+	ck_assert(!reader_shows(sample.engine.reader, &ref, 900));
 }
 END_TEST
 
@@ -749,6 +791,9 @@ int main(void)
 	tcase_add_test(test, what_a_standby_says_is_not_shared);
 	tcase_add_test(test, without_xmin_nothing_is_shared);
 	tcase_add_test(test, after_a_save_only_its_own_copy_is_used);
+	tcase_add_test(test, what_no_worker_drops_the_saver_does);
+	tcase_add_test(test, after_a_row_was_shown_only_a_copy_of_that_is_used);
+	tcase_add_test(test, nobody_is_shown_what_was_before_a_read);
 	tcase_add_test(test, after_a_read_nothing_older_is_used);
 	tcase_add_test(test, after_a_row_was_missed_no_copy_of_it_is_used);
 	tcase_add_test(test, after_a_refusal_no_copy_of_the_row_is_used);

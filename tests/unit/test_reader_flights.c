@@ -209,6 +209,23 @@ START_TEST(the_old_answer_is_not_noted_as_seen)
 }
 END_TEST
 
+/* Somebody is shown a row of a listing, while an older read of it is still out. */
+START_TEST(what_was_shown_overtakes_a_read_that_began_before_it)
+{
+	struct slow slow = {LATCH_INIT, .hold = 1};
+	struct getter first;
+
+	begin_slow(&first, &ref, &slow);
+	fake_store_put(&new_row);
+	ck_assert(reader_shows(sample.engine.reader, &ref, 900));
+	ck_assert_int_eq(get(&ref), 900);
+	latch_open(&slow.latch);
+	ck_assert_int_eq(end_slow(&first), 7421);
+	put_copy(&old_row);
+	ck_assert_int_eq(get(&ref), 900);
+}
+END_TEST
+
 /* A read that nobody joins any more, since a copy was used meanwhile, is no younger than a save. */
 START_TEST(a_save_supersedes_a_read_that_cannot_be_joined)
 {
@@ -489,6 +506,7 @@ int main(void)
 	test = fixed(suite, "saves");
 	tcase_add_test(test, a_save_supersedes_the_read_that_began_before_it);
 	tcase_add_test(test, the_old_answer_is_not_noted_as_seen);
+	tcase_add_test(test, what_was_shown_overtakes_a_read_that_began_before_it);
 	tcase_add_test(test, a_save_supersedes_a_read_that_cannot_be_joined);
 	tcase_add_test(test, of_two_answers_neither_is_taken_for_the_younger);
 	tcase_add_test(test, a_superseded_read_fills_nothing_even_under_its_lease);

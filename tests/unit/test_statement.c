@@ -472,13 +472,17 @@ START_TEST(test_pins)
 {
 	const struct cell arrays[] = {{"{\"1\"}", 5}, {"{\"two\"}", 7}};
 
-	ck_assert_int_eq(statement_pin_page(&relation, NULL, NULL, 9, &statement), 0);
+	ck_assert_int_eq(statement_pin_keys(&relation, NULL, NULL, 9, &statement), 0);
 	ck_assert_str_eq(statement.sql, "SELECT t.\"id\" FROM ONLY \"s\".\"t\" AS t ORDER BY t.\"id\" USING"
 	                                " OPERATOR(\"pg_catalog\".<) NULLS LAST LIMIT 9");
 	statement_done(&statement);
-	ck_assert_int_eq(statement_pin_page(&relation, "v > 0 -- x", key(1), 9, &statement), 0);
+	ck_assert_int_eq(statement_pin_keys(&relation, "v > 0 -- x", key(1), 9, &statement), 0);
 	ck_assert_ptr_nonnull(strstr(statement.sql, " AND (\nv > 0 -- x\n) ORDER BY "));
 	ck_assert_uint_eq(statement.n, 1);
+	statement_done(&statement);
+	ck_assert_int_eq(statement_pin_page(&schema, &relation, "v > 0 -- x", key(1), 9, &statement), 0);
+	ck_assert_ptr_nonnull(strstr(statement.sql, " FROM ONLY \"s\".\"t\" AS t WHERE "));
+	ck_assert_ptr_nonnull(strstr(statement.sql, " AND (\nv > 0 -- x\n) ORDER BY "));
 	statement_done(&statement);
 	ck_assert_int_eq(statement_pin_check(&relation, "v > 0 -- x", &statement), 0);
 	ck_assert_str_eq(statement.sql, "SELECT pg_catalog.length((\nv > 0 -- x\n)::pg_catalog.text) FROM ONLY"

@@ -77,6 +77,28 @@ START_TEST(what_cannot_fit_is_refused_and_not_charged)
 }
 END_TEST
 
+/* There are 600 bytes already. */
+START_TEST(what_is_listed_takes_half_of_the_room_at_most_and_sheds_nothing)
+{
+	static const char bytes[ROOM];
+	struct version version = version_of(bytes, 100, NULL);
+	struct text *text;
+
+	ck_assert_ptr_null(text_new_listed(bytes, 100, &version, 7));
+	ck_assert_uint_eq(sheds, 0);
+	ck_assert_uint_eq(text_bytes(), 600);
+	text_unref(spare);
+	spare = text_of(400);
+	text = text_new_listed(bytes, 100, &version, 7);
+	ck_assert_ptr_nonnull(text);
+	ck_assert(text->listed && !spare->listed);
+	ck_assert_uint_eq(text->xid, 7);
+	ck_assert_uint_eq(text_bytes(), 500);
+	ck_assert_ptr_null(text_new_listed(bytes, 1, &version, 7));
+	text_unref(text);
+}
+END_TEST
+
 START_TEST(without_anybody_to_ask_it_is_refused)
 {
 	text_remove_shed(&spare);
@@ -108,6 +130,7 @@ int main(void)
 	tcase_add_test(test, what_fits_sheds_nothing);
 	tcase_add_test(test, what_nobody_needs_makes_room);
 	tcase_add_test(test, what_cannot_fit_is_refused_and_not_charged);
+	tcase_add_test(test, what_is_listed_takes_half_of_the_room_at_most_and_sheds_nothing);
 	tcase_add_test(test, without_anybody_to_ask_it_is_refused);
 	tcase_add_test(test, the_last_reference_frees);
 	suite_add_tcase(suite, test);

@@ -28,3 +28,9 @@ static inline int64_t clock_monotonic_ms(void)
 {
 	return clock_monotonic_us() / 1000;
 }
+
+/* Wait, or less if a signal comes. */
+static inline void clock_pause_us(int64_t us)
+{
+	nanosleep(&(struct timespec){us / 1000000, us % 1000000 * 1000}, NULL);
+}

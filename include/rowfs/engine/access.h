@@ -39,6 +39,9 @@ void access_note(struct access *access, pid_t program, uint32_t relation, const 
  * shall it be put there? Whatever was there before was worth it once. */
 bool access_admits(struct access *access, pid_t thread, uint32_t relation, const char *name, bool stale);
 
+/* Does the program walk through the table, and has not been at this row lately? */
+bool access_passes(struct access *access, pid_t program, uint32_t relation, const char *name);
+
 /* How often the row was read lately, as far as this mount can count. */
 enum { ACCESS_READS_MAX = 15 };
 unsigned access_reads(const struct access *access, uint32_t relation, const char *name);

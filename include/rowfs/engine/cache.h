@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "rowfs/base/buf.h"
 #include "rowfs/base/error.h"
@@ -63,6 +64,12 @@ struct cache_proof {
 	bool fresh;             /* that, and the relation has an epoch */
 };
 
+/* Are both of the same epochs? Then copies made under one count under the other. */
+static inline bool cache_proof_same(const struct cache_proof *a, const struct cache_proof *b)
+{
+	return strcmp(a->epoch, b->epoch) == 0 && strcmp(a->table, b->table) == 0;
+}
+
 /* One MGET of the heartbeat, both epochs and the row (R5): nothing of it is remembered between reads. As
  * cache_get(), and with CACHE_HIT, CACHE_MISS and CACHE_BUSY the proof of that very moment, which says whether
  * a value may be used or made at all; with CACHE_DOWN it is all "". `key_len` 0: only the proof is wanted, and
@@ -80,8 +87,9 @@ bool cache_lease(struct cache *cache, const char *key, size_t key_len, const str
                  const char *valid, char ret_token[CACHE_TOKEN_SIZE]);
 
 /* Store `value` if the key still holds `token`, until `px` milliseconds after that lease was taken: what was read
- * after it is no older then, however late Redis comes to the fill. Not awaited. */
-void cache_fill(struct cache *cache, const char *key, size_t key_len, const char *token,
+ * after it is no older then, however late Redis comes to the fill. The lease on the whole relation
+ * (engine/pinner.h) ends by it, since what is put there under that could be older. Not awaited. */
+void cache_fill(struct cache *cache, uint32_t relation, const char *key, size_t key_len, const char *token,
                 const void *value, size_t len, int64_t px);
 
 /* Give the lease back, if it still stands: others need not wait for its end. Not awaited. */

@@ -28,6 +28,10 @@ void follow_free(struct follow *follow); /* ends the thread; accepts NULL */
 /* Is everything said now? Takes no lock. */
 bool follow_live(struct follow *follow);
 
+/* For how long it is still, if nothing more is heard: until then what has not been marked is no older than max_staleness.
+ * 0: it is not. Takes no lock. */
+int64_t follow_rest_us(struct follow *follow);
+
 /* Is it live, and is this the epoch that it hears? */
 bool follow_hears(struct follow *follow, const char *epoch);
 

@@ -12,6 +12,8 @@
  * who read the others. What has queued for longer than the lane's patience is run next, marked `late`: it is to
  * say that it is busy, which takes no time, and the queue behind somebody's lock does not grow for ever.
  *
+ * A task that has more to do than others should wait for does a part of it, and queues itself again.
+ *
  * A task may call lane_run() itself. It must not wait for another task of the same lane that may still be
  * queued. */
 #pragma once
@@ -41,6 +43,10 @@ int lane_new(unsigned seats, int64_t patience_ms, struct lane **ret) _must_check
 void lane_free(struct lane *lane);
 
 void lane_run(struct lane *lane, struct lane_task *task);
+
+/* Only from a task's `run`: queue that task, or another, behind all that wait. It is run when the caller has left its seat, or
+ * before that by the holder of another; the caller must touch neither any more. */
+void lane_queue(struct lane *lane, struct lane_task *task);
 
 /* What a task says that is `late`: -EBUSY. */
 int lane_late(struct error *e);

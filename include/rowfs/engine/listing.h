@@ -1,6 +1,7 @@
-/* A table's rows as a directory handle reads them: pages in key order, one in memory at a time, so that
- * a table of any size starts at once and costs a page. Every entry comes with the version that its text
- * has, since `ls -l` and rsync trust st_size.
+/* A table's rows as a directory handle reads them: pages in key order, two in memory at a time, the one that is looked at and
+ * the next, so that a table of any size starts at once and costs two pages. Every entry comes with the version that its text
+ * has, since `ls -l` and rsync trust st_size; and with that text, as long as there is room, since who walks through a table
+ * opens what he has listed.
  *
  *   row number   0 ........ 99 | 100 ............ 1123 | 1124 …
  *   page              0        |           1           |  the current one: entries in memory
@@ -19,7 +20,11 @@ struct listing;
 struct listing_entry {
 	const char *name;
 	struct version version;
+	struct text *text; /* for listing_take_text() */
 };
+
+/* Longer texts are not kept with their entries. */
+enum { LISTING_TEXT_MAX = 1 << 16 };
 
 /* A page is about this many bytes of row text, and at most this many rows. How many rows it may have is guessed from
  * the page before; where they turn out to be much larger it is broken off, which costs a connection to say so. */
@@ -44,6 +49,13 @@ void listing_seek(struct listing *listing, uint64_t row, struct listing_request 
 
 /* The entry of a row of the current page, NULL if it is not there. Valid until the next seek. */
 const struct listing_entry *listing_at(const struct listing *listing, uint64_t row);
+
+/* The text of a row of the current page, for the one who asks first; else NULL, as where it is long, no feed tells when it
+ * changes, or memory is short. The caller releases it. */
+struct text *listing_take_text(struct listing *listing, uint64_t row) _must_check_;
+
+/* Is the table that is listed, as it was when the handle came about, what this relation says? */
+bool listing_is_of(const struct listing *listing, const struct relation *relation);
 
 /* Is it known that the table has no row number `row`? */
 bool listing_ended(const struct listing *listing, uint64_t row);

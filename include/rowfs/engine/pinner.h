@@ -6,8 +6,8 @@
  * before that, and it is put there only if the lease stands still. So nothing here needs the worker's own connection,
  * and whatever fails here leaves no copy that is wrong.
  *
- * Leases here do not expire, as those of readers do, since many keys are leased by one command; so every one must be given
- * back, and where that fails a sweep must follow (pinner_clean()), or the next worker's does. It finds all of them: a key's
+ * Leases on rows do not expire here, as those of readers do, since many keys are leased by one command; so every one must be
+ * given back, and where that fails a sweep must follow (pinner_clean()), or the next worker's does. It finds all of them: a key's
  * name is in the relation's set before the key is leased, or neither comes about.
  *
  * A connection of its own, used by one thread. Requests are sent without waiting, so that Redis works while
@@ -15,8 +15,10 @@
  *
  *   pinner_lease(1)  pinner_lease(2)  pinner_await(1)  SELECT  pinner_settle(1)  pinner_lease(3)  pinner_await(2) …
  *
- * After any failure but -ENOSPC close it. */
+ * After any failure but -ENOSPC, and -EAGAIN where that is said, close it. */
 #pragma once
+
+#include <inttypes.h>
 
 #include "rowfs/base/buf.h"
 #include "rowfs/base/error.h"
@@ -40,8 +42,9 @@ enum pin_found {
 /* What becomes of a key: a byte for each. */
 enum pin_action {
 	PIN_NONE = '-',
-	PIN_FILL = 'S',    /* put the value there, if the lease stands */
-	PIN_RELEASE = 'R', /* give the lease back */
+	PIN_FILL = 'S',     /* put the value there, if the lease stands */
+	PIN_RELEASE = 'R',  /* give the lease back, and forget the name */
+	PIN_POSTPONE = 'P', /* give the lease back; the name stays, so that it is known when its turn comes again */
 };
 
 /* Of a value, in a buffer of all. */
@@ -92,8 +95,36 @@ void pinner_disown(struct pinner *pinner);
  * not: sweep. */
 int pinner_finish(struct pinner *pinner, struct error *e) _must_check_;
 
+/* --- Pages of rows at once ---------------------------------------------------------------------
+ *
+ * Where nothing of a relation is pinned yet, one lease on all of it saves those on its rows: a key that the worker drops
+ * whenever it drops a row of the relation, and before that; so does whoever fills one (cache_fill(), pinner_settle()). While
+ * it stands, nothing that was read after it was taken has been dropped since, and what is put there replaces nothing that
+ * is later (docs/models/cache.pml, R1).
+ *
+ *   pinner_take  SELECT  pinner_put  pinner_await_put  pinner_put  pinner_await_put  …  pinner_leave */
+#define PINNER_RELATION_LEASE "l:%" PRIu32
+
+/* Take the lease, and the epochs of before. Awaited; nothing may be out. -EAGAIN: a change has come already. */
+int pinner_take(struct pinner *pinner, uint32_t relation, struct cache_proof *ret_proof, struct error *e) _must_check_;
+
+/* Put a copy under each key, PINNER_PIECE at most, if the lease stands; all of them or none. Sent. */
+int pinner_put(struct pinner *pinner, const struct pinner_keys *keys, const struct pin_value *values,
+	       const struct buf *bytes, struct error *e) _must_check_;
+
+/* What became of it, and does the lease stand still? Awaited. -ENOSPC: Redis is full; nothing was put. */
+int pinner_await_put(struct pinner *pinner, bool *ret_put, bool *ret_stands, struct error *e) _must_check_;
+
+/* Give the lease back, also after -ENOSPC. Awaited; nothing may be out. */
+int pinner_leave(struct pinner *pinner, uint32_t relation, struct error *e) _must_check_;
+
+/* --- Room -------------------------------------------------------------------------------------- */
+
 /* The room in Redis. Awaited; nothing may be out. */
 int pinner_room(struct pinner *pinner, struct pinner_room *ret, struct error *e) _must_check_;
+
+/* Have that answered, unless it was a moment ago. As pinner_room(). */
+int pinner_look_at_room(struct pinner *pinner, struct error *e) _must_check_;
 
 /* What there was by the last answer, less what was sent since. */
 struct pinner_room pinner_room_left(const struct pinner *pinner);
@@ -125,8 +156,8 @@ int pinner_count(struct pinner *pinner, uint32_t relation, uint64_t *ret, struct
 /* The relations of which something may have been pinned, by whichever worker; uint32_t each, appended. */
 int pinner_marked(struct pinner *pinner, struct buf *ret, struct error *e) _must_check_;
 
-/* A step of going through what was pinned of a relation: a copy that begins with `valid` stays; NULL: none does.
- * *cursor begins with 0, and is 0 after the last step. */
+/* A step of going through what was pinned of a relation: a copy that begins with `valid` stays; NULL: none does. The first
+ * also ends a lease on the whole. *cursor begins with 0, and is 0 after the last step. */
 int pinner_sweep(struct pinner *pinner, uint32_t relation, const char *valid, uint64_t *cursor, struct error *e)
 	_must_check_;
 

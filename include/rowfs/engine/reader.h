@@ -10,7 +10,7 @@
  * PostgreSQL for the columns that it lacks (engine/join.h), without lease and fill.
  *
  * Rules that keep a copy from outliving what it copies: the lease stands before the SELECT begins; a fill
- * goes in only while the lease does; a save drops the copy, lease included, and *supersedes* a flight
+ * goes in only while the lease does; a save, or the worker for it, drops the copy, lease included, and *supersedes* a flight
  * that began before it, so that no later reader joins it and its fill is not made. Nor does anybody join one that
  * began before the row was marked, or before a copy of it was used: it may be older than what was read since.
  *
@@ -98,6 +98,11 @@ int reader_read(struct reader *reader, const struct rowref *ref, enum store_set 
 
 /* The transaction of which this mount saw the row last; 0: unknown. It was so at some time before this. */
 uint32_t reader_seen(struct reader *reader, const struct rowref *ref);
+
+/* May somebody be shown what transaction `xid` made of the row: read from PostgreSQL a while ago, by nobody, and unchanged
+ * since as far as this mount has been told? Not if something else was seen of the row meanwhile. If so, after this returns no
+ * read of this mount gives what was before. */
+bool reader_shows(struct reader *reader, const struct rowref *ref, uint32_t xid);
 
 /* This mount changed the row in transaction `xid` (0: unknown, or the row is gone). After this returns no
  * read of this mount gives what was before. */

@@ -24,6 +24,7 @@ struct text {
 	uint32_t xid; /* xmin of the row, 0 where it has none */
 	bool copied;  /* out of Redis, so the row may have changed for up to ttl before it was read */
 	bool bare;    /* nothing but its version is known: there are no data. Only for who asked for no more */
+	bool listed;  /* it came with a listing, so nobody need have read the row: who is shown it now has */
 	bool merged;  /* made of a save that left others' changes in the row, which this text does not show */
 	struct version version;
 	size_t len;
@@ -50,6 +51,9 @@ struct version version_of(const char *data, size_t len, const struct timespec *m
 /* Copy `data`. NULL if there is no memory, or if memory_max would be passed. */
 struct text *text_new(const char *data, size_t len, const struct version *version, uint32_t xid)
 	_must_check_;
+
+/* A listed one, for whoever can do without: also NULL if half of memory_max would be passed, and for it nothing is shed. */
+struct text *text_new_listed(const char *data, size_t len, const struct version *version, uint32_t xid) _must_check_;
 
 /* A bare one, out of Redis. NULL if there is no memory. */
 struct text *text_new_bare(const struct version *version, uint32_t xid) _must_check_;
@@ -78,9 +82,9 @@ uint64_t text_bytes(void);
 int text_charge(int64_t bytes);
 
 /* Whoever holds texts that nobody needs, only in case: called, the last that was added first, until a charge
- * fits. The caller of text_charge() or text_new() may hold locks of his own, so `fn` takes none but one under
- * which nobody charges or takes another. Added before there is a second thread, and removed, by its `arg`, when there
+ * fits. The caller of text_charge() or text_new() may hold locks of his own, so `fn` takes none but such under
+ * which nobody charges or takes another, one at a time. Added before there is a second thread, and removed, by its `arg`, when there
  * is none any more. TEXT_SHEDS at most. */
-enum { TEXT_SHEDS = 2 };
+enum { TEXT_SHEDS = 3 };
 void text_add_shed(void (*fn)(void *arg), void *arg);
 void text_remove_shed(const void *arg);

@@ -61,9 +61,11 @@ int statement_page(const struct schema *schema, const struct relation *relation,
 		   const struct cells *after, unsigned limit, struct statement *ret) _must_check_;
 
 /* For pinning (model/placement.h); `hot` is SQL over the relation's columns, or NULL for all rows. Of relations whose key
- * is columns that are never NULL. Keys only, in key order, at most `limit` after `after`: */
-int statement_pin_page(const struct relation *relation, const char *hot, const struct cells *after, unsigned limit,
+ * is columns that are never NULL. Keys only, or whole rows; in key order, at most `limit` after `after`: */
+int statement_pin_keys(const struct relation *relation, const char *hot, const struct cells *after, unsigned limit,
 		       struct statement *ret) _must_check_;
+int statement_pin_page(const struct schema *schema, const struct relation *relation, const char *hot,
+		       const struct cells *after, unsigned limit, struct statement *ret) _must_check_;
 
 /* Nothing, from PostgreSQL having planned it; without parameters, so a predicate with one fails. What is no condition of
  * its own, as `true) OR (true`, is none where the cast of its end to text comes first. */
