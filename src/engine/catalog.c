@@ -91,7 +91,8 @@ static int load_now(struct catalog *catalog)
 }
 
 /* `known` is out of date: have another, unless there is one. A reading that is on its way may have begun too early
- * to see why; what counts is one that begins from now on, ours or somebody else's. */
+ * to see why; what counts, unless another has come since `known`, is one that begins from now on, ours or somebody
+ * else's. */
 static int renew(struct catalog *catalog, const struct schema *known)
 {
 	bool early;
@@ -99,7 +100,7 @@ static int renew(struct catalog *catalog, const struct schema *known)
 	int r = 0;
 
 	pthread_mutex_lock(&catalog->lock);
-	early = catalog->loading;
+	early = catalog->loading && catalog->current == known;
 	before = catalog->begun;
 	while (catalog->loading)
 		pthread_cond_wait(&catalog->loaded, &catalog->lock);

@@ -162,6 +162,32 @@ START_TEST(many_who_need_it_read_it_once)
 }
 END_TEST
 
+/* A thread that came late, when the second was on its way, took the first's for out of date too. */
+START_TEST(who_knows_an_older_one_than_there_is_reads_none)
+{
+	struct schema *known = catalog_get(catalog);
+	struct latch latch = LATCH_INIT;
+	struct renewal renewal;
+	pthread_t poller;
+
+	change_to(2);
+	catalog_renew(catalog, known);
+	change_to(3);
+	hold = &latch;
+	ck_assert_int_eq(pthread_create(&poller, NULL, poll_catalog, NULL), 0);
+	latch_await(&latch, 1);
+	start(&renewal, known);
+	/* Time to come while the poll reads. */
+	nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
+	latch_open(&latch);
+	pthread_join(renewal.thread, NULL);
+	pthread_join(poller, NULL);
+	ck_assert_uint_ge(renewal.after, 2);
+	ck_assert_uint_eq(loads, 3);
+	schema_unref(known);
+}
+END_TEST
+
 /* A poll had begun to read before the DDL: its snapshot was put over the one that a reader had fetched after it,
  * or passed for that. */
 START_TEST(an_older_snapshot_never_comes_over_a_newer_one)
@@ -215,6 +241,7 @@ int main(void)
 	tcase_add_test(test, a_suspicion_lasts_until_the_catalog_was_read);
 	tcase_add_test(test, what_was_renewed_already_is_not_read_again);
 	tcase_add_test(test, many_who_need_it_read_it_once);
+	tcase_add_test(test, who_knows_an_older_one_than_there_is_reads_none);
 	tcase_add_test(test, an_older_snapshot_never_comes_over_a_newer_one);
 	tcase_add_test(test, a_server_that_is_gone_takes_no_tables_along);
 	suite_add_tcase(suite, test);
