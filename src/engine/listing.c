@@ -349,18 +349,12 @@ const struct listing_entry *listing_at(const struct listing *listing, uint64_t r
 		       : NULL;
 }
 
-struct text *listing_take_text(struct listing *listing, uint64_t row)
+struct text *listing_text(const struct listing *listing, uint64_t row)
 {
 	const struct listing_entry *entry = listing_at(listing, row);
-	struct text *text = NULL;
 
-	if (entry) {
-		struct listing_entry *own = &listing->page->entries[entry - listing->page->entries];
-
-		text = own->text;
-		own->text = NULL;
-	}
-	return text;
+	return entry && entry->text_at && listing->page->texts ? text_page_get(listing->page->texts, entry->text_at) :
+								 NULL;
 }
 
 bool listing_is_of(const struct listing *listing, const struct relation *relation)

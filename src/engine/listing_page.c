@@ -30,8 +30,9 @@ bool page_start_equal(const struct page_start *a, const struct page_start *b)
 
 void page_clear(struct page *page)
 {
-	for (size_t i = 0; i < page->n_entries; i++)
-		text_unref(page->entries[i].text);
+	text_page_unref(page->texts);
+	page->texts = NULL;
+	buf_reset(&page->printed);
 	buf_reset(&page->names);
 	cells_done(&page->last);
 	page->n_entries = page->n_cells = 0;
@@ -47,7 +48,7 @@ void page_done(struct page *page)
 	free(page->entries);
 	buf_done(&page->names);
 	buf_done(&page->key);
-	buf_done(&page->text);
+	buf_done(&page->printed);
 }
 
 unsigned page_next_limit(const struct page *page)
@@ -94,9 +95,10 @@ static int take_row(const struct reading *reading, const struct cell *cells, siz
 {
 	const struct relation *relation = reading->source->relation;
 	struct page *page = reading->page;
-	size_t n_key = relation_key_len(relation), offset = page->names.len;
+	size_t n_key = relation_key_len(relation), name = page->names.len, at, len;
 	struct cell key[KEY_PARTS_MAX];
 	struct listing_entry *entry;
+	const char *text;
 	struct row_view view;
 	int r = row_view(relation, cells, n, &view);
 
@@ -106,19 +108,25 @@ static int take_row(const struct reading *reading, const struct cell *cells, siz
 	row_view_key(relation, &view, key);
 	if (same_as_last(page, key, n_key))
 		return 0;
-	buf_reset(&page->text);
-	json_print(relation, view.cells, &page->text);
+	at = text_page_begin(&page->printed);
+	json_print(relation, view.cells, &page->printed);
 	name_print(key, n_key, &page->names);
 	buf_addc(&page->names, '\0');
-	if (page->text.failed || page->names.failed || note_key(page, key, n_key) < 0)
+	if (page->printed.failed || page->names.failed || note_key(page, key, n_key) < 0)
 		return -ENOMEM;
-	page->bytes += page->text.len;
+	text = text_page_printed(&page->printed, at, &len);
+	page->bytes += len;
 	entry = &page->entries[page->n_entries++];
-	entry->name = (const char *)(uintptr_t)offset; /* the buffer may still move */
-	entry->version = version_of(page->text.data, page->text.len, view.has_mtime ? &view.mtime : NULL);
-	entry->text = page->fed && page->text.len <= LISTING_TEXT_MAX
-			      ? text_new_listed(page->text.data, page->text.len, &entry->version, view.xid)
-			      : NULL;
+	*entry = (struct listing_entry){
+		.name = (const char *)(uintptr_t)name, /* the buffer may still move */
+		.version = version_of(text, len, view.has_mtime ? &view.mtime : NULL),
+	};
+	if (page->fed && len <= LISTING_TEXT_MAX) {
+		text_page_end(&page->printed, at, &entry->version, view.xid);
+		entry->text_at = at;
+	} else {
+		buf_resize(&page->printed, at);
+	}
 	return page->bytes < LISTING_BREAK_BYTES ? 0 : PAGE_FULL;
 }
 
@@ -153,9 +161,10 @@ static int run(struct page *page, const struct page_source *source, const atomic
 	return r;
 }
 
-/* Names and the last key stand still now. */
+/* Names, texts and the last key stand still now. */
 static int settle(struct page *page)
 {
+	page->texts = page->fed ? text_page_finish(&page->printed) : NULL;
 	for (size_t i = 0; i < page->n_entries; i++)
 		page->entries[i].name = page->names.data + (uintptr_t)page->entries[i].name;
 	page->end = page->read < page->start.limit && !page->broken;

@@ -24,7 +24,8 @@ struct page {
 	struct buf key;   /* of the last row, */
 	struct cell cells[KEY_PARTS_MAX]; /* which are in there, */
 	size_t n_cells;   /* so many; 0: there is none yet */
-	struct buf text;  /* of a row that is being printed */
+	struct buf printed; /* texts that the page may keep, and the one that is being printed; */
+	struct text_page *texts; /* once it is whole; NULL: it keeps none */
 	int64_t began_us;
 	uint64_t mark;
 	bool fed;

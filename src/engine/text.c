@@ -1,6 +1,7 @@
 #include "rowfs/engine/text.h"
 
 #include <errno.h>
+#include <stdalign.h>
 #include <string.h>
 #include <xxhash.h>
 
@@ -103,7 +104,8 @@ static void text_init(struct text *text, size_t len, const struct version *versi
 {
 	atomic_init(&text->refs, 1);
 	text->xid = xid;
-	text->copied = text->bare = text->listed = text->merged = false;
+	text->listed = 0;
+	text->copied = text->bare = text->merged = false;
 	text->version = *version;
 	text->len = len;
 }
@@ -126,15 +128,6 @@ static struct text *text_make(const char *data, size_t len, const struct version
 struct text *text_new(const char *data, size_t len, const struct version *version, uint32_t xid)
 {
 	return text_charge((int64_t)len) < 0 ? NULL : text_make(data, len, version, xid);
-}
-
-struct text *text_new_listed(const char *data, size_t len, const struct version *version, uint32_t xid)
-{
-	struct text *text = fits((int64_t)len, limit / 2) ? text_make(data, len, version, xid) : NULL;
-
-	if (text)
-		text->listed = true;
-	return text;
 }
 
 struct text *text_new_bare(const struct version *version, uint32_t xid)
@@ -175,14 +168,91 @@ struct text *text_finish(struct buf *out, const struct timespec *mtime, uint32_t
 	return text;
 }
 
+/* --- Pages ------------------------------------------------------------------------------------ */
+
+struct text_page {
+	_Atomic unsigned refs; /* of its texts, too, which have none of their own */
+	size_t size;
+	alignas(struct text) char texts[];
+};
+
+size_t text_page_begin(struct buf *out)
+{
+	size_t end = out->len ? out->len : sizeof(struct text_page);
+	size_t at = (end + alignof(struct text) - 1) / alignof(struct text) * alignof(struct text);
+
+	buf_resize(out, at + offsetof(struct text, data));
+	return at;
+}
+
+const char *text_page_printed(const struct buf *out, size_t at, size_t *ret_len)
+{
+	at += offsetof(struct text, data);
+	*ret_len = out->len - at;
+	return out->data + at;
+}
+
+void text_page_end(struct buf *out, size_t at, const struct version *version, uint32_t xid)
+{
+	size_t len = out->len - at - offsetof(struct text, data);
+
+	buf_addc(out, '\0');
+	if (out->failed)
+		return;
+	text_init((struct text *)(void *)(out->data + at), len, version, xid);
+	((struct text *)(void *)(out->data + at))->listed = (uint32_t)at;
+}
+
+struct text_page *text_page_finish(struct buf *out)
+{
+	struct text_page *page;
+	size_t size = out->len;
+
+	if (out->failed || size == 0 || size > UINT32_MAX || !fits((int64_t)size, limit / 2)) {
+		buf_reset(out);
+		return NULL;
+	}
+	page = realloc(out->data, size);
+	if (!page)
+		page = (struct text_page *)(void *)out->data;
+	*out = (struct buf){0};
+	atomic_init(&page->refs, 1);
+	page->size = size;
+	return page;
+}
+
+void text_page_unref(struct text_page *page)
+{
+	if (!page || atomic_fetch_sub_explicit(&page->refs, 1, memory_order_acq_rel) != 1)
+		return;
+	(void)text_charge(-(int64_t)page->size);
+	free(page);
+}
+
+struct text *text_page_get(struct text_page *page, size_t at)
+{
+	return text_ref((struct text *)(void *)((char *)page + at));
+}
+
+static struct text_page *page_of(struct text *text)
+{
+	return (struct text_page *)(void *)((char *)text - text->listed);
+}
+
+/* --- References ------------------------------------------------------------------------------- */
+
 struct text *text_ref(struct text *text)
 {
-	atomic_fetch_add_explicit(&text->refs, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(text->listed ? &page_of(text)->refs : &text->refs, 1, memory_order_relaxed);
 	return text;
 }
 
 void text_unref(struct text *text)
 {
+	if (text && text->listed) {
+		text_page_unref(page_of(text));
+		return;
+	}
 	if (!text || atomic_fetch_sub_explicit(&text->refs, 1, memory_order_acq_rel) != 1)
 		return;
 	(void)text_charge(-(int64_t)text->len);

@@ -321,7 +321,7 @@ static bool put_row(struct reply *reply, uint64_t number, const struct listing_e
 		return false;
 	if (reply->plus && nodes_give(mount->nodes, directory->node, &directory->giving)) {
 		if (reply->keeps_texts)
-			text = listing_take_text(directory->listing, number);
+			text = listing_text(directory->listing, number);
 		node = nodes_get_row(mount->nodes, directory->node, row->name, oid, ino, &row->version,
 				     text, &look, &belief);
 	}

@@ -1,5 +1,6 @@
 /* Texts that LOOKUP, OPEN or a listing has read, for the OPEN that follows. */
 #include <pthread.h>
+#include <stdlib.h>
 
 #include "node_table.h"
 
@@ -11,61 +12,103 @@ static void drop_text(struct keep *keep)
 	keep->text = NULL;
 }
 
+static struct keep *oldest(const struct keep_ring *ring)
+{
+	return &ring->places[ring->from % ring->size];
+}
+
 static void drop_oldest(struct nodes *nodes, struct keep_ring *ring)
 {
-	struct node *node = ring->nodes[ring->from++ % ring->size];
+	struct keep *keep = oldest(ring);
+	struct node *node = keep->node;
 
-	if (node->keep && node->keep->ring == ring) { /* else it has moved to the other */
-		drop_text(node->keep);
-		free(node->keep);
-		node->keep = NULL;
-	}
+	ring->from++;
+	if (!node)
+		return;
+	drop_text(keep);
+	node->keep = NULL;
 	node->refs--;
 	node_maybe_free(nodes, node);
+}
+
+static void give_back(struct keep_ring *ring)
+{
+	if (ring->from == ring->to) {
+		free(ring->places);
+		ring->places = NULL;
+	}
 }
 
 void node_drop_all_kept(struct nodes *nodes)
 {
 	struct keep_ring *const rings[] = {&nodes->read, &nodes->listed};
 
-	for (size_t i = 0; i < sizeof rings / sizeof *rings; i++)
+	for (size_t i = 0; i < sizeof rings / sizeof *rings; i++) {
 		while (rings[i]->from != rings[i]->to)
 			drop_oldest(nodes, rings[i]);
+		give_back(rings[i]);
+	}
+}
+
+/* Puts a node with its reference, and what is kept of it, into the youngest place. */
+static struct keep *enter(struct keep_ring *ring, struct node *node, struct text *text)
+{
+	struct keep *keep = &ring->places[ring->to++ % ring->size];
+
+	*keep = (struct keep){.node = node, .text = text, .ring = ring};
+	node->keep = keep;
+	return keep;
+}
+
+void node_drop_listed(struct nodes *nodes, uint32_t relation)
+{
+	struct keep_ring *ring = &nodes->listed;
+
+	for (unsigned n = ring->to - ring->from; n > 0; n--) {
+		struct keep keep = *oldest(ring);
+
+		if (!keep.node || keep.node->relation == relation) {
+			drop_oldest(nodes, ring);
+		} else {
+			ring->from++;
+			(void)enter(ring, keep.node, keep.text);
+		}
+	}
+	give_back(ring);
 }
 
 /* One that nobody marks serves the OPEN that belongs to its LOOKUP, and nothing after that. */
-static bool has_expired(const struct node *node, int64_t now_us)
+static bool has_expired(const struct keep *keep, int64_t now_us)
 {
-	return !node->fed && (!node->keep || now_us - node->keep->us > CONTENDED_US);
+	return !keep->node || (!keep->node->fed && now_us - keep->us > CONTENDED_US);
 }
 
 static void make_room(struct nodes *nodes, struct keep_ring *ring, size_t bytes, int64_t now_us)
 {
 	while (ring->from != ring->to &&
 	       (ring->bytes + bytes > ring->bytes_max || ring->to - ring->from == ring->size ||
-		has_expired(ring->nodes[ring->from % ring->size], now_us)))
+		has_expired(oldest(ring), now_us)))
 		drop_oldest(nodes, ring);
 }
 
 /* Most mounts are never walked through. */
 static bool has_places(struct keep_ring *ring)
 {
-	if (!ring->nodes)
-		ring->nodes = calloc(ring->size, sizeof *ring->nodes);
-	return ring->nodes;
+	if (!ring->places)
+		ring->places = calloc(ring->size, sizeof *ring->places);
+	return ring->places;
 }
 
-/* Puts the node into the ring, from the other if it is there, with one reference more. */
-static struct keep *enter(struct keep_ring *ring, struct node *node)
+/* The node's place in the ring; it leaves the other. */
+static struct keep *place_in(struct keep_ring *ring, struct node *node)
 {
-	if (!node->keep)
-		node->keep = calloc(1, sizeof *node->keep);
-	if (!node->keep || node->keep->ring == ring)
+	if (node->keep && node->keep->ring == ring)
 		return node->keep;
-	node->keep->ring = ring;
-	node->refs++;
-	ring->nodes[ring->to++ % ring->size] = node;
-	return node->keep;
+	if (node->keep)
+		node->keep->node = NULL;
+	else
+		node->refs++;
+	return enter(ring, node, NULL);
 }
 
 void node_keep(struct nodes *nodes, struct node *node, struct text *text, pid_t pid)
@@ -82,13 +125,11 @@ void node_keep(struct nodes *nodes, struct node *node, struct text *text, pid_t 
 		return;
 	node->refs++; /* it stays alive while room is made */
 	make_room(nodes, ring, text->len, now);
-	keep = enter(ring, node);
-	if (keep) {
-		keep->text = text_ref(text);
-		keep->pid = pid;
-		keep->us = text->listed ? 0 : now; /* nobody has looked */
-		ring->bytes += text->len;
-	}
+	keep = place_in(ring, node);
+	keep->text = text_ref(text);
+	keep->pid = pid;
+	keep->us = text->listed ? 0 : now; /* nobody has looked */
+	ring->bytes += text->len;
 	node->refs--;
 }
 

@@ -10,15 +10,16 @@
 
 /* What LOOKUP, or a listing, has read, for the OPEN that follows. */
 struct keep {
-	struct keep_ring *ring; /* that the node is in */
-	struct text *text;      /* NULL: not any more */
-	pid_t pid;              /* who looked */
+	struct node *node; /* with a reference; NULL: it has gone to another place since */
+	struct text *text; /* NULL: not any more */
+	struct keep_ring *ring;
+	pid_t pid;         /* who looked */
 	int64_t us;
 };
 
-/* Nodes that have a `keep`, oldest first, each with a reference. */
+/* Texts that are kept, oldest first. */
 struct keep_ring {
-	struct node **nodes; /* [from, to), modulo the size; NULL: none were kept yet */
+	struct keep *places; /* [from, to), modulo the size; NULL: none are */
 	unsigned size, from, to;
 	size_t bytes, bytes_max;
 };
@@ -107,3 +108,4 @@ int64_t node_refused_us(const struct nodes *nodes, uint64_t ino, pid_t pid);
  * or 0. */
 void node_keep(struct nodes *nodes, struct node *node, struct text *text, pid_t pid);
 void node_drop_all_kept(struct nodes *nodes);
+void node_drop_listed(struct nodes *nodes, uint32_t relation);

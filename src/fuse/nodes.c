@@ -200,8 +200,6 @@ void nodes_free(struct nodes *nodes)
 			free(node);
 		}
 	node_index_done(&nodes->index);
-	free(nodes->read.nodes);
-	free(nodes->listed.nodes);
 	pthread_mutex_destroy(&nodes->lock);
 	free(nodes);
 }
@@ -364,7 +362,9 @@ bool nodes_give(struct nodes *nodes, struct node *table, struct giving *giving)
 	if (giving->uses != table->more->uses)
 		*giving = (struct giving){.uses = table->more->uses};
 	give = giving->n < GIVEN_MAX;
-	giving->n += give;
+	if (giving->n == GIVEN_MAX)
+		node_drop_listed(nodes, table->relation);
+	giving->n += giving->n <= GIVEN_MAX;
 	nodes_unlock(nodes);
 	return give;
 }

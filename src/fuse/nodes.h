@@ -305,10 +305,11 @@ enum { GIVING_BATCH = 100000, GIVING_PAUSE_US = 20000 };
 
 struct giving {
 	uint64_t uses; /* of the table, when it was last looked at */
-	unsigned n;    /* given since */
+	unsigned n;    /* given since; one more: and those that came with a text need it no longer */
 };
 
-/* Is the next name of this table's listing to come with its node? */
+/* Is the next name of this table's listing to come with its node? Where none is for the first time the texts that have come
+ * with the table's names go: nobody reads what he lists. */
 bool nodes_give(struct nodes *nodes, struct node *table, struct giving *giving);
 
 /* The kernel keeps one copy of a directory's listing, and looks in it for the offset at which a handle goes on. But

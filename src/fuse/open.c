@@ -211,15 +211,15 @@ static void open_pending(struct call *call, struct text *base, struct name_hold 
 }
 
 /* What was listed is for who walks through the table; what anybody else reads goes its usual way, so that Redis has what is
- * wanted again. */
-static bool may_show(struct call *call, const struct text *kept)
+ * wanted again. A copy, since a program may hold it for long. */
+static struct text *walkers_text(struct call *call, const struct text *listed)
 {
 	struct engine *engine = &call->mount->engine;
 
-	if (!kept->listed)
-		return true;
-	return access_passes(engine->access, process_group(call->asker.pid), call->relation, call->row_name) &&
-	       reader_shows(engine->reader, &call->ref, kept->xid);
+	if (!access_passes(engine->access, process_group(call->asker.pid), call->relation, call->row_name) ||
+	    !reader_shows(engine->reader, &call->ref, listed->xid))
+		return NULL;
+	return text_new(listed->data, listed->len, &listed->version, listed->xid);
 }
 
 static void open_row(struct call *call)
@@ -249,7 +249,13 @@ static void open_row(struct call *call)
 	}
 	live = follow_live(mount->engine.follow);
 	kept = nodes_kept(mount->nodes, call->node, live, call->asker.pid, &look.mark);
-	if (!kept || !may_show(call, kept)) {
+	if (kept && kept->listed) {
+		struct text *own = walkers_text(call, kept);
+
+		text_unref(kept);
+		kept = own;
+	}
+	if (!kept) {
 		call_read(call, open_row_done);
 		return;
 	}

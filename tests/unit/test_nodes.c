@@ -59,17 +59,39 @@ static const char *opened(struct node *node, pid_t pid)
 	return data;
 }
 
-/* A listing, under a feed or not, finds the row of a name to be `data`. */
-static struct node *list_row(const char *name, const char *data, bool fed)
+/* As of a page of one row. */
+static struct text *listed_text(const char *data, const struct version *version)
+{
+	struct buf out = {0};
+	size_t at = text_page_begin(&out);
+	struct text_page *page;
+	struct text *text;
+
+	buf_adds(&out, data);
+	text_page_end(&out, at, version, 0);
+	page = text_page_finish(&out);
+	ck_assert_ptr_nonnull(page);
+	text = text_page_get(page, at);
+	text_page_unref(page);
+	return text;
+}
+
+/* A listing of a directory, under a feed or not, finds the row of a name to be `data`. */
+static struct node *list_row_of(struct node *directory, uint32_t relation, const char *name, const char *data, bool fed)
 {
 	struct look look = {.began_us = clock_monotonic_us(), .mark = marks_now(marks), .fed = fed, .listing = true};
 	struct version version = version_of(data, strlen(data), NULL);
-	_cleanup_text_ struct text *text = text_new_listed(data, strlen(data), &version, 0);
+	_cleanup_text_ struct text *text = listed_text(data, &version);
 	enum belief belief;
-	struct node *node = nodes_get_row(nodes, table, name, TABLE, INO, &version, text, &look, &belief);
+	struct node *node = nodes_get_row(nodes, directory, name, relation, INO, &version, text, &look, &belief);
 
 	ck_assert_ptr_nonnull(node);
 	return node;
+}
+
+static struct node *list_row(const char *name, const char *data, bool fed)
+{
+	return list_row_of(table, TABLE, name, data, fed);
 }
 
 /* Is an OPEN given a text without asking, while the feed is live or not? */
@@ -537,13 +559,20 @@ END_TEST
 /* Who only lists is given so many nodes, and more when somebody asks for a row. */
 START_TEST(nodes_are_given_while_somebody_uses_them)
 {
+	struct node *other_table = nodes_get(nodes, nodes_root(nodes), "other", NODE_TABLE, TABLE + 1, 2), *own, *others;
 	struct giving giving = {0}, other = {0};
 
 	for (int i = 0; i < GIVEN_MAX; i++)
 		ck_assert(nodes_give(nodes, table, &giving));
+	own = list_row("2.json", "listed", true);
+	others = list_row_of(other_table, TABLE + 1, "2.json", "listed", true);
+	ck_assert(is_kept(own, true));
 	ck_assert(!nodes_give(nodes, table, &giving));
-	list_row("2.json", "listed", true); /* that is no use */
+	ck_assert(!is_kept(own, true)); /* nobody reads what he lists */
+	ck_assert(is_kept(others, true));
+	own = list_row("3.json", "listed", true); /* that is no use, */
 	ck_assert(!nodes_give(nodes, table, &giving));
+	ck_assert(is_kept(own, true)); /* but another may list, too */
 	ck_assert(nodes_give(nodes, table, &other));
 	look_up("one", PID);
 	for (int i = 0; i < GIVEN_MAX; i++)

@@ -77,25 +77,69 @@ START_TEST(what_cannot_fit_is_refused_and_not_charged)
 }
 END_TEST
 
+enum { PRINTED = 3 };
+
+/* A page of texts, the middle one of which was taken back. */
+static struct text_page *page_of(size_t at[PRINTED])
+{
+	struct buf out = {0};
+
+	for (unsigned i = 0; i < PRINTED; i++) {
+		struct version version;
+		const char *printed;
+		size_t len;
+
+		at[i] = text_page_begin(&out);
+		buf_addf(&out, "row %u", i);
+		printed = text_page_printed(&out, at[i], &len);
+		ck_assert_uint_eq(len, 5);
+		version = version_of(printed, len, NULL);
+		if (i == 1)
+			buf_resize(&out, at[i]);
+		else
+			text_page_end(&out, at[i], &version, i);
+	}
+	ck_assert_uint_eq(at[1], at[2]);
+	return text_page_finish(&out);
+}
+
+START_TEST(a_page_stays_as_long_as_one_of_its_texts)
+{
+	size_t at[PRINTED];
+	struct text_page *page;
+	struct text *first, *last;
+
+	text_unref(spare);
+	spare = NULL;
+	page = page_of(at);
+	ck_assert_ptr_nonnull(page);
+	first = text_page_get(page, at[0]);
+	last = text_page_get(page, at[2]);
+	text_page_unref(page);
+	ck_assert_str_eq(first->data, "row 0");
+	ck_assert_str_eq(last->data, "row 2");
+	ck_assert(first->listed && last->listed);
+	ck_assert_uint_eq(last->xid, 2);
+	ck_assert_uint_eq(last->len, 5);
+	ck_assert_uint_ge(text_bytes(), 2 * sizeof *last);
+	text_unref(text_ref(first));
+	text_unref(first);
+	ck_assert_str_eq(last->data, "row 2");
+	text_unref(last);
+	ck_assert_uint_eq(text_bytes(), 0);
+}
+END_TEST
+
 /* There are 600 bytes already. */
 START_TEST(what_is_listed_takes_half_of_the_room_at_most_and_sheds_nothing)
 {
-	static const char bytes[ROOM];
-	struct version version = version_of(bytes, 100, NULL);
-	struct text *text;
+	size_t at[PRINTED];
+	struct buf none = {0};
 
-	ck_assert_ptr_null(text_new_listed(bytes, 100, &version, 7));
+	ck_assert_ptr_null(page_of(at));
 	ck_assert_uint_eq(sheds, 0);
 	ck_assert_uint_eq(text_bytes(), 600);
-	text_unref(spare);
-	spare = text_of(400);
-	text = text_new_listed(bytes, 100, &version, 7);
-	ck_assert_ptr_nonnull(text);
-	ck_assert(text->listed && !spare->listed);
-	ck_assert_uint_eq(text->xid, 7);
-	ck_assert_uint_eq(text_bytes(), 500);
-	ck_assert_ptr_null(text_new_listed(bytes, 1, &version, 7));
-	text_unref(text);
+	ck_assert_ptr_null(text_page_finish(&none));
 }
 END_TEST
 
@@ -130,6 +174,7 @@ int main(void)
 	tcase_add_test(test, what_fits_sheds_nothing);
 	tcase_add_test(test, what_nobody_needs_makes_room);
 	tcase_add_test(test, what_cannot_fit_is_refused_and_not_charged);
+	tcase_add_test(test, a_page_stays_as_long_as_one_of_its_texts);
 	tcase_add_test(test, what_is_listed_takes_half_of_the_room_at_most_and_sheds_nothing);
 	tcase_add_test(test, without_anybody_to_ask_it_is_refused);
 	tcase_add_test(test, the_last_reference_frees);

@@ -20,7 +20,7 @@ struct listing;
 struct listing_entry {
 	const char *name;
 	struct version version;
-	struct text *text; /* for listing_take_text() */
+	size_t text_at; /* where the page has its text, for listing_text(); 0: it has not */
 };
 
 /* Longer texts are not kept with their entries. */
@@ -50,9 +50,9 @@ void listing_seek(struct listing *listing, uint64_t row, struct listing_request 
 /* The entry of a row of the current page, NULL if it is not there. Valid until the next seek. */
 const struct listing_entry *listing_at(const struct listing *listing, uint64_t row);
 
-/* The text of a row of the current page, for the one who asks first; else NULL, as where it is long, no feed tells when it
- * changes, or memory is short. The caller releases it. */
-struct text *listing_take_text(struct listing *listing, uint64_t row) _must_check_;
+/* The text of a row of the current page: a reference; NULL where it is long, no feed tells when it changes, or memory is
+ * short. */
+struct text *listing_text(const struct listing *listing, uint64_t row) _must_check_;
 
 /* Is the table that is listed, as it was when the handle came about, what this relation says? */
 bool listing_is_of(const struct listing *listing, const struct relation *relation);

@@ -21,10 +21,10 @@ struct version {
 
 struct text {
 	_Atomic unsigned refs;
-	uint32_t xid; /* xmin of the row, 0 where it has none */
+	uint32_t xid;    /* xmin of the row, 0 where it has none */
+	uint32_t listed; /* it came with a listing, so nobody need have read the row: so far from the beginning of its page; else 0 */
 	bool copied;  /* out of Redis, so the row may have changed for up to ttl before it was read */
 	bool bare;    /* nothing but its version is known: there are no data. Only for who asked for no more */
-	bool listed;  /* it came with a listing, so nobody need have read the row: who is shown it now has */
 	bool merged;  /* made of a save that left others' changes in the row, which this text does not show */
 	struct version version;
 	size_t len;
@@ -52,9 +52,6 @@ struct version version_of(const char *data, size_t len, const struct timespec *m
 struct text *text_new(const char *data, size_t len, const struct version *version, uint32_t xid)
 	_must_check_;
 
-/* A listed one, for whoever can do without: also NULL if half of memory_max would be passed, and for it nothing is shed. */
-struct text *text_new_listed(const char *data, size_t len, const struct version *version, uint32_t xid) _must_check_;
-
 /* A bare one, out of Redis. NULL if there is no memory. */
 struct text *text_new_bare(const struct version *version, uint32_t xid) _must_check_;
 
@@ -64,6 +61,24 @@ struct text *text_new_bare(const struct version *version, uint32_t xid) _must_ch
 void text_begin(struct buf *out);
 size_t text_begun_len(const struct buf *out);
 struct text *text_finish(struct buf *out, const struct timespec *mtime, uint32_t xid) _must_check_;
+
+/* The texts of a page of a listing are in one piece of memory, which is there, and counts against memory_max, as long as the
+ * page or one of them is held: who holds one for long copies it. They are printed one after the other into an empty
+ * buffer: text_page_begin() says where in it the next one is, text_page_end() that it is complete, and buf_resize() to where
+ * it was takes it back. */
+struct text_page;
+
+size_t text_page_begin(struct buf *out);
+const char *text_page_printed(const struct buf *out, size_t at, size_t *ret_len); /* of that one, so far */
+void text_page_end(struct buf *out, size_t at, const struct version *version, uint32_t xid);
+
+/* Takes the buffer's memory. For whoever can do without: NULL if there is none, if nothing was printed, or if half of
+ * memory_max would be passed; for it nothing is shed. The caller holds the page. */
+struct text_page *text_page_finish(struct buf *out) _must_check_;
+void text_page_unref(struct text_page *page); /* accepts NULL */
+
+/* A reference to the text that is there. */
+struct text *text_page_get(struct text_page *page, size_t at) _must_check_;
 
 struct text *text_ref(struct text *text);
 void text_unref(struct text *text); /* accepts NULL */
