@@ -73,7 +73,7 @@ static int set_next_start(struct listing *listing)
 {
 	const struct page *page = listing->page;
 	size_t next = listing->wanted + 1;
-	uint64_t row = page->start.row + page->n_entries;
+	uint64_t row = page->start.row + page->n_rows;
 
 	if (!page->end && next < listing->n_starts && listing->starts[next].row == row &&
 	    cells_equal(&listing->starts[next].after, &page->last))
@@ -106,6 +106,7 @@ static bool begin_ahead(struct listing *listing)
 	if (listing->ahead == AHEAD_NONE) {
 		page_start_done(&listing->next->start);
 		begins = page_start_set(&listing->next->start, start->row, &start->after, start->limit) == 0;
+		page_hand_on(listing->page, listing->next);
 	}
 	if (begins) {
 		listing->ahead = AHEAD_READING;
@@ -271,7 +272,7 @@ static bool is_current(const struct listing *listing, uint64_t row)
 
 	if (!page->whole || row < page->start.row)
 		return false;
-	return page->end || row < page->start.row + page->n_entries;
+	return page->end || row < page->start.row + page->n_rows;
 }
 
 void listing_seek(struct listing *listing, uint64_t row, struct listing_request *request)
@@ -344,8 +345,8 @@ const struct listing_entry *listing_at(const struct listing *listing, uint64_t r
 {
 	const struct page *page = listing->page;
 
-	return page->whole && row >= page->start.row && row - page->start.row < page->n_entries
-		       ? &page->entries[row - page->start.row]
+	return page->whole && row >= page->start.row && row - page->start.row < page->n_rows
+		       ? &page->rows[row - page->start.row].entry
 		       : NULL;
 }
 
@@ -353,8 +354,9 @@ struct text *listing_text(const struct listing *listing, uint64_t row)
 {
 	const struct listing_entry *entry = listing_at(listing, row);
 
-	return entry && entry->text_at && listing->page->texts ? text_page_get(listing->page->texts, entry->text_at) :
-								 NULL;
+	size_t at = entry ? listing->page->rows[row - listing->page->start.row].text_at : 0;
+
+	return at && listing->page->texts ? text_page_get(listing->page->texts, at) : NULL;
 }
 
 bool listing_is_of(const struct listing *listing, const struct relation *relation)
@@ -366,7 +368,7 @@ bool listing_ended(const struct listing *listing, uint64_t row)
 {
 	const struct page *page = listing->page;
 
-	return page->whole && page->end && row >= page->start.row + page->n_entries;
+	return page->whole && page->end && row >= page->start.row + page->n_rows;
 }
 
 int listing_start(struct listing *listing, uint64_t row, const struct cells *after)
@@ -381,7 +383,7 @@ int listing_start(struct listing *listing, uint64_t row, const struct cells *aft
 
 bool listing_follows(const struct listing *listing, uint64_t row)
 {
-	return listing->page->whole && row == listing->page->start.row + listing->page->n_entries;
+	return listing->page->whole && row == listing->page->start.row + listing->page->n_rows;
 }
 
 int64_t listing_began_us(const struct listing *listing)

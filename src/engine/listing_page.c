@@ -3,10 +3,12 @@
 #include <errno.h>
 #include <string.h>
 
+#include "listing_sizes.h"
 #include "rowfs/base/clock.h"
 #include "rowfs/base/counters.h"
 #include "rowfs/model/json.h"
 #include "rowfs/model/statement.h"
+#include "sizes.h"
 
 /* --- Starts ----------------------------------------------------------------------------------- */
 
@@ -28,27 +30,45 @@ bool page_start_equal(const struct page_start *a, const struct page_start *b)
 
 /* --- Pages ------------------------------------------------------------------------------------ */
 
-void page_clear(struct page *page)
+static void clear_rows(struct page *page)
 {
 	text_page_unref(page->texts);
 	page->texts = NULL;
 	buf_reset(&page->printed);
 	buf_reset(&page->names);
-	cells_done(&page->last);
-	page->n_entries = page->n_cells = 0;
+	buf_reset(&page->keys);
+	page->n_rows = page->n_cells = 0;
 	page->read = 0;
 	page->bytes = 0;
-	page->whole = page->broken = page->spoilt = page->end = false;
+	page->broken = page->spoilt = page->end = false;
+}
+
+void page_clear(struct page *page)
+{
+	clear_rows(page);
+	cells_done(&page->last);
+	page->whole = false;
+}
+
+void page_hand_on(const struct page *from, struct page *to)
+{
+	struct buf records = to->chunk.records;
+
+	buf_reset(&records);
+	buf_add(&records, from->chunk.records.data, from->chunk.records.len);
+	to->chunk = from->chunk;
+	to->chunk.records = records;
 }
 
 void page_done(struct page *page)
 {
 	page_clear(page);
 	page_start_done(&page->start);
-	free(page->entries);
+	free(page->rows);
 	buf_done(&page->names);
-	buf_done(&page->key);
+	buf_done(&page->keys);
 	buf_done(&page->printed);
+	buf_done(&page->chunk.records);
 }
 
 unsigned page_next_limit(const struct page *page)
@@ -66,18 +86,20 @@ struct reading {
 	const struct page_source *source;
 };
 
-/* Of the last row; without memory for each, since it is wanted of the last of all only. */
+/* Of the last row, since it is wanted of the last of all only; but of a page of keys it is not known yet which that will be. */
 static int note_key(struct page *page, const struct cell *key, size_t n)
 {
-	size_t at = 0;
+	size_t at;
 
-	buf_reset(&page->key);
+	if (!page->keys_only)
+		buf_reset(&page->keys);
+	at = page->keys.len;
 	for (size_t i = 0; i < n; i++)
-		buf_add(&page->key, key[i].data ? key[i].data : "", key[i].len + 1);
-	if (page->key.failed)
+		buf_add(&page->keys, key[i].data ? key[i].data : "", key[i].len + 1);
+	if (page->keys.failed)
 		return -ENOMEM;
 	for (size_t i = 0; i < n; at += key[i++].len + 1)
-		page->cells[i] = (struct cell){key[i].data ? page->key.data + at : NULL, key[i].len};
+		page->cells[i] = (struct cell){key[i].data ? page->keys.data + at : NULL, key[i].len};
 	page->n_cells = n;
 	return 0;
 }
@@ -91,14 +113,34 @@ static bool same_as_last(const struct page *page, const struct cell *key, size_t
 
 enum { PAGE_FULL = 1 };
 
+/* The version that its text has, and if the page keeps such, the text. */
+static int take_text(struct page *page, const struct relation *relation, const struct row_view *view, struct page_row *row)
+{
+	size_t at = text_page_begin(&page->printed), len;
+	const char *text;
+
+	json_print(relation, view->cells, &page->printed);
+	if (page->printed.failed)
+		return -ENOMEM;
+	text = text_page_printed(&page->printed, at, &len);
+	page->bytes += len;
+	row->entry.version = version_of(text, len, view->has_mtime ? &view->mtime : NULL);
+	if (page->fed && len <= LISTING_TEXT_MAX) {
+		text_page_end(&page->printed, at, &row->entry.version, view->xid);
+		row->text_at = at;
+	} else {
+		buf_resize(&page->printed, at);
+	}
+	return 0;
+}
+
 static int take_row(const struct reading *reading, const struct cell *cells, size_t n)
 {
 	const struct relation *relation = reading->source->relation;
 	struct page *page = reading->page;
-	size_t n_key = relation_key_len(relation), name = page->names.len, at, len;
+	size_t n_key = relation_key_len(relation);
 	struct cell key[KEY_PARTS_MAX];
-	struct listing_entry *entry;
-	const char *text;
+	struct page_row *row;
 	struct row_view view;
 	int r = row_view(relation, cells, n, &view);
 
@@ -108,25 +150,19 @@ static int take_row(const struct reading *reading, const struct cell *cells, siz
 	row_view_key(relation, &view, key);
 	if (same_as_last(page, key, n_key))
 		return 0;
-	at = text_page_begin(&page->printed);
-	json_print(relation, view.cells, &page->printed);
+	row = &page->rows[page->n_rows];
+	*row = (struct page_row){
+		.entry.name = (const char *)(uintptr_t)page->names.len, /* the buffer may still move */
+		.entry.version.mtime = view.mtime,
+		.key_at = page->keys.len,
+		.xid = view.xid,
+	};
 	name_print(key, n_key, &page->names);
 	buf_addc(&page->names, '\0');
-	if (page->printed.failed || page->names.failed || note_key(page, key, n_key) < 0)
+	if (page->names.failed || note_key(page, key, n_key) < 0 ||
+	    (!page->keys_only && take_text(page, relation, &view, row) < 0))
 		return -ENOMEM;
-	text = text_page_printed(&page->printed, at, &len);
-	page->bytes += len;
-	entry = &page->entries[page->n_entries++];
-	*entry = (struct listing_entry){
-		.name = (const char *)(uintptr_t)name, /* the buffer may still move */
-		.version = version_of(text, len, view.has_mtime ? &view.mtime : NULL),
-	};
-	if (page->fed && len <= LISTING_TEXT_MAX) {
-		text_page_end(&page->printed, at, &entry->version, view.xid);
-		entry->text_at = at;
-	} else {
-		buf_resize(&page->printed, at);
-	}
+	page->n_rows++;
 	return page->bytes < LISTING_BREAK_BYTES ? 0 : PAGE_FULL;
 }
 
@@ -141,10 +177,11 @@ static int take_line(void *arg, const struct cell *cells, size_t n)
 
 static int run(struct page *page, const struct page_source *source, const atomic_bool *abandoned, struct error *e)
 {
+	const struct cells *after = page->start.after.n ? &page->start.after : NULL;
 	_cleanup_statement_ struct statement statement = {0};
 	struct reading reading = {page, source};
-	int r = statement_page(source->schema, source->relation, page->start.after.n ? &page->start.after : NULL,
-			       page->start.limit, &statement);
+	int r = page->keys_only ? statement_page_keys(source->schema, source->relation, after, page->limit, &statement) :
+				  statement_page(source->schema, source->relation, after, page->limit, &statement);
 
 	if (r < 0)
 		return r;
@@ -153,7 +190,7 @@ static int run(struct page *page, const struct page_source *source, const atomic
 	statement.abandoned = abandoned;
 	r = store_run(source->engine->store, STORE_READ, &statement, take_line, &reading, e);
 	/* What the server did not finish is whole as far as it goes; what we made of it is not. */
-	if (r == PAGE_FULL || (r < 0 && !page->spoilt && page->n_entries)) {
+	if (r == PAGE_FULL || (r < 0 && !page->spoilt && page->n_rows)) {
 		page->broken = true;
 		*e = (struct error){0};
 		return 0;
@@ -161,34 +198,67 @@ static int run(struct page *page, const struct page_source *source, const atomic
 	return r;
 }
 
-/* Names, texts and the last key stand still now. */
+/* At most `limit` rows from its start on. */
+static int read_rows(struct page *page, const struct page_source *source, bool keys_only, unsigned limit,
+		     const atomic_bool *abandoned, struct error *e)
+{
+	struct page_row *rows = realloc(page->rows, limit * sizeof *rows);
+	int r;
+
+	if (!rows)
+		return error_set(e, ENOMEM, "out of memory");
+	clear_rows(page);
+	page->rows = rows;
+	page->keys_only = keys_only;
+	page->limit = limit;
+	r = run(page, source, abandoned, e);
+	for (size_t i = 0; i < page->n_rows; i++)
+		page->rows[i].entry.name = page->names.data + (uintptr_t)page->rows[i].entry.name;
+	page->end = page->read < page->limit && !page->broken;
+	return r;
+}
+
+/* Texts and the last key stand still now. */
 static int settle(struct page *page)
 {
 	page->texts = page->fed ? text_page_finish(&page->printed) : NULL;
-	for (size_t i = 0; i < page->n_entries; i++)
-		page->entries[i].name = page->names.data + (uintptr_t)page->entries[i].name;
-	page->end = page->read < page->start.limit && !page->broken;
 	page->whole = true;
 	return cells_copy(page->cells, page->n_cells, &page->last);
 }
 
+/* Is it told when its rows change? And what Redis says of the table's first chunk, where the page is the table's first. */
+static void ask_redis(struct page *page, const struct page_source *source, struct buf *ret_first)
+{
+	_cleanup_buf_ struct buf key = {0};
+
+	if (!page->start.after.n && sizes_may_be_kept(source->relation))
+		sizes_print_key(source->relation->oid, 0, &key);
+	page->fed = reader_proves(source->engine->reader, source->relation, &key, &page->proof, ret_first);
+}
+
 int page_fetch(struct page *page, const struct page_source *source, const atomic_bool *abandoned, struct error *e)
 {
-	struct listing_entry *entries;
-	int r;
+	_cleanup_buf_ struct buf first = {0};
+	unsigned unknown = page->start.limit;
+	bool known = false;
+	int r = 0;
 
 	page_clear(page);
-	entries = realloc(page->entries, page->start.limit * sizeof *entries);
-	if (!entries)
-		return error_set(e, ENOMEM, "out of memory");
-	page->entries = entries;
 	page->began_us = clock_monotonic_us();
 	page->mark = marks_now(source->engine->marks);
-	page->fed = reader_is_fed(source->engine->reader, source->relation);
-	r = run(page, source, abandoned, e);
+	ask_redis(page, source, &first);
+	page_begin_sizes(page, source, &first);
+	if (page_may_be_known(page)) {
+		r = read_rows(page, source, true, LISTING_PAGE_ROWS, abandoned, e);
+		known = r == 0 && page_take_known(page, source, &unknown);
+	}
+	if (r == 0 && !known)
+		r = read_rows(page, source, false, unknown < page->start.limit ? unknown : page->start.limit, abandoned, e);
 	if (r == 0)
 		r = settle(page);
-	if (r < 0)
+	if (r == 0)
+		page_end_sizes(page, source);
+	else
 		page_clear(page);
 	return r < 0 ? error_ensure(e, r) : 0;
 }

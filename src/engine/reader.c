@@ -134,15 +134,23 @@ int reader_read(struct reader *reader, const struct rowref *ref, enum store_set 
 	return r == 0 ? 0 : fetch_row(&from, ref, ret, e);
 }
 
+bool reader_proves(struct reader *reader, const struct relation *relation, const struct buf *key,
+		   struct cache_proof *ret_proof, struct buf *ret)
+{
+	*ret_proof = (struct cache_proof){0};
+	if (!reader->feed || !reader_may_cache(reader, relation))
+		return false;
+	if (cache_read(reader->parts.cache, relation->oid, key->data, key->len, ret_proof, ret) != CACHE_HIT)
+		buf_reset(ret);
+	return is_fed(reader, ret_proof);
+}
+
 bool reader_is_fed(struct reader *reader, const struct relation *relation)
 {
 	struct cache_proof proof;
 	struct buf none = {0};
 
-	if (!reader->feed || !reader_may_cache(reader, relation))
-		return false;
-	cache_read(reader->parts.cache, relation->oid, NULL, 0, &proof, &none);
-	return is_fed(reader, &proof);
+	return reader_proves(reader, relation, &none, &proof, &none);
 }
 
 static void fill(struct flight *flight, const char *token, const struct text *text, int64_t began_ms)

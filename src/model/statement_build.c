@@ -168,7 +168,7 @@ static void mtime(struct build *b, const struct schema *schema, const struct rel
 }
 
 /* Columns stand alone, so that libpq hands over what the type's output function printed. */
-void build_select(struct build *b, const struct schema *schema, const struct relation *relation)
+static void build_line(struct build *b, const struct schema *schema, const struct relation *relation, bool key_only)
 {
 	build_sql(b, relation->has_xmin ? "t.xmin, " : "NULL, ");
 	mtime(b, schema, relation);
@@ -176,8 +176,21 @@ void build_select(struct build *b, const struct schema *schema, const struct rel
 	build_sql(b, relation->key_kind == KEY_TABLEOID_CTID ? ", t.tableoid" : ", NULL");
 	for (size_t i = 0; i < relation->n_columns; i++) {
 		build_sql(b, ", ");
-		build_column(b, &relation->columns[i]);
+		if (key_only && !relation_is_key(relation, i))
+			build_sql(b, "NULL");
+		else
+			build_column(b, &relation->columns[i]);
 	}
 	build_sql(b, " FROM ");
 	build_relation(b, relation);
+}
+
+void build_select(struct build *b, const struct schema *schema, const struct relation *relation)
+{
+	build_line(b, schema, relation, false);
+}
+
+void build_select_key(struct build *b, const struct schema *schema, const struct relation *relation)
+{
+	build_line(b, schema, relation, true);
 }

@@ -56,6 +56,7 @@ void build_key(struct build *b, const struct relation *relation, const struct ce
 
 /* `head, columns FROM relation`: what row_view() reads. */
 void build_select(struct build *b, const struct schema *schema, const struct relation *relation);
+void build_select_key(struct build *b, const struct schema *schema, const struct relation *relation); /* NULL for all other columns */
 
 /* Of pages, in key order: what comes after a key, ` ORDER BY …`, ` LIMIT n`. Only for keys of columns that are never NULL. */
 void build_after(struct build *b, const struct relation *relation, const struct cells *after);

@@ -218,6 +218,17 @@ static void page_of_columns(struct build *b, const struct relation *relation,
 	build_limit(b, limit);
 }
 
+int statement_page_keys(const struct schema *schema, const struct relation *relation, const struct cells *after,
+                        unsigned limit, struct statement *ret)
+{
+	_cleanup_build_ struct build b = {0};
+
+	build_sql(&b, "SELECT ");
+	build_select_key(&b, schema, relation);
+	page_of_columns(&b, relation, after, limit);
+	return build_finish(&b, ret);
+}
+
 int statement_page(const struct schema *schema, const struct relation *relation,
                    const struct cells *after, unsigned limit, struct statement *ret)
 {

@@ -21,6 +21,7 @@
 	X(walk_reads, "opens by programs that walk through a table, each row once")       \
 	X(store_fetches, "single rows read from PostgreSQL")                              \
 	X(store_pages, "listing pages read from PostgreSQL")                              \
+	X(sizes_known, "large rows listed whose size Redis knew, so that they were not read")     \
 	X(store_errors, "PostgreSQL statements that failed")                              \
 	X(store_connects, "connections made to PostgreSQL")                               \
 	X(flights_joined, "row reads that shared another reader's fetch")                 \

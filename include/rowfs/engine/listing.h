@@ -20,7 +20,6 @@ struct listing;
 struct listing_entry {
 	const char *name;
 	struct version version;
-	size_t text_at; /* where the page has its text, for listing_text(); 0: it has not */
 };
 
 /* Longer texts are not kept with their entries. */

@@ -81,6 +81,11 @@ bool reader_may_cache(const struct reader *reader, const struct relation *relati
  * rows are not read one by one. */
 bool reader_is_fed(struct reader *reader, const struct relation *relation);
 
+/* The same, what proves it, and what Redis held at that moment under a key of the relation's; both are empty if there is
+ * none. */
+bool reader_proves(struct reader *reader, const struct relation *relation, const struct buf *key,
+		   struct cache_proof *ret_proof, struct buf *ret) _must_check_;
+
 /* `ref` is copied. */
 void reader_get(struct reader *reader, const struct rowref *ref, struct read_request *request);
 

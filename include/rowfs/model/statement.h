@@ -60,6 +60,11 @@ int statement_key_hashed(const struct relation *relation, const char *hash, stru
 int statement_page(const struct schema *schema, const struct relation *relation,
 		   const struct cells *after, unsigned limit, struct statement *ret) _must_check_;
 
+/* The same lines, but only the key's columns are read: the others are NULL. Of relations whose key is columns that are never
+ * NULL. */
+int statement_page_keys(const struct schema *schema, const struct relation *relation, const struct cells *after,
+			unsigned limit, struct statement *ret) _must_check_;
+
 /* For pinning (model/placement.h); `hot` is SQL over the relation's columns, or NULL for all rows. Of relations whose key
  * is columns that are never NULL. Keys only, or whole rows; in key order, at most `limit` after `after`: */
 int statement_pin_keys(const struct relation *relation, const char *hot, const struct cells *after, unsigned limit,

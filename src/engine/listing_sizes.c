@@ -1,0 +1,201 @@
+#include "listing_sizes.h"
+
+#include <string.h>
+
+#include "rowfs/base/counters.h"
+#include "rowfs/engine/copy.h"
+#include "sizes.h"
+
+/* --- Chunks ----------------------------------------------------------------------------------- */
+
+/* Does another chunk begin with this row? The table's first row is in its first. */
+static bool chunk_ends(bool known, bool empty, uint64_t name)
+{
+	return sizes_begin_chunk(name) && !(known && empty);
+}
+
+static void chunk_begin(struct open_chunk *chunk, uint64_t id, const struct cache_proof *proof)
+{
+	buf_reset(&chunk->records);
+	chunk->known = true;
+	chunk->fresh = false;
+	chunk->id = id;
+	chunk->proof = *proof;
+}
+
+static void chunk_put(const struct open_chunk *chunk, const struct page_source *source)
+{
+	_cleanup_buf_ struct buf key = {0}, value = {0};
+
+	if (!chunk->known || !chunk->fresh || chunk->records.failed)
+		return;
+	sizes_print_key(source->relation->oid, chunk->id, &key);
+	sizes_print(source->relation, &chunk->proof, &chunk->records, &value);
+	if (!key.failed && !value.failed)
+		cache_put(source->engine->cache, key.data, value.data, value.len, copy_life_ms());
+}
+
+/* --- What Redis knows ------------------------------------------------------------------------- */
+
+struct remembered {
+	struct buf value;
+	const char *records; /* in there */
+	size_t n, at;
+};
+
+static void load(struct remembered *remembered, const struct page *page, const struct page_source *source, uint64_t id)
+{
+	_cleanup_buf_ struct buf key = {0};
+	struct cache_proof proof;
+
+	remembered->n = remembered->at = 0;
+	sizes_print_key(source->relation->oid, id, &key);
+	if (key.failed || cache_read(source->engine->cache, source->relation->oid, key.data, key.len, &proof,
+				     &remembered->value) != CACHE_HIT)
+		return;
+	if (!proof.fresh || !cache_proof_same(&proof, &page->proof) ||
+	    !sizes_parse(source->relation, &proof, &remembered->value, &remembered->records, &remembered->n))
+		remembered->n = 0;
+}
+
+static bool take_record(struct page_row *row, uint64_t name, struct remembered *remembered)
+{
+	struct size_record record;
+
+	if (!sizes_find(remembered->records, remembered->n, &remembered->at, name, &record) || record.xid != row->xid)
+		return false;
+	row->entry.version.size = record.size;
+	row->entry.version.hash = record.hash;
+	return true;
+}
+
+/* How many rows from the first on are known, or how many are not. */
+static size_t take_records(struct page *page, const struct page_source *source, bool *ret_known)
+{
+	bool known = page->chunk.known, empty = known && !page->chunk.records.len;
+	struct remembered remembered = {0};
+	size_t i;
+
+	if (known)
+		load(&remembered, page, source, page->chunk.id);
+	for (i = 0; i < page->n_rows; i++) {
+		uint64_t name = sizes_name(page->rows[i].entry.name);
+		bool taken;
+
+		if (chunk_ends(known, empty, name)) {
+			load(&remembered, page, source, name);
+			known = true;
+		}
+		empty = false;
+		taken = take_record(&page->rows[i], name, &remembered);
+		if (i == 0)
+			*ret_known = taken;
+		if (taken != *ret_known)
+			break;
+		page->bytes += taken ? page->rows[i].entry.version.size : 0;
+	}
+	buf_done(&remembered.value);
+	return i;
+}
+
+/* The last row is another than the one that was read last. */
+static void cut(struct page *page, size_t n, size_t key_len)
+{
+	const char *part = page->keys.data + page->rows[n - 1].key_at;
+
+	page->n_rows = page->read = (unsigned)n;
+	page->end = false;
+	for (size_t i = 0; i < key_len; i++) {
+		page->cells[i] = cell_of(part);
+		part += page->cells[i].len + 1;
+	}
+}
+
+/* --- Pages ------------------------------------------------------------------------------------ */
+
+void page_begin_sizes(struct page *page, const struct page_source *source, const struct buf *first)
+{
+	struct open_chunk *chunk = &page->chunk;
+	bool begins = page->start.after.n == 0;
+	const char *records;
+	size_t n;
+
+	if (begins)
+		chunk_begin(chunk, 0, &page->proof);
+	if (begins || chunk->row != page->start.row)
+		chunk->asked_until = 0;
+	if (!page->fed || (!begins && chunk->row != page->start.row) || !cache_proof_same(&chunk->proof, &page->proof))
+		chunk->known = false;
+	if (begins)
+		chunk->large = sizes_parse(source->relation, &page->proof, first, &records, &n);
+	else if (chunk->row != page->start.row)
+		chunk->large = page->start.limit <= LARGE_ROWS;
+	chunk->large &= page->fed && sizes_may_be_kept(source->relation);
+}
+
+bool page_may_be_known(const struct page *page)
+{
+	return page->chunk.large && page->start.row >= page->chunk.asked_until;
+}
+
+bool page_take_known(struct page *page, const struct page_source *source, unsigned *ret_unknown)
+{
+	bool known = true;
+	size_t n = take_records(page, source, &known);
+
+	if (!known) {
+		page->chunk.asked_until = page->start.row + n;
+		*ret_unknown = (unsigned)n;
+		return false;
+	}
+	if (n < page->n_rows)
+		cut(page, n, relation_key_len(source->relation));
+	count_many(sizes_known, n);
+	return true;
+}
+
+static void add_record(struct open_chunk *chunk, const struct page_row *row, uint64_t name, bool fresh)
+{
+	const struct version *version = &row->entry.version;
+
+	if (version->size > UINT32_MAX)
+		chunk->known = false;
+	if (!chunk->known)
+		return;
+	sizes_add(&chunk->records, &(struct size_record){name, version->hash, (uint32_t)version->size, row->xid});
+	chunk->fresh |= fresh;
+}
+
+/* One row that is not large makes no table of such. */
+static void note_average(struct page *page, const struct relation *relation)
+{
+	bool large = page->read && page->bytes / page->read >= LARGE_BYTES;
+
+	if (large)
+		page->chunk.large = page->fed && sizes_may_be_kept(relation);
+	else if (page->read >= LARGE_ROWS)
+		page->chunk.large = false;
+}
+
+void page_end_sizes(struct page *page, const struct page_source *source)
+{
+	struct open_chunk *chunk = &page->chunk;
+
+	note_average(page, source->relation);
+	if (!chunk->large)
+		chunk->known = false;
+	for (size_t i = 0; chunk->large && i < page->n_rows; i++) {
+		uint64_t name = sizes_name(page->rows[i].entry.name);
+
+		if (chunk_ends(chunk->known, !chunk->records.len, name)) {
+			chunk_put(chunk, source);
+			chunk_begin(chunk, name, &page->proof);
+		}
+		add_record(chunk, &page->rows[i], name, !page->keys_only);
+	}
+	chunk->row = page->start.row + page->n_rows;
+	if (page->end) {
+		chunk_put(chunk, source);
+		chunk->known = false;
+	}
+}
