@@ -21,7 +21,7 @@
 
 /* --- The table ------------------------------------------------------------------------------- */
 
-enum { IDS = 900, LARGE = 20000, LARGER = 30000 };
+enum { IDS = 6000, LARGE = 20000, LARGER = 30000 };
 
 static bool there[IDS];
 static size_t length[IDS];    /* of its name */
@@ -164,12 +164,28 @@ START_TEST(who_lists_again_reads_keys_alone)
 	put_rows(1, 700, LARGE);
 	ck_assert_uint_eq(list(), 700);
 	ck_assert_uint_eq(whole, 700);
+	ck_assert_uint_lt(keys, 700); /* which tells all of them to be unknown */
 	check_seen();
 	ck_assert_uint_eq(list(), 700);
 	ck_assert_uint_eq(whole, 0);
 	ck_assert_uint_eq(keys, 700);
 	ck_assert_uint_eq(counters[COUNTER_sizes_known], 700);
 	check_seen();
+}
+END_TEST
+
+START_TEST(a_table_may_begin_with_a_row_that_begins_a_chunk)
+{
+	char name[24];
+	size_t id = 0;
+
+	do
+		snprintf(name, sizeof name, "%zu.json", ++id);
+	while (!sizes_begin_chunk(sizes_name(name)));
+	put_rows(id, 100, LARGE);
+	list();
+	ck_assert_uint_eq(list(), 100);
+	ck_assert_uint_eq(whole, 0);
 }
 END_TEST
 
@@ -244,6 +260,30 @@ START_TEST(what_was_read_in_two_epochs_is_remembered_in_neither)
 }
 END_TEST
 
+static int epoch_begins_with_keys(void *arg, const struct fake_call *call)
+{
+	int r = serve(arg, call);
+
+	if (keys)
+		prove(OTHER);
+	return r;
+}
+
+START_TEST(what_another_epoch_remembers_is_not_taken_for_what_was_read_in_this)
+{
+	put_rows(1, 300, LARGE);
+	prove(OTHER);
+	list();
+	put_rows(1, 300, LARGER);
+	prove(TABLE);
+	fake_store_on(epoch_begins_with_keys, NULL);
+	list();
+	fake_store_on(serve, NULL);
+	ck_assert_uint_eq(whole, 300);
+	check_seen();
+}
+END_TEST
+
 START_TEST(what_is_damaged_is_read_anew)
 {
 	_cleanup_buf_ struct buf value = {0};
@@ -273,17 +313,17 @@ START_TEST(small_rows_are_not_remembered)
 }
 END_TEST
 
-/* What has become a table of small rows: the first chunk is there still. */
+/* The first chunk is there still. */
 START_TEST(rows_that_were_large_are_not)
 {
-	put_rows(1, 600, LARGE);
+	put_rows(1, 100, LARGE);
 	list();
-	for (size_t id = 1; id <= 600; id++) {
-		length[id] = 10;
+	put_rows(1, 5000, 10);
+	for (size_t id = 1; id <= 100; id++)
 		xid[id]++;
-	}
-	ck_assert_uint_eq(list(), 600);
-	ck_assert_uint_eq(whole, 600);
+	ck_assert_uint_eq(list(), 5000);
+	ck_assert_uint_eq(whole, 5000);
+	ck_assert_uint_le(keys, LISTING_PAGE_ROWS);
 	check_seen();
 }
 END_TEST
@@ -353,10 +393,12 @@ int main(void)
 	tcase_set_timeout(test, 60);
 	tcase_add_checked_fixture(test, open_all, close_all);
 	tcase_add_test(test, who_lists_again_reads_keys_alone);
+	tcase_add_test(test, a_table_may_begin_with_a_row_that_begins_a_chunk);
 	tcase_add_test(test, what_has_changed_is_read_and_remembered);
 	tcase_add_test(test, rows_that_come_and_go_leave_the_others_known);
 	tcase_add_test(test, what_was_remembered_in_another_epoch_is_read_anew);
 	tcase_add_test(test, what_was_read_in_two_epochs_is_remembered_in_neither);
+	tcase_add_test(test, what_another_epoch_remembers_is_not_taken_for_what_was_read_in_this);
 	tcase_add_test(test, what_is_damaged_is_read_anew);
 	tcase_add_test(test, small_rows_are_not_remembered);
 	tcase_add_test(test, rows_that_were_large_are_not);
