@@ -271,6 +271,21 @@ START_TEST(test_page)
 }
 END_TEST
 
+START_TEST(test_page_of_keys)
+{
+	relation.n_parts = 2;
+	relation.has_xmin = true;
+	relation.mtime_column = SIZE_MAX;
+	ck_assert_int_eq(statement_page_keys(&schema, &relation, key(2), 7, &statement), 0);
+	is("SELECT t.xmin, NULL, NULL, NULL, t.\"id\", t.\"na\"\"me\", NULL"
+	   " FROM ONLY \"s\".\"t\" AS t"
+	   " WHERE (t.\"id\", t.\"na\"\"me\") OPERATOR(\"pg_catalog\".>) ($1, $2)"
+	   " ORDER BY t.\"id\" USING OPERATOR(\"pg_catalog\".<) NULLS LAST,"
+	   " t.\"na\"\"me\" USING OPERATOR(\"pg_catalog\".<) NULLS LAST LIMIT 7",
+	   "23=1 25=two");
+}
+END_TEST
+
 START_TEST(test_page_of_two_operator_schemas)
 {
 	parts[1] = parts[2];
@@ -519,6 +534,7 @@ int main(void)
 	tcase_add_test(c, test_fetch_hashed);
 	tcase_add_test(c, test_key_hashed);
 	tcase_add_test(c, test_page);
+	tcase_add_test(c, test_page_of_keys);
 	tcase_add_test(c, test_page_of_two_operator_schemas);
 	tcase_add_test(c, test_page_of_heap);
 	tcase_add_test(c, test_canonical);
