@@ -350,13 +350,17 @@ const struct listing_entry *listing_at(const struct listing *listing, uint64_t r
 		       : NULL;
 }
 
-struct text *listing_text(const struct listing *listing, uint64_t row)
+struct text *listing_text(struct listing *listing, uint64_t row)
 {
-	const struct listing_entry *entry = listing_at(listing, row);
+	struct page *page = listing->page;
+	const struct page_row *at = listing_at(listing, row) ? &page->rows[row - page->start.row] : NULL;
+	struct text *text = at && at->text_at && page->texts ? text_page_get(page->texts, at->text_at) : NULL;
 
-	size_t at = entry ? listing->page->rows[row - listing->page->start.row].text_at : 0;
-
-	return at && listing->page->texts ? text_page_get(listing->page->texts, at) : NULL;
+	if (at && at == &page->rows[page->n_rows - 1]) {
+		text_page_unref(page->texts);
+		page->texts = NULL;
+	}
+	return text;
 }
 
 bool listing_is_of(const struct listing *listing, const struct relation *relation)

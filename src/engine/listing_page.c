@@ -226,20 +226,27 @@ static int settle(struct page *page)
 	return cells_copy(page->cells, page->n_cells, &page->last);
 }
 
-/* Is it told when its rows change? And what Redis says of the table's first chunk, where the page is the table's first. */
+/* Is it told when its rows change? And what Redis says of the table's first chunk, where the page is the table's first. A
+ * handle may be older than what the table has become, or than the rule that keeps it out of Redis. */
 static void ask_redis(struct page *page, const struct page_source *source, struct buf *ret_first)
 {
+	_cleanup_schema_ struct schema *schema = catalog_get(source->engine->catalog);
+	const struct relation *relation = schema_relation(schema, source->relation->oid);
 	_cleanup_buf_ struct buf key = {0};
 
-	if (!page->start.after.n && sizes_may_be_kept(source->relation))
-		sizes_print_key(source->relation->oid, 0, &key);
-	page->fed = reader_proves(source->engine->reader, source->relation, &key, &page->proof, ret_first);
+	page->proof = (struct cache_proof){0};
+	page->fed = false;
+	if (!relation || relation->fingerprint != source->relation->fingerprint)
+		return;
+	if (!page->start.after.n && sizes_may_be_kept(relation))
+		sizes_print_key(relation->oid, 0, &key);
+	page->fed = reader_proves(source->engine->reader, relation, &key, &page->proof, ret_first);
 }
 
 int page_fetch(struct page *page, const struct page_source *source, const atomic_bool *abandoned, struct error *e)
 {
 	_cleanup_buf_ struct buf first = {0};
-	unsigned unknown = page->start.limit;
+	unsigned limit;
 	bool known = false;
 	int r = 0;
 
@@ -248,12 +255,13 @@ int page_fetch(struct page *page, const struct page_source *source, const atomic
 	page->mark = marks_now(source->engine->marks);
 	ask_redis(page, source, &first);
 	page_begin_sizes(page, source, &first);
+	limit = page_rows_limit(page);
 	if (page_may_be_known(page)) {
-		r = read_rows(page, source, true, LISTING_PAGE_ROWS, abandoned, e);
-		known = r == 0 && page_take_known(page, source, &unknown);
+		r = read_rows(page, source, true, page_keys_limit(page), abandoned, e);
+		known = r == 0 && page_take_known(page, source, &limit);
 	}
 	if (r == 0 && !known)
-		r = read_rows(page, source, false, unknown < page->start.limit ? unknown : page->start.limit, abandoned, e);
+		r = read_rows(page, source, false, limit, abandoned, e);
 	if (r == 0)
 		r = settle(page);
 	if (r == 0)

@@ -26,11 +26,11 @@ struct open_chunk {
 	uint64_t row;
 	bool large;           /* the sizes of its rows are worth remembering */
 	uint64_t asked_until; /* Redis was asked of the rows before that number, and does not know them */
+	unsigned keys;        /* so many keys are worth asking for next; 0: as many as can be */
 	bool known;           /* it is known which it is, and all of its rows were seen, */
 	uint64_t id;
 	struct buf records;   /* which are these, */
-	bool fresh;           /* not all of them out of Redis, */
-	struct cache_proof proof; /* and read under this one */
+	struct cache_proof proof; /* and were read under this one */
 };
 
 struct page {

@@ -6,6 +6,9 @@
 #include "rowfs/engine/copy.h"
 #include "sizes.h"
 
+/* Keys are read of so many rows at least. */
+enum { KEYS_LEAST = 64 };
+
 /* --- Chunks ----------------------------------------------------------------------------------- */
 
 /* Does another chunk begin with this row? The table's first row is in its first. */
@@ -18,7 +21,6 @@ static void chunk_begin(struct open_chunk *chunk, uint64_t id, const struct cach
 {
 	buf_reset(&chunk->records);
 	chunk->known = true;
-	chunk->fresh = false;
 	chunk->id = id;
 	chunk->proof = *proof;
 }
@@ -27,7 +29,7 @@ static void chunk_put(const struct open_chunk *chunk, const struct page_source *
 {
 	_cleanup_buf_ struct buf key = {0}, value = {0};
 
-	if (!chunk->known || !chunk->fresh || chunk->records.failed)
+	if (!chunk->known || chunk->records.failed)
 		return;
 	sizes_print_key(source->relation->oid, chunk->id, &key);
 	sizes_print(source->relation, &chunk->proof, &chunk->records, &value);
@@ -69,33 +71,33 @@ static bool take_record(struct page_row *row, uint64_t name, struct remembered *
 	return true;
 }
 
-/* How many rows from the first on are known, or how many are not. */
-static size_t take_records(struct page *page, const struct page_source *source, bool *ret_known)
+/* How many rows from the first on are known; and how many of those that follow are not. */
+static size_t take_records(struct page *page, const struct page_source *source, size_t *ret_unknown)
 {
 	bool known = page->chunk.known, empty = known && !page->chunk.records.len;
 	struct remembered remembered = {0};
-	size_t i;
+	size_t n = 0, i;
 
 	if (known)
 		load(&remembered, page, source, page->chunk.id);
 	for (i = 0; i < page->n_rows; i++) {
 		uint64_t name = sizes_name(page->rows[i].entry.name);
-		bool taken;
 
 		if (chunk_ends(known, empty, name)) {
 			load(&remembered, page, source, name);
 			known = true;
 		}
 		empty = false;
-		taken = take_record(&page->rows[i], name, &remembered);
-		if (i == 0)
-			*ret_known = taken;
-		if (taken != *ret_known)
+		if (!take_record(&page->rows[i], name, &remembered))
+			continue;
+		if (i > n)
 			break;
-		page->bytes += taken ? page->rows[i].entry.version.size : 0;
+		n++;
+		page->bytes += page->rows[i].entry.version.size;
 	}
 	buf_done(&remembered.value);
-	return i;
+	*ret_unknown = i - n;
+	return n;
 }
 
 /* The last row is another than the one that was read last. */
@@ -122,8 +124,10 @@ void page_begin_sizes(struct page *page, const struct page_source *source, const
 
 	if (begins)
 		chunk_begin(chunk, 0, &page->proof);
-	if (begins || chunk->row != page->start.row)
+	if (begins || chunk->row != page->start.row) {
 		chunk->asked_until = 0;
+		chunk->keys = 0;
+	}
 	if (!page->fed || (!begins && chunk->row != page->start.row) || !cache_proof_same(&chunk->proof, &page->proof))
 		chunk->known = false;
 	if (begins)
@@ -138,42 +142,63 @@ bool page_may_be_known(const struct page *page)
 	return page->chunk.large && page->start.row >= page->chunk.asked_until;
 }
 
-bool page_take_known(struct page *page, const struct page_source *source, unsigned *ret_unknown)
+unsigned page_rows_limit(const struct page *page)
 {
-	bool known = true;
-	size_t n = take_records(page, source, &known);
+	uint64_t row = page->start.row, until = page->chunk.asked_until;
 
-	if (!known) {
-		page->chunk.asked_until = page->start.row + n;
-		*ret_unknown = (unsigned)n;
+	return row < until && until - row < page->start.limit ? (unsigned)(until - row) : page->start.limit;
+}
+
+unsigned page_keys_limit(const struct page *page)
+{
+	return page->chunk.keys ? page->chunk.keys : LISTING_PAGE_ROWS;
+}
+
+/* Where known rows and others alternate, most keys are read in vain. */
+static unsigned keys_after(size_t used)
+{
+	return used < KEYS_LEAST / 4 ? KEYS_LEAST : used > LISTING_PAGE_ROWS / 4 ? LISTING_PAGE_ROWS : (unsigned)(4 * used);
+}
+
+bool page_take_known(struct page *page, const struct page_source *source, unsigned *ret_limit)
+{
+	struct open_chunk *chunk = &page->chunk;
+	size_t unknown, n = take_records(page, source, &unknown);
+	bool all = n == page->n_rows, whole = !all && n < page->start.limit;
+
+	chunk->keys = keys_after(whole ? n + unknown : n);
+	if (whole) {
+		if (n + unknown < *ret_limit)
+			*ret_limit = (unsigned)(n + unknown);
+		chunk->asked_until = page->start.row + n + unknown;
 		return false;
 	}
-	if (n < page->n_rows)
+	chunk->asked_until = page->start.row + n + unknown;
+	if (!all)
 		cut(page, n, relation_key_len(source->relation));
 	count_many(sizes_known, n);
 	return true;
 }
 
-static void add_record(struct open_chunk *chunk, const struct page_row *row, uint64_t name, bool fresh)
+static void add_record(struct open_chunk *chunk, const struct page_row *row, uint64_t name)
 {
 	const struct version *version = &row->entry.version;
 
-	if (version->size > UINT32_MAX)
+	if (version->size > UINT32_MAX || chunk->records.len >= CACHE_VALUE_MAX)
 		chunk->known = false;
-	if (!chunk->known)
-		return;
-	sizes_add(&chunk->records, &(struct size_record){name, version->hash, (uint32_t)version->size, row->xid});
-	chunk->fresh |= fresh;
+	if (chunk->known)
+		sizes_add(&chunk->records, &(struct size_record){name, version->hash, (uint32_t)version->size, row->xid});
 }
 
-/* One row that is not large makes no table of such. */
+/* A table's rows need not be large one by one. What Redis knows, and a few rows that have become small, do not say what the
+ * rest is. */
 static void note_average(struct page *page, const struct relation *relation)
 {
-	bool large = page->read && page->bytes / page->read >= LARGE_BYTES;
+	size_t average = page->read ? page->bytes / page->read : 0;
 
-	if (large)
+	if (average > LARGE_BYTES)
 		page->chunk.large = page->fed && sizes_may_be_kept(relation);
-	else if (page->read >= LARGE_ROWS)
+	else if (!page->keys_only && page->read >= LARGE_ROWS && average < LARGE_BYTES / 2)
 		page->chunk.large = false;
 }
 
@@ -191,7 +216,7 @@ void page_end_sizes(struct page *page, const struct page_source *source)
 			chunk_put(chunk, source);
 			chunk_begin(chunk, name, &page->proof);
 		}
-		add_record(chunk, &page->rows[i], name, !page->keys_only);
+		add_record(chunk, &page->rows[i], name);
 	}
 	chunk->row = page->start.row + page->n_rows;
 	if (page->end) {

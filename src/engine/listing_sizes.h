@@ -3,9 +3,9 @@
 
 #include "listing_page.h"
 
-/* Rows whose texts have this many bytes on average are large: a page has few of them, and they take longer to be read than what
- * Redis remembers of hundreds. */
-enum { LARGE_BYTES = 1 << 14, LARGE_ROWS = LISTING_PAGE_BYTES / LARGE_BYTES };
+/* Rows whose texts have more bytes on average are large: their texts do not stay with their entries anyway, and they take longer
+ * to be read than what Redis remembers of hundreds. A page has at most so many of them. */
+enum { LARGE_BYTES = LISTING_TEXT_MAX, LARGE_ROWS = LISTING_PAGE_BYTES / LARGE_BYTES };
 
 /* Before the page is read: which chunk it begins in, and whether its rows are large, as far as that is known. `first`: what
  * Redis has under the key of the table's first chunk, if it is the table's first page. */
@@ -14,9 +14,15 @@ void page_begin_sizes(struct page *page, const struct page_source *source, const
 /* Is it worth the while to ask Redis for its rows' sizes? */
 bool page_may_be_known(const struct page *page);
 
-/* The page has its keys. Those rows that Redis knows, up to the first that it does not, are the page: true. Else it does not
- * know the first *ret_unknown, if that many. */
-bool page_take_known(struct page *page, const struct page_source *source, unsigned *ret_unknown);
+/* How many rows it may have that are read whole: as it was told to, but no more than Redis did not know when it was asked. */
+unsigned page_rows_limit(const struct page *page);
 
-/* After it has been read: which chunk it ends in, and what Redis does not have of those that it has come to the end of. */
+/* If it is, its keys are read first, of so many rows. */
+unsigned page_keys_limit(const struct page *page);
+
+/* The page has its keys. Those rows that Redis knows, up to the first that it does not, are the page: true. Else, or if they
+ * are fewer than a page has that is read whole, as many are to be read whole as *ret_limit becomes. */
+bool page_take_known(struct page *page, const struct page_source *source, unsigned *ret_limit);
+
+/* After it has been read: which chunk it ends in; those that it has come to the end of go to Redis. */
 void page_end_sizes(struct page *page, const struct page_source *source);

@@ -10,6 +10,7 @@
 #include "rowfs/engine/copy.h"
 #include "rowfs/model/name.h"
 #include "rowfs/model/sqlstate.h"
+#include "sizes.h"
 
 const char *pin_unfit(const struct relation *relation, bool lags)
 {
@@ -576,15 +577,36 @@ int pin_table_count(struct pin_table *table, struct pin_work *work, struct error
 
 /* --- Removing --------------------------------------------------------------------------------- */
 
+/* What Redis remembers of rows' sizes (sizes.h), from those of this batch on with whom a chunk begins. */
+static size_t add_chunks(const struct pin_table *table, struct pin_batch *batch)
+{
+	size_t n = 1;
+
+	sizes_print_key(table->relation->oid, 0, &batch->keys);
+	buf_addc(&batch->keys, '\0');
+	for (size_t i = 0; i < batch->n; i++) {
+		uint64_t name = sizes_name(pin_batch_name(batch, i));
+
+		if (!sizes_begin_chunk(name))
+			continue;
+		sizes_print_key(table->relation->oid, name, &batch->keys);
+		buf_addc(&batch->keys, '\0');
+		n++;
+	}
+	return n;
+}
+
 static int remove_some(struct pin_table *table, struct pin_work *work, struct error *e)
 {
 	struct pin_batch *batch = &work->batches[0];
-	size_t at = table->page.at;
+	size_t at = table->page.at, keys;
 	int r = 0;
 
 	for (size_t n = 0; r == 0 && n < PIN_TURN && at < table->page.names.len; n += PINNER_KEYS) {
 		fill_batch(table, batch, PINNER_KEYS, &at);
-		r = pinner_drop(work->pinner, &batch->keys, batch->n, e);
+		keys = batch->n + add_chunks(table, batch);
+		r = batch->keys.failed ? error_set(e, ENOMEM, "out of memory") :
+					 pinner_drop(work->pinner, &batch->keys, keys, e);
 		table->page.at = r == 0 ? at : table->page.at;
 	}
 	return r;

@@ -9,6 +9,7 @@
 #include "rowfs/model/row.h"
 
 static _Atomic int64_t held;
+static _Atomic size_t in_pages; /* of that */
 static int64_t limit = INT64_MAX;
 static struct {
 	void (*fn)(void *arg);
@@ -209,9 +210,10 @@ struct text_page *text_page_finish(struct buf *out)
 	size_t size = out->len;
 
 	if (out->failed || size == 0 || size > UINT32_MAX || !fits((int64_t)size, limit / 2)) {
-		buf_reset(out);
+		buf_done(out);
 		return NULL;
 	}
+	atomic_fetch_add(&in_pages, size);
 	page = realloc(out->data, size);
 	if (!page)
 		page = (struct text_page *)(void *)out->data;
@@ -226,7 +228,13 @@ void text_page_unref(struct text_page *page)
 	if (!page || atomic_fetch_sub_explicit(&page->refs, 1, memory_order_acq_rel) != 1)
 		return;
 	(void)text_charge(-(int64_t)page->size);
+	atomic_fetch_sub(&in_pages, page->size);
 	free(page);
+}
+
+size_t text_pages_bytes(void)
+{
+	return atomic_load(&in_pages);
 }
 
 struct text *text_page_get(struct text_page *page, size_t at)

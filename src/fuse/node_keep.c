@@ -83,11 +83,18 @@ static bool has_expired(const struct keep *keep, int64_t now_us)
 	return !keep->node || (!keep->node->fed && now_us - keep->us > CONTENDED_US);
 }
 
+/* A text holds its whole page, so those of few rows each, which is what is left where rows have changed, hold much more than
+ * they are. */
+static bool pages_pile_up(const struct nodes *nodes, const struct keep_ring *ring)
+{
+	return ring == &nodes->listed && text_pages_bytes() > 2 * ring->bytes_max + PAGES_SLACK;
+}
+
 static void make_room(struct nodes *nodes, struct keep_ring *ring, size_t bytes, int64_t now_us)
 {
 	while (ring->from != ring->to &&
 	       (ring->bytes + bytes > ring->bytes_max || ring->to - ring->from == ring->size ||
-		has_expired(oldest(ring), now_us)))
+		has_expired(oldest(ring), now_us) || pages_pile_up(nodes, ring)))
 		drop_oldest(nodes, ring);
 }
 
@@ -117,7 +124,8 @@ void node_keep(struct nodes *nodes, struct node *node, struct text *text, pid_t 
 	int64_t now = clock_monotonic_us();
 	struct keep *keep;
 
-	if (text->listed && node->keep && node->keep->text) /* of the same version; somebody may have read it */
+	/* Of the same version. Somebody may have read it; but whose page is older goes with that. */
+	if (text->listed && node->keep && node->keep->text && !node->keep->text->listed)
 		return;
 	if (node->keep)
 		drop_text(node->keep);

@@ -29,6 +29,9 @@ struct keep_ring {
  * at a time (fts in GNU's tools), and opens what he has listed, in an order of his own. */
 enum { READ_KEPT = 1 << 15, LISTED_KEPT = 1 << 17 };
 
+/* Pages of texts that directories' handles have, while they are read. */
+enum { PAGES_SLACK = 4 << 20 };
+
 /* Larger texts are not kept: they are read again by the OPEN. */
 enum { KEPT_TEXT_MAX = 1 << 20 };
 

@@ -21,7 +21,7 @@
 
 /* --- The table ------------------------------------------------------------------------------- */
 
-enum { IDS = 6000, LARGE = 20000, LARGER = 30000 };
+enum { IDS = 6000, LARGE = 70000, LARGER = 90000 };
 
 static bool there[IDS];
 static size_t length[IDS];    /* of its name */

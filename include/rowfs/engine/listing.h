@@ -49,9 +49,9 @@ void listing_seek(struct listing *listing, uint64_t row, struct listing_request 
 /* The entry of a row of the current page, NULL if it is not there. Valid until the next seek. */
 const struct listing_entry *listing_at(const struct listing *listing, uint64_t row);
 
-/* The text of a row of the current page: a reference; NULL where it is long, no feed tells when it changes, or memory is
- * short. */
-struct text *listing_text(const struct listing *listing, uint64_t row) _must_check_;
+/* The text of a row of the current page: a reference; NULL where it is long, no feed tells when it changes, memory is
+ * short, or the page's last row had its own already: with that all go, since a handle may stay open for long. */
+struct text *listing_text(struct listing *listing, uint64_t row) _must_check_;
 
 /* Is the table that is listed, as it was when the handle came about, what this relation says? */
 bool listing_is_of(const struct listing *listing, const struct relation *relation);

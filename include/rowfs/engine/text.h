@@ -22,7 +22,7 @@ struct version {
 struct text {
 	_Atomic unsigned refs;
 	uint32_t xid;    /* xmin of the row, 0 where it has none */
-	uint32_t listed; /* it came with a listing, so nobody need have read the row: so far from the beginning of its page; else 0 */
+	uint32_t listed; /* it came with a listing, so nobody need have read the row: how far from the beginning of its page; else 0 */
 	bool copied;  /* out of Redis, so the row may have changed for up to ttl before it was read */
 	bool bare;    /* nothing but its version is known: there are no data. Only for who asked for no more */
 	bool merged;  /* made of a save that left others' changes in the row, which this text does not show */
@@ -76,6 +76,9 @@ void text_page_end(struct buf *out, size_t at, const struct version *version, ui
  * memory_max would be passed; for it nothing is shed. The caller holds the page. */
 struct text_page *text_page_finish(struct buf *out) _must_check_;
 void text_page_unref(struct text_page *page); /* accepts NULL */
+
+/* Of all pages that are there. */
+size_t text_pages_bytes(void);
 
 /* A reference to the text that is there. */
 struct text *text_page_get(struct text_page *page, size_t at) _must_check_;
