@@ -145,8 +145,12 @@ bool page_may_be_known(const struct page *page)
 unsigned page_rows_limit(const struct page *page)
 {
 	uint64_t row = page->start.row, until = page->chunk.asked_until;
+	unsigned limit = page->start.limit;
 
-	return row < until && until - row < page->start.limit ? (unsigned)(until - row) : page->start.limit;
+	/* What the page before was like says little if it was one row that has become small. */
+	if (page->chunk.large && limit > LARGE_ROWS)
+		limit = LARGE_ROWS;
+	return row < until && until - row < limit ? (unsigned)(until - row) : limit;
 }
 
 unsigned page_keys_limit(const struct page *page)
@@ -160,20 +164,22 @@ static unsigned keys_after(size_t used)
 	return used < KEYS_LEAST / 4 ? KEYS_LEAST : used > LISTING_PAGE_ROWS / 4 ? LISTING_PAGE_ROWS : (unsigned)(4 * used);
 }
 
-bool page_take_known(struct page *page, const struct page_source *source, unsigned *ret_limit)
+bool page_take_known(struct page *page, const struct page_source *source, unsigned *limit)
 {
 	struct open_chunk *chunk = &page->chunk;
 	size_t unknown, n = take_records(page, source, &unknown);
-	bool all = n == page->n_rows, whole = !all && n < page->start.limit;
+	bool all = n == page->n_rows;
 
-	chunk->keys = keys_after(whole ? n + unknown : n);
-	if (whole) {
-		if (n + unknown < *ret_limit)
-			*ret_limit = (unsigned)(n + unknown);
-		chunk->asked_until = page->start.row + n + unknown;
+	chunk->keys = keys_after(n ? n : unknown);
+	chunk->asked_until = page->start.row + n + unknown;
+	if (!all && n < *limit) {
+		/* Few among others that are not known: with them. */
+		if (n > 0)
+			chunk->asked_until = page->start.row + *limit;
+		else if (unknown < *limit)
+			*limit = (unsigned)unknown;
 		return false;
 	}
-	chunk->asked_until = page->start.row + n + unknown;
 	if (!all)
 		cut(page, n, relation_key_len(source->relation));
 	count_many(sizes_known, n);

@@ -20,9 +20,9 @@ unsigned page_rows_limit(const struct page *page);
 /* If it is, its keys are read first, of so many rows. */
 unsigned page_keys_limit(const struct page *page);
 
-/* The page has its keys. Those rows that Redis knows, up to the first that it does not, are the page: true. Else, or if they
- * are fewer than a page has that is read whole, as many are to be read whole as *ret_limit becomes. */
-bool page_take_known(struct page *page, const struct page_source *source, unsigned *ret_limit);
+/* The page has its keys. Those rows that Redis knows, up to the first that it does not, are the page: true. But not if they are
+ * fewer than *limit, which is how many may be read whole: then these are, or fewer, as *limit says then. */
+bool page_take_known(struct page *page, const struct page_source *source, unsigned *limit);
 
 /* After it has been read: which chunk it ends in; those that it has come to the end of go to Redis. */
 void page_end_sizes(struct page *page, const struct page_source *source);

@@ -14,8 +14,9 @@ teardown_file() {
 setup() {
 	database_new
 	redis FLUSHALL >/dev/null
-	sql "CREATE TABLE pages (book text, page int, body text, PRIMARY KEY (book, page));
-		INSERT INTO pages SELECT CASE WHEN i % 2 = 0 THEN 'Ä, b' ELSE 'a/b' END, i, repeat('x', 30000 + i)
+	sql "CREATE TABLE pages (book text, page int, body text, updated_at timestamptz, PRIMARY KEY (book, page));
+		INSERT INTO pages SELECT CASE WHEN i % 2 = 0 THEN 'Ä, b' ELSE 'a/b' END, i, repeat('x', 70000 + i),
+			timestamptz '2020-01-01' + i * interval '1 hour'
 		FROM generate_series(1, 600) i"
 }
 
@@ -44,6 +45,14 @@ sizes_are_true() {
 	done | awk '$1 != $2 { print "size " $1 ", read " $2; wrong = 1 } END { exit wrong || NR == 0 }'
 }
 
+sizes_in_redis() {
+	redis --scan --pattern 'rf:*:s:*' | wc -l
+}
+
+no_sizes_in_redis() {
+	[[ $(sizes_in_redis) == 0 ]]
+}
+
 # whole_reads MARK: SELECTs of more than keys.
 whole_reads() {
 	statements_since "$1" | grep 'FROM ONLY "public"."pages" AS t' | grep -c 't."body"' || true
@@ -69,9 +78,9 @@ whole_reads() {
 	mount_live a
 	listed a >/dev/null
 	sql "UPDATE pages SET body = 'short' WHERE page = 301;
-		UPDATE pages SET body = repeat('y', 90000) WHERE page = 302;
+		UPDATE pages SET body = repeat('y', 190000) WHERE page = 302;
 		DELETE FROM pages WHERE page BETWEEN 400 AND 404;
-		INSERT INTO pages VALUES ('a/b', 1000, repeat('z', 50000)), ('between', 1, repeat('z', 50000))"
+		INSERT INTO pages VALUES ('a/b', 1000, repeat('z', 80000)), ('between', 1, repeat('z', 80000))"
 	mount_live b
 	assert_equal "$(listed b | wc -l)" 597
 	assert_equal "$(feed_get b sizes_known)" 593
@@ -87,17 +96,23 @@ whole_reads() {
 	assert_equal "$(listed b | wc -l)" 600
 	assert_equal "$(feed_get b sizes_known)" 0
 	sizes_are_true b
+	mount_live c
+	assert_equal "$(listed c | wc -l)" 600
+	assert_equal "$(feed_get c sizes_known)" 600
+	sizes_are_true c
 }
 
 @test "of a table that is not to be in Redis, nothing is" {
 	"$ROWFS" place "$(source_string)" public.pages place=off
 	mount_live a
 	assert_equal "$(listed a | wc -l)" 600
-	assert_equal "$(redis --scan --pattern 'rf:*:s:*' | wc -l)" 0
+	assert_equal "$(sizes_in_redis)" 0
 	"$ROWFS" place "$(source_string)" public.pages --drop
 	mount_live b
 	listed b >/dev/null
-	(($(redis --scan --pattern 'rf:*:s:*' | wc -l) > 0))
+	(($(sizes_in_redis) > 0))
+	"$ROWFS" place "$(source_string)" public.pages place=off
+	wait_until 20 no_sizes_in_redis
 }
 
 @test "without Redis, and with one that forgets, every listing is whole" {

@@ -72,6 +72,18 @@ $(cat)"
 	(($(feed_get a memory_opens) >= 300))
 }
 
+@test "a second mount's walk through rows of 20 kB reads none by itself either" {
+	local mark
+
+	sql "UPDATE items SET note = repeat('item ', 4000)"
+	mount_live a
+	ls -l "$ITEMS" >/dev/null
+	mount_live b
+	mark=$(log_mark)
+	assert_equal "$(grep -rlc item "$ITEMS" | wc -l)" 300
+	assert_equal "$(row_reads "$mark")" 0
+}
+
 @test "what was listed is for who walks: rows that others read enter Redis when they are read again" {
 	local mark id
 

@@ -205,6 +205,70 @@ START_TEST(what_has_changed_is_read_and_remembered)
 }
 END_TEST
 
+/* Every so manieth row has changed: how many SELECTs and keys that may cost. Whole pages have 14 rows. */
+static const struct {
+	size_t every;
+	unsigned pages, whole, keys;
+} changes[] = {{10, 150, 1000, 6000}, {100, 40, 24, 6000}};
+
+START_TEST(changes_here_and_there_cost_no_more_than_reading_all)
+{
+	uint64_t before;
+
+	put_rows(1, 1000, LARGE);
+	list();
+	for (size_t id = changes[_i].every; id <= 1000; id += changes[_i].every)
+		xid[id]++;
+	before = counters[COUNTER_store_pages];
+	ck_assert_uint_eq(list(), 1000);
+	ck_assert_uint_le(counters[COUNTER_store_pages] - before, changes[_i].pages);
+	ck_assert_uint_le(whole, changes[_i].whole);
+	ck_assert_uint_le(keys, changes[_i].keys);
+	list();
+	ck_assert_uint_eq(whole, 0);
+	check_seen();
+}
+END_TEST
+
+/* Others read a whole page of a table of small rows, too. */
+START_TEST(who_goes_on_after_a_key_of_a_table_of_small_rows_reads_no_keys)
+{
+	struct cells after = {1, (struct cell[]){{"10", 2}}};
+	struct listing_request request = {.done = came};
+	struct listing *listing;
+
+	put_rows(1, 500, 50);
+	ck_assert_int_eq(listing_new(&sample.engine, ITEMS, &listing), 0);
+	ck_assert_int_eq(listing_start(listing, 10, &after), 0);
+	listing_seek(listing, 10, &request);
+	ck_assert_str_eq(listing_at(listing, 10)->name, "11.json");
+	ck_assert_uint_eq(keys, 0);
+	listing_free(listing);
+}
+END_TEST
+
+/* The table has changed since the handle was opened: what that knows of it does not say any more what may be in Redis. */
+START_TEST(a_handle_of_what_the_table_was_leaves_nothing_in_redis)
+{
+	struct listing_request request = {.done = came};
+	struct schema *known = catalog_get(sample.engine.catalog), *altered = sample_schema(known->fingerprint + 1);
+	struct listing *listing;
+
+	put_rows(1, 200, LARGE);
+	ck_assert_int_eq(listing_new(&sample.engine, ITEMS, &listing), 0);
+	fake_store_schema(altered);
+	catalog_renew(sample.engine.catalog, known);
+	for (uint64_t row = 0; !listing_ended(listing, row); row += listing_at(listing, row) ? 1 : 0)
+		if (!listing_at(listing, row))
+			listing_seek(listing, row, &request);
+	ck_assert_uint_eq(whole, 200);
+	ck_assert_uint_eq(first_chunk_bytes(), 0);
+	listing_free(listing);
+	schema_unref(altered);
+	schema_unref(known);
+}
+END_TEST
+
 START_TEST(rows_that_come_and_go_leave_the_others_known)
 {
 	put_rows(1, 100, LARGE);
@@ -395,6 +459,9 @@ int main(void)
 	tcase_add_test(test, who_lists_again_reads_keys_alone);
 	tcase_add_test(test, a_table_may_begin_with_a_row_that_begins_a_chunk);
 	tcase_add_test(test, what_has_changed_is_read_and_remembered);
+	tcase_add_loop_test(test, changes_here_and_there_cost_no_more_than_reading_all, 0, 2);
+	tcase_add_test(test, who_goes_on_after_a_key_of_a_table_of_small_rows_reads_no_keys);
+	tcase_add_test(test, a_handle_of_what_the_table_was_leaves_nothing_in_redis);
 	tcase_add_test(test, rows_that_come_and_go_leave_the_others_known);
 	tcase_add_test(test, what_was_remembered_in_another_epoch_is_read_anew);
 	tcase_add_test(test, what_was_read_in_two_epochs_is_remembered_in_neither);
