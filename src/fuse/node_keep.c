@@ -77,6 +77,12 @@ void node_drop_listed(struct nodes *nodes, uint32_t relation)
 	give_back(ring);
 }
 
+void node_let_go_listed(struct nodes *nodes, struct node *node)
+{
+	if (!nodes->unopened && node->keep && node->keep->ring == &nodes->listed)
+		drop_text(node->keep);
+}
+
 /* One that nobody marks serves the OPEN that belongs to its LOOKUP, and nothing after that. */
 static bool has_expired(const struct keep *keep, int64_t now_us)
 {

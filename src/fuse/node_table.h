@@ -112,3 +112,7 @@ int64_t node_refused_us(const struct nodes *nodes, uint64_t ino, pid_t pid);
 void node_keep(struct nodes *nodes, struct node *node, struct text *text, pid_t pid);
 void node_drop_all_kept(struct nodes *nodes);
 void node_drop_listed(struct nodes *nodes, uint32_t relation);
+
+/* Another version has taken its name: a text that was listed, and that nobody has read, is of no use any more, but where a
+ * READ may come for it. Its place stays. */
+void node_let_go_listed(struct nodes *nodes, struct node *node);

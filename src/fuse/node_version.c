@@ -208,8 +208,10 @@ static struct node *new_version(struct nodes *nodes, struct node *before, struct
 {
 	struct node *node;
 
-	if (before)
+	if (before) {
 		node_unlist(nodes, before);
+		node_let_go_listed(nodes, before);
+	}
 	node = node_new(nodes, parent, name, NODE_ROW, relation, ino);
 	if (!node)
 		return NULL;

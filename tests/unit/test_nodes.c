@@ -137,35 +137,48 @@ START_TEST(whoever_opens_what_was_listed_is_given_that_while_the_feed_is_live)
 END_TEST
 
 /* Rows that are listed push out others that were, but not those that were read, before or after they were listed. */
-/* The row of a name, listed in a page with a hundred others of 1 KB whose texts nobody keeps. */
-static void list_in_large_page(const char *name)
+static void list_text(const char *name, const char *data, struct text_page *page, size_t at)
 {
 	struct look look = {.began_us = clock_monotonic_us(), .mark = marks_now(marks), .fed = true, .listing = true};
-	_cleanup_buf_ struct buf out = {0};
-	_cleanup_text_ struct text *text = NULL;
-	struct text_page *page;
+	struct version version = version_of(data, strlen(data), NULL);
+	_cleanup_text_ struct text *text = text_page_get(page, at);
 	enum belief belief;
-	struct version version = version_of("one", 3, NULL);
-	size_t at = text_page_begin(&out);
 
-	buf_adds(&out, "one");
-	text_page_end(&out, at, &version, 0);
-	buf_resize(&out, 100 << 10);
-	page = text_page_finish(&out);
-	text = text_page_get(page, at);
-	text_page_unref(page);
 	ck_assert_ptr_nonnull(nodes_get_row(nodes, table, name, TABLE, INO, &version, text, &look, &belief));
 }
 
-START_TEST(whose_page_is_younger_takes_the_older_ones_place)
+/* Two rows, listed in a page with others, 100 KB in all, whose texts nobody keeps. */
+static void list_in_large_page(const char *name, const char *data, const char *other, const char *other_data)
 {
-	size_t one;
+	struct version version = version_of(data, strlen(data), NULL);
+	struct version other_version = version_of(other_data, strlen(other_data), NULL);
+	_cleanup_buf_ struct buf out = {0};
+	struct text_page *page;
+	size_t at, other_at;
 
-	list_in_large_page("1.json");
-	one = text_pages_bytes();
-	for (int i = 0; i < 10; i++)
-		list_in_large_page("1.json");
-	ck_assert_uint_eq(text_pages_bytes(), one);
+	at = text_page_begin(&out);
+	buf_adds(&out, data);
+	text_page_end(&out, at, &version, 0);
+	other_at = text_page_begin(&out);
+	buf_adds(&out, other_data);
+	text_page_end(&out, other_at, &other_version, 0);
+	buf_resize(&out, 100 << 10);
+	page = text_page_finish(&out);
+	ck_assert_ptr_nonnull(page);
+	list_text(name, data, page, at);
+	list_text(other, other_data, page, other_at);
+	text_page_unref(page);
+}
+
+START_TEST(what_is_listed_again_lets_the_older_page_go)
+{
+	char changed[24];
+
+	for (int i = 0; i < 10; i++) {
+		snprintf(changed, sizeof changed, "version %d", i);
+		list_in_large_page("1.json", "as it was", "2.json", changed);
+	}
+	ck_assert_uint_eq(text_pages_bytes(), 100 << 10);
 }
 END_TEST
 
@@ -176,7 +189,7 @@ START_TEST(pages_of_few_texts_do_not_pile_up)
 
 	for (int i = 0; i < 200; i++) {
 		snprintf(name, sizeof name, "%d.json", i);
-		list_in_large_page(name);
+		list_in_large_page(name, "one", "other.json", "one");
 	}
 	ck_assert_uint_le(text_pages_bytes(), 2 * (1 << 20) + (5 << 20));
 	ck_assert_uint_ge(text_pages_bytes(), 2 * (1 << 20));
@@ -635,7 +648,7 @@ int main(void)
 	tcase_add_checked_fixture(test, setup, teardown);
 	tcase_add_test(test, an_open_is_given_what_its_lookup_read);
 	tcase_add_test(test, whoever_opens_what_was_listed_is_given_that_while_the_feed_is_live);
-	tcase_add_test(test, whose_page_is_younger_takes_the_older_ones_place);
+	tcase_add_test(test, what_is_listed_again_lets_the_older_page_go);
 	tcase_add_test(test, pages_of_few_texts_do_not_pile_up);
 	tcase_add_test(test, what_was_listed_first_goes_first);
 	tcase_add_test(test, who_had_walked_to_a_row_is_not_given_the_file_it_was_moved_to);
