@@ -177,6 +177,9 @@ int volume_run(struct volume *volume, void (*ready)(void *arg), void *arg)
 	if (r == 0)
 		r = interrupts_start(&mount->interrupts);
 	fuse_loop_cfg_set_max_threads(config, ENGINE_WORKERS);
+	/* The kernel wakes those that wait in turns, and each comes to cold caches: no more than what is done without the
+	 * database has use for. */
+	fuse_loop_cfg_set_idle_threads(config, ENGINE_WORKERS / 2);
 	fuse_loop_cfg_set_clone_fd(config, 0);
 	if (r == 0)
 		r = fuse_session_loop_mt(mount->session, config);
