@@ -28,6 +28,7 @@ enum { REPLY_MAX = CACHE_VALUE_MAX + 1024 };
 struct connection {
 	struct transport transport;
 	unsigned owed;       /* replies not yet read, to commands whose sender did not wait */
+	bool looks;          /* who waits for a reply looks for it a moment before he sleeps (connection_reply()) */
 	bool unasked;        /* subscribed: what comes answers nothing, and nothing is owed */
 	unsigned scripts;    /* bit i: Redis knows script i by its hash (see call.c) */
 	uint64_t generation; /* of the pool when it was opened */

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/sysinfo.h>
 
 #include "rowfs/base/clock.h"
 #include "rowfs/base/counters.h"
@@ -129,6 +130,7 @@ static struct connection *open_one(struct pool *pool, const struct endpoint *end
 		return NULL;
 	}
 	connection->generation = generation;
+	connection->looks = pool->address.kind == ADDRESS_UNIX && get_nprocs() > 1;
 	return connection;
 }
 
