@@ -226,17 +226,24 @@ static int settle(struct page *page)
 	return cells_copy(page->cells, page->n_cells, &page->last);
 }
 
-/* Is it told when its rows change? And what Redis says of the table's first chunk, where the page is the table's first. A
- * handle may be older than what the table has become, or than the rule that keeps it out of Redis. */
-static void ask_redis(struct page *page, const struct page_source *source, struct buf *ret_first)
+bool source_may_cache(const struct page_source *source)
 {
 	_cleanup_schema_ struct schema *schema = catalog_get(source->engine->catalog);
 	const struct relation *relation = schema_relation(schema, source->relation->oid);
+
+	return relation && relation->fingerprint == source->relation->fingerprint &&
+	       reader_may_cache(source->engine->reader, relation);
+}
+
+/* Is it told when its rows change? And what Redis says of the table's first chunk, where the page is the table's first. */
+static void ask_redis(struct page *page, const struct page_source *source, struct buf *ret_first)
+{
+	const struct relation *relation = source->relation;
 	_cleanup_buf_ struct buf key = {0};
 
 	page->proof = (struct cache_proof){0};
 	page->fed = false;
-	if (!relation || relation->fingerprint != source->relation->fingerprint)
+	if (!source_may_cache(source))
 		return;
 	if (!page->start.after.n && sizes_may_be_kept(relation))
 		sizes_print_key(relation->oid, 0, &key);

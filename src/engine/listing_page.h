@@ -66,6 +66,9 @@ struct page_source {
 	const struct relation *relation;
 };
 
+/* May Redis have something of it? Whoever has a handle open may know the table as it was, and the rule as it was. */
+bool source_may_cache(const struct page_source *source);
+
 int page_start_set(struct page_start *start, uint64_t row, const struct cells *after, unsigned limit) _must_check_;
 void page_start_done(struct page_start *start);
 bool page_start_equal(const struct page_start *a, const struct page_start *b);

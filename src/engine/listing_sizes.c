@@ -37,6 +37,16 @@ static void chunk_put(const struct open_chunk *chunk, const struct page_source *
 		cache_put(source->engine->cache, key.data, value.data, value.len, copy_life_ms());
 }
 
+/* By which a table of large rows is known before any is read. */
+static void drop_first(const struct page_source *source)
+{
+	_cleanup_buf_ struct buf key = {0};
+
+	sizes_print_key(source->relation->oid, 0, &key);
+	if (!key.failed)
+		cache_drop(source->engine->cache, key.data, key.len);
+}
+
 /* --- What Redis knows ------------------------------------------------------------------------- */
 
 struct remembered {
@@ -71,16 +81,21 @@ static bool take_record(struct page_row *row, uint64_t name, struct remembered *
 	return true;
 }
 
-/* How many rows from the first on are known; and how many of those that follow are not. */
-static size_t take_records(struct page *page, const struct page_source *source, size_t *ret_unknown)
+/* How many rows from the first on are known, how many that follow are not, and how many of those after them, as far as that
+ * matters, are again. */
+struct runs {
+	size_t known, unknown, after;
+};
+
+static struct runs take_records(struct page *page, const struct page_source *source)
 {
 	bool known = page->chunk.known, empty = known && !page->chunk.records.len;
 	struct remembered remembered = {0};
-	size_t n = 0, i;
+	struct runs runs = {0};
 
 	if (known)
 		load(&remembered, page, source, page->chunk.id);
-	for (i = 0; i < page->n_rows; i++) {
+	for (size_t i = 0; i < page->n_rows && runs.after < LARGE_ROWS; i++) {
 		uint64_t name = sizes_name(page->rows[i].entry.name);
 
 		if (chunk_ends(known, empty, name)) {
@@ -88,16 +103,19 @@ static size_t take_records(struct page *page, const struct page_source *source, 
 			known = true;
 		}
 		empty = false;
-		if (!take_record(&page->rows[i], name, &remembered))
-			continue;
-		if (i > n)
-			break;
-		n++;
-		page->bytes += page->rows[i].entry.version.size;
+		if (!take_record(&page->rows[i], name, &remembered)) {
+			if (runs.after)
+				break;
+			runs.unknown++;
+		} else if (runs.unknown) {
+			runs.after++;
+		} else {
+			runs.known++;
+			page->bytes += page->rows[i].entry.version.size;
+		}
 	}
 	buf_done(&remembered.value);
-	*ret_unknown = i - n;
-	return n;
+	return runs;
 }
 
 /* The last row is another than the one that was read last. */
@@ -167,22 +185,22 @@ static unsigned keys_after(size_t used)
 bool page_take_known(struct page *page, const struct page_source *source, unsigned *limit)
 {
 	struct open_chunk *chunk = &page->chunk;
-	size_t unknown, n = take_records(page, source, &unknown);
-	bool all = n == page->n_rows;
+	struct runs runs = take_records(page, source);
+	bool all = runs.known == page->n_rows;
 
-	chunk->keys = keys_after(n ? n : unknown);
-	chunk->asked_until = page->start.row + n + unknown;
-	if (!all && n < *limit) {
-		/* Few among others that are not known: with them. */
-		if (n > 0)
+	chunk->keys = keys_after(runs.known ? runs.known : runs.unknown);
+	chunk->asked_until = page->start.row + runs.known + runs.unknown;
+	if (!all && runs.known < *limit) {
+		/* Few among others that are not known, or few of these among known ones, are read with what is around them. */
+		if (runs.known || (runs.unknown < *limit && runs.after < *limit))
 			chunk->asked_until = page->start.row + *limit;
-		else if (unknown < *limit)
-			*limit = (unsigned)unknown;
+		else if (runs.unknown < *limit)
+			*limit = (unsigned)runs.unknown;
 		return false;
 	}
 	if (!all)
-		cut(page, n, relation_key_len(source->relation));
-	count_many(sizes_known, n);
+		cut(page, runs.known, relation_key_len(source->relation));
+	count_many(sizes_known, runs.known);
 	return true;
 }
 
@@ -198,13 +216,16 @@ static void add_record(struct open_chunk *chunk, const struct page_row *row, uin
 
 /* A table's rows need not be large one by one. What Redis knows, and a few rows that have become small, do not say what the
  * rest is. */
-static void note_average(struct page *page, const struct relation *relation)
+static void note_average(struct page *page, const struct page_source *source)
 {
 	size_t average = page->read ? page->bytes / page->read : 0;
+	bool small = !page->keys_only && page->read >= LARGE_ROWS && average < LARGE_BYTES / 2;
 
 	if (average > LARGE_BYTES)
-		page->chunk.large = page->fed && sizes_may_be_kept(relation);
-	else if (!page->keys_only && page->read >= LARGE_ROWS && average < LARGE_BYTES / 2)
+		page->chunk.large = page->fed && sizes_may_be_kept(source->relation);
+	if (small && page->chunk.large && page->start.row == 0)
+		drop_first(source);
+	if (small || !source_may_cache(source))
 		page->chunk.large = false;
 }
 
@@ -212,7 +233,7 @@ void page_end_sizes(struct page *page, const struct page_source *source)
 {
 	struct open_chunk *chunk = &page->chunk;
 
-	note_average(page, source->relation);
+	note_average(page, source);
 	if (!chunk->large)
 		chunk->known = false;
 	for (size_t i = 0; chunk->large && i < page->n_rows; i++) {

@@ -602,11 +602,13 @@ static int remove_some(struct pin_table *table, struct pin_work *work, struct er
 	size_t at = table->page.at, keys;
 	int r = 0;
 
-	for (size_t n = 0; r == 0 && n < PIN_TURN && at < table->page.names.len; n += PINNER_KEYS) {
+	/* Once at least: of a table without rows there may be a chunk. */
+	for (size_t n = 0; r == 0 && n < PIN_TURN && (n == 0 || at < table->page.names.len); n += PINNER_KEYS) {
 		fill_batch(table, batch, PINNER_KEYS, &at);
 		keys = batch->n + add_chunks(table, batch);
-		r = batch->keys.failed ? error_set(e, ENOMEM, "out of memory") :
-					 pinner_drop(work->pinner, &batch->keys, keys, e);
+		r = batch->names.failed || batch->keys.failed ?
+			    error_set(e, ENOMEM, "out of memory") :
+			    pinner_drop(work->pinner, &batch->keys, keys, e);
 		table->page.at = r == 0 ? at : table->page.at;
 	}
 	return r;

@@ -112,15 +112,16 @@ static atomic_uint waiting;
 
 static int await(struct connection *connection, int64_t deadline_us)
 {
-	bool looks = connection->looks && atomic_fetch_add(&waiting, 1) == 0;
 	int64_t until_us = clock_monotonic_us() + LOOK_US;
+	bool waits = connection->looks && deadline_us > until_us; /* else it is asked whether it has come */
+	bool looks = waits && atomic_fetch_add(&waiting, 1) == 0;
 	int r = -EAGAIN;
 
 	while (looks && r == -EAGAIN && clock_monotonic_us() < until_us)
 		r = receive(connection);
 	if (r == -EAGAIN)
 		r = transport_await(&connection->transport, deadline_us);
-	if (connection->looks)
+	if (waits)
 		atomic_fetch_sub(&waiting, 1);
 	return r;
 }

@@ -116,6 +116,13 @@ static struct connection *pick(struct pool *pool, bool *ret_room, struct endpoin
 	return connection;
 }
 
+/* Who waits for a reply on it may look for that: if Redis is on this machine, and has a core of its own. */
+static void adopt(const struct pool *pool, struct connection *connection, uint64_t generation)
+{
+	connection->generation = generation;
+	connection->looks = pool->address.kind == ADDRESS_UNIX && get_nprocs() > 1;
+}
+
 static struct connection *open_one(struct pool *pool, const struct endpoint *endpoint,
                                    uint64_t generation, int64_t deadline_us)
 {
@@ -129,8 +136,7 @@ static struct connection *open_one(struct pool *pool, const struct endpoint *end
 		forget(pool, NULL);
 		return NULL;
 	}
-	connection->generation = generation;
-	connection->looks = pool->address.kind == ADDRESS_UNIX && get_nprocs() > 1;
+	adopt(pool, connection, generation);
 	return connection;
 }
 
@@ -227,7 +233,7 @@ static int reconnect(struct pool *pool, uint64_t generation, struct error *e)
 	pool->closed_at_ms = clock_monotonic_ms();
 	pool->endpoint = endpoint;
 	pool->last_errno = 0;
-	connection->generation = pool->generation;
+	adopt(pool, connection, pool->generation);
 	pool->idle[pool->n_idle++] = connection;
 	pool->n_open++;
 	pthread_mutex_unlock(&pool->lock);
