@@ -143,6 +143,13 @@ void rig_begin(void)
 	ck_assert_msg(r == 1, "%s", rig_error.message);
 }
 
+void rig_close(void)
+{
+	feed_close(rig_feed);
+	rig_feed = NULL;
+	rig_await("0", "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'");
+}
+
 static int compare(const void *a, const void *b)
 {
 	return strcmp(*(char *const *)a, *(char *const *)b);

@@ -34,6 +34,9 @@ void rig_become(const char *user);
 void rig_begin(void);
 int rig_open(void); /* only open; what it returned */
 
+/* Close it, and wait until the server knows: until then its lock bars the next one. */
+void rig_close(void);
+
 /* Everything that has been committed by now, one line a change: "table U 1.json", sorted, without repetitions; a table by
  * its present name, else its number. Waits until it is visible. */
 const char *rig_changes(void);

@@ -149,7 +149,7 @@ START_TEST(test_partitions)
 	rig_begin();
 	rig_inspect();
 	rig_settings.changes = CHANGES_LOG;
-	feed_close(rig_feed);
+	rig_close();
 	rig_begin();
 	ck_assert_str_eq(rig_source("p"), "log");
 	rig_inspect();
@@ -226,9 +226,7 @@ START_TEST(test_log_stays_empty_without_a_reader)
 	begin();
 	rig_sql("UPDATE t SET v = 'y'");
 	ck_assert_str_eq(rig_sql("SELECT count(*) FROM rowfs.changes"), "20");
-	feed_close(rig_feed);
-	rig_feed = NULL;
-	rig_await("0", "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'");
+	rig_close();
 	rig_sql("UPDATE t SET v = 'x'");
 	ck_assert_str_eq(rig_sql("SELECT count(*) FROM rowfs.changes"), "20");
 	rig_begin(); /* leftovers go */

@@ -230,9 +230,7 @@ START_TEST(test_one_worker_for_each_redis)
 	                 -EBUSY);
 	ck_assert_int_eq(feed_open(rig_store, &rig_settings, "redis-2", &other, &rig_error), 0);
 	feed_close(other);
-	feed_close(rig_feed);
-	rig_feed = NULL;
-	rig_await("0", "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'");
+	rig_close();
 	rig_await("0", "SELECT count(*) FROM pg_replication_slots");
 	rig_begin();
 }
@@ -548,7 +546,7 @@ START_TEST(test_wal_sender_killed)
 		r = feed_next(rig_feed, 100, &batch, &rig_error);
 	ck_assert_int_lt(r, 0);
 	ck_assert_str_ne(rig_error.message, "");
-	feed_close(rig_feed);
+	rig_close();
 	rig_begin();
 	rig_sql("UPDATE t SET v = 'z' WHERE id = 1");
 	assert_changes("t U 1.json\n");
