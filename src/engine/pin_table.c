@@ -29,10 +29,7 @@ const char *pin_unfit(const struct relation *relation, bool lags)
 		return "its rows have no xmin";
 	if (relation->key_kind != KEY_COLUMNS || relation->key_unproven)
 		return "it has no key";
-	for (size_t i = 0; i < relation->n_parts; i++)
-		if (relation->parts[i].nullable)
-			return "its key may be NULL";
-	return NULL;
+	return relation_key_nullable(relation) ? "its key may be NULL" : NULL;
 }
 
 void pin_work_done(struct pin_work *work)

@@ -12,12 +12,8 @@ enum { AT_NAME = 0, AT_HASH = 8, AT_SIZE = 16, AT_XID = 20, RECORD_SIZE = 24 };
 
 bool sizes_may_be_kept(const struct relation *relation)
 {
-	if (!relation->has_xmin || relation->key_kind != KEY_COLUMNS || relation->key_unproven)
-		return false;
-	for (size_t i = 0; i < relation->n_parts; i++)
-		if (relation->parts[i].nullable)
-			return false;
-	return true;
+	return relation->has_xmin && relation->key_kind == KEY_COLUMNS && !relation->key_unproven &&
+	       !relation_key_nullable(relation);
 }
 
 uint64_t sizes_name(const char *name)

@@ -126,6 +126,14 @@ size_t relation_key_len(const struct relation *relation)
 	return relation->n_parts;
 }
 
+bool relation_key_nullable(const struct relation *relation)
+{
+	for (size_t i = 0; i < relation->n_parts; i++)
+		if (relation->parts[i].nullable)
+			return true;
+	return false;
+}
+
 bool relation_writable(const struct relation *relation)
 {
 	return relation->key_kind == KEY_COLUMNS &&

@@ -112,14 +112,6 @@ void build_after(struct build *b, const struct relation *relation, const struct 
 		after_part_by_part(b, relation, after, false);
 }
 
-static bool has_nullable_part(const struct relation *relation)
-{
-	for (size_t i = 0; i < relation->n_parts; i++)
-		if (relation->parts[i].nullable)
-			return true;
-	return false;
-}
-
 static bool has_null(const struct cells *key)
 {
 	for (size_t i = 0; i < key->n; i++)
@@ -234,7 +226,7 @@ int statement_page(const struct schema *schema, const struct relation *relation,
 {
 	_cleanup_build_ struct build b = {0};
 
-	if (relation->key_kind == KEY_COLUMNS && has_nullable_part(relation)) {
+	if (relation->key_kind == KEY_COLUMNS && relation_key_nullable(relation)) {
 		page_of_nullable(&b, schema, relation, after, limit);
 		return build_finish(&b, ret);
 	}

@@ -166,5 +166,8 @@ int relation_take_columns(struct relation *relation, struct error *e) _must_chec
 /* Number of parts in the relation's key, whichever kind it is. */
 size_t relation_key_len(const struct relation *relation);
 
+/* May a part of its key be NULL? */
+bool relation_key_nullable(const struct relation *relation);
+
 /* Can rows be changed at all: a key of columns and some grant. */
 bool relation_writable(const struct relation *relation);
